@@ -1,0 +1,51 @@
+# What a person types. Each target first makes what it needs (scripts/set_up.py),
+# which takes no time when it is there, and leaves nothing running.
+
+PYTHON3 ?= python3
+python := .venv/bin/python
+set_up := $(PYTHON3) scripts/set_up.py
+
+# More words for pytest and the benchmarks: make test PYTEST_ARGS="-k attach -x"
+PYTEST_ARGS ?=
+BENCH_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo lab console setup test lint bench clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## run cells in a live web service, and show that it came to no harm
+	@$(set_up) demo
+	@$(python) scripts/demo.py
+
+lab: ## JupyterLab beside the demo service: pick "Attach to PID"
+	@$(set_up) dev
+	@$(python) scripts/demo.py lab
+
+console: ## a Jupyter console inside the demo service
+	@$(set_up) demo
+	@$(python) scripts/demo.py console
+
+setup: ## everything that the project is worked on with, in .venv
+	@$(set_up) dev
+
+test: ## lint and all tests
+	@$(set_up) test
+	@$(MAKE) --no-print-directory lint
+	$(python) -m pytest $(PYTEST_ARGS)
+
+lint: ## ruff and mypy
+	@$(set_up) dev
+	$(python) -m ruff check .
+	$(python) -m ruff format --check .
+	$(python) -m mypy
+
+bench: ## the table of costs, side by side with stock ipykernel (BENCH_ARGS=--quick)
+	@$(set_up) dev
+	@$(python) -m bench $(BENCH_ARGS)
+
+clean: ## remove all that was made or fetched
+	rm -rf .venv .tools .artefacts .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf build dist bench/latest.json
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
