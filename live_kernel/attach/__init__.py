@@ -1,0 +1,23 @@
+"""Finding a process and entering it.
+
+Runs in the launcher and the command line, never in a target.
+
+Finding, which only reads:
+
+    proc         what /proc tells about a process
+    runtime      the CPython inside it, seen from outside
+    permission   whether the system lets us look into it, and why not
+    verdicts     the checks that decide whether it can be attached to
+    processes    one process, all candidates, the one that fits a text
+    doctor       the same checks, and those of our own side, told one by one
+    interpreter  running the target's own Python beside it
+    blocked      what its main thread waits for
+
+Entering:
+
+    payload      the agent as one bundle of code
+    landing      the private directory in which launcher and agent meet
+    injector     scheduling the bootstrap
+    wake         nudging a main thread that idles
+    ending       whether and how the target has ended
+"""

@@ -1,0 +1,314 @@
+"""What a target's main thread is doing when the bootstrap does not start.
+
+Runs in the launcher and the command line, on a thread that may wait: up to
+about 0.1 s, at worst a time-out of 2 s. The system call comes from
+/proc/PID/task/TID/syscall, the Python line from `_remote_debugging` of the
+target's own version.
+Rule: never raises; what can't be learned is left out, and the sentence is the
+shorter for it. Nothing is done to the target.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from . import interpreter, permission, proc, runtime, syscalls, unwind
+from .processes import Process
+
+_TIMEOUT = 2.0
+
+
+class Frame(NamedTuple):
+    """One Python frame; `line` is 0 where it is not known."""
+
+    file: str
+    line: int
+    function: str
+
+    @property
+    def of_a_library(self) -> bool:
+        """The standard library's or an installed package's, as far as the path tells."""
+        return re.search(r"/lib/python3[\d.]*t?/|/(site|dist)-packages/|^<", self.file) is not None
+
+    @property
+    def place(self) -> str:
+        """ "worker.py:17"."""
+        name = Path(self.file)
+        short = f"{name.parent.name}/{name.name}" if name.stem.startswith("__") else name.name
+        return f"{short}:{self.line}" if self.line else short
+
+    @property
+    def call(self) -> str:
+        """A library's function as the program calls it: "queue.get", "asyncio.run"."""
+        inner = re.split(r"/lib/python3[\d.]*t?/(?:(?:site|dist)-packages/)?", self.file)[-1]
+        module = inner.removesuffix(".py").split("/")[0].lstrip("_").strip("<>")
+        return f"{module}.{self.function}"
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """What a thread does. `thread`: its id. `state`: a letter as in proc(5), "" if gone.
+
+    `number` and `syscall`: the system call that it is in, None if in none or
+    unknown. `descriptor`: what the file descriptor that it waits for is, as
+    /proc/PID/fd names it. `wchan`: the kernel function that it waits in.
+    `stack`: Python frames, innermost first; may be empty.
+    """
+
+    pid: int
+    thread: int
+    state: str
+    number: int | None = None
+    syscall: str | None = None
+    descriptor: str = ""
+    wchan: str = ""
+    stack: tuple[Frame, ...] = ()
+
+    @property
+    def in_epoll(self) -> bool:
+        """Whether it waits in an event loop's epoll, from where a harmless nudge wakes it."""
+        return self.syscall in syscalls.EPOLL
+
+    @property
+    def frame(self) -> Frame | None:
+        """The innermost frame of the program's own code, or else the innermost."""
+        own = (frame for frame in self.stack if not frame.of_a_library)
+        return next(own, self.stack[0] if self.stack else None)
+
+    @property
+    def call(self) -> str:
+        """The library function that the program called there; empty if unknown."""
+        if self.frame in self.stack[1:]:
+            return self.stack[self.stack.index(self.frame) - 1].call
+        return _USUAL_CALL.get(self.syscall or "", "")
+
+    @property
+    def sentence(self) -> str:
+        """ "pid 4242's main thread waits in futex (queue.get) at worker.py:17, in `run`"."""
+        if self.state in ("", "Z", "X"):
+            return f"pid {self.pid} has ended"
+        call = f" ({self.call})" if self.call else ""
+        return f"pid {self.pid}'s main thread {self._doing}{call}{self._place}"
+
+    @property
+    def _place(self) -> str:
+        if self.frame is None:
+            return ""
+        function = self.frame.function
+        return f" at {self.frame.place}" + (f", in `{function}`" if function != "<module>" else "")
+
+    @property
+    def _doing(self) -> str:
+        if self.state in ("T", "t"):
+            return "is stopped"
+        if self.syscall is None and self.state == "R":
+            return "is busy in native code"
+        if self.syscall is None:
+            return "waits"
+        return (
+            f"{'waits for the disk or a device' if self.state == 'D' else 'waits'} in {_of(self)}"
+        )
+
+    @property
+    def wakes(self) -> str:
+        """What would wake it: "the sleep ends", "the queue gets an item"."""
+        if self.state in ("T", "t"):
+            return "it is let go on (SIGCONT, or its debugger)"
+        if self.syscall is None:
+            return "the native code returns to Python" if self.state == "R" else "its wait ends"
+        if self.syscall == "futex":
+            return _wakes_lock(self.call)
+        if self.syscall in _READS:
+            return _wakes_read(self.descriptor)
+        return _WAKES.get(self.syscall, "the system call returns")
+
+    @property
+    def remedy(self) -> str:
+        """What to tell the user who waits for the attach."""
+        return f"The attach goes on by itself as soon as {self.wakes}; interrupt gives it up."
+
+
+def _of(blocked: Blocked) -> str:
+    if blocked.syscall in _READS and blocked.descriptor:
+        return f"{blocked.syscall} of {blocked.descriptor}"
+    return str(blocked.syscall)
+
+
+_USUAL_CALL = {
+    "clock_nanosleep": "time.sleep",
+    "nanosleep": "time.sleep",
+    "pause": "signal.pause",
+    "rt_sigtimedwait": "signal.sigwait",
+    "wait4": "os.waitpid",
+    "waitid": "os.waitid",
+    "accept": "socket.accept",
+    "accept4": "socket.accept",
+    "connect": "socket.connect",
+    "flock": "fcntl.flock",
+    "futex": "a lock",
+}
+"""What makes the call in Python, where it is nearly always that."""
+
+_READS = frozenset({"read", "readv", "pread64", "recvfrom", "recvmsg"})
+
+_WAKES = {
+    "clock_nanosleep": "the sleep ends",
+    "nanosleep": "the sleep ends",
+    "restart_syscall": "the sleep or the wait ends",
+    "epoll_wait": "a request or a signal arrives, or a timer of its event loop is due",
+    "epoll_pwait": "a request or a signal arrives, or a timer of its event loop is due",
+    "epoll_pwait2": "a request or a signal arrives, or a timer of its event loop is due",
+    "poll": "one of the files that it watches is ready, or its time-out ends",
+    "ppoll": "one of the files that it watches is ready, or its time-out ends",
+    "select": "one of the files that it watches is ready, or its time-out ends",
+    "pselect6": "one of the files that it watches is ready, or its time-out ends",
+    "accept": "a client connects",
+    "accept4": "a client connects",
+    "connect": "the other side answers",
+    "write": "the reader at the other end takes what is written",
+    "writev": "the reader at the other end takes what is written",
+    "sendto": "the other side takes what is sent",
+    "sendmsg": "the other side takes what is sent",
+    "wait4": "the child process that it waits for ends",
+    "waitid": "the child process that it waits for ends",
+    "clone": "the child process that it starts has begun",
+    "vfork": "the child process that it starts has begun",
+    "clone3": "the child process that it starts has begun",
+    "pause": "a signal arrives that it handles",
+    "rt_sigsuspend": "a signal arrives that it handles",
+    "rt_sigtimedwait": "a signal arrives that it waits for",
+    "flock": "the file lock is released",
+    "fcntl": "the file lock is released",
+    "fsync": "the disk has written",
+    "fdatasync": "the disk has written",
+    "futex_waitv": "the lock is released",
+    "msgrcv": "a message arrives",
+    "mq_timedreceive": "a message arrives",
+    "semop": "the semaphore is released",
+    "semtimedop": "the semaphore is released",
+    "io_uring_enter": "one of its operations completes",
+    "io_getevents": "one of its operations completes",
+    "openat": "the file can be opened (a FIFO: the other end is opened)",
+}
+
+
+_WAKES_LOCK = {
+    "join": "the thread that it waits for ends",
+    "Queue.get": "the queue gets an item",
+    "Queue.put": "the queue has room",
+    "Queue.join": "all items of the queue are done",
+    "result": "the task that it waits for is done",
+    "Event.wait": "the event is set",
+    "Condition.wait": "the condition is notified",
+    "Condition.wait_for": "the condition is notified",
+    "Barrier.wait": "the other threads arrive at the barrier",
+    "Semaphore.acquire": "the semaphore is released",
+}
+"""By the end of the name of the library function that waits."""
+
+
+def _wakes_lock(call: str) -> str:
+    parts = call.split(".")
+    default = "the lock that it waits for is released"
+    return _WAKES_LOCK.get(".".join(parts[-2:]), _WAKES_LOCK.get(parts[-1], default))
+
+
+def _wakes_read(descriptor: str) -> str:
+    if descriptor.startswith("/dev/") and ("tty" in descriptor or "pts" in descriptor):
+        return "somebody types a line in its terminal"
+    if descriptor.startswith("socket"):
+        return "the other side sends something"
+    if descriptor.startswith("pipe"):
+        return "something is written into the pipe"
+    return "there is something to read"
+
+
+def describe(process: Process) -> Blocked:
+    """What the main thread of `process` is doing just now. Never raises."""
+    thread = process.pid
+    with suppress(Exception):
+        thread = _main_thread(process)
+    seen = _outside(process, thread)
+    if seen.state in ("", "Z", "X"):
+        return seen
+    with suppress(Exception):
+        return replace(seen, stack=tuple(_stack(process, thread)))
+    return seen
+
+
+def main_thread_is_in_epoll(pid: int) -> bool:
+    """Whether Python's main thread waits in epoll. Quick (0.3 ms); never raises."""
+    with suppress(Exception):
+        found = runtime.find(pid)
+        if found is not None:
+            with permission.memory(pid) as read:
+                thread = runtime.main_thread(found, read) or pid
+            number, _ = _system_call(pid, thread)
+            return number is not None and syscalls.name_of(number) in syscalls.EPOLL
+    return False
+
+
+def _main_thread(process: Process) -> int:
+    found = runtime.find(process.pid)
+    if found is None:
+        return process.pid
+    with permission.memory(process.pid) as read:
+        return runtime.main_thread(found, read) or process.pid
+
+
+def _outside(process: Process, thread: int) -> Blocked:
+    """What /proc tells, without a word on Python."""
+    pid, state = process.pid, ""
+    with suppress(OSError, ValueError, IndexError):
+        if proc.stat(pid).start_time == process.start_time:
+            state = _state(pid, thread)
+    number, descriptor = None, ""
+    with suppress(OSError, ValueError, IndexError):
+        number, descriptor = _system_call(pid, thread)
+    name = None if number is None else syscalls.name_of(number)
+    return Blocked(pid, thread, state, number, name, descriptor, _wchan(pid, thread))
+
+
+def _state(pid: int, thread: int) -> str:
+    data = proc.read(pid, f"task/{thread}/stat").decode(errors="replace")
+    return data[data.rindex(")") + 2]
+
+
+def _system_call(pid: int, thread: int) -> tuple[int | None, str]:
+    """Its number and what its first argument names, if that is a file that can be waited for."""
+    fields = proc.read(pid, f"task/{thread}/syscall").split()
+    if fields[0] == b"running" or int(fields[0]) < 0:
+        return None, ""
+    number = int(fields[0])
+    descriptor = ""
+    if syscalls.name_of(number) in _READS:
+        descriptor = proc.link(pid, f"fd/{int(fields[1], 16)}") or ""
+    return number, re.sub(r":\[\d+\]$", "", descriptor)
+
+
+def _wchan(pid: int, thread: int) -> str:
+    try:
+        name = proc.read(pid, f"task/{thread}/wchan").decode(errors="replace")
+    except OSError:
+        return ""
+    return "" if name == "0" else name
+
+
+def _stack(process: Process, thread: int) -> list[Frame]:
+    """Raises whatever goes wrong."""
+    if process.runs_our_build:
+        with suppress(ImportError, RuntimeError, OSError):
+            return [Frame(*frame) for frame in unwind.stack(process.pid, thread)]
+    source = Path(unwind.__file__).read_text()
+    told = interpreter.run(
+        process.pid, process.start_time, source, str(process.pid), str(thread), timeout=_TIMEOUT
+    )
+    if told.returncode != 0:
+        raise subprocess.SubprocessError(told.stderr)
+    return [Frame(*frame) for frame in ast.literal_eval(told.stdout)]

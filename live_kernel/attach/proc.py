@@ -1,0 +1,162 @@
+"""What /proc tells about one process.
+
+Runs in the launcher and the command line. Thin readers, each for one file of
+proc(5), each quick enough to be called for every process of the machine.
+Rule: no opinion about what is read. OSError passes through as it comes:
+FileNotFoundError and ProcessLookupError mean that the process is gone,
+PermissionError that this file is not for us.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+GONE = (FileNotFoundError, ProcessLookupError)
+
+_PF_KTHREAD = 0x00200000  # include/linux/sched.h
+_CAP_SYS_PTRACE = 19  # include/uapi/linux/capability.h
+
+
+def read(pid: int | str, name: str) -> bytes:
+    """The whole of /proc/PID/`name`; `pid` may be "self"."""
+    with open(f"/proc/{pid}/{name}", "rb", buffering=0) as file:
+        return file.readall()
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """The fields of /proc/PID/stat that are used; `start_time` in clock ticks after boot."""
+
+    name: str
+    state: str
+    parent: int
+    flags: int
+    start_time: int
+
+    @property
+    def kernel_thread(self) -> bool:
+        return bool(self.flags & _PF_KTHREAD)
+
+    @property
+    def uptime(self) -> float:
+        return seconds_since(self.start_time)
+
+
+def seconds_since(start_time: int) -> float:
+    """Seconds from a moment in clock ticks after boot until now."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - start_time / _TICKS_PER_SECOND
+
+
+def stat(pid: int) -> Stat:
+    data = read(pid, "stat").decode(errors="replace")
+    # The name stands in brackets and may itself hold brackets and spaces.
+    end = data.rindex(")")
+    rest = data[end + 2 :].split()
+    return Stat(
+        name=data[data.index("(") + 1 : end],
+        state=rest[0],
+        parent=int(rest[1]),
+        flags=int(rest[6]),
+        start_time=int(rest[19]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The fields of /proc/PID/status that are used.
+
+    `uids` and `gids`: real, effective, saved, file system. `inner_pids`: the
+    process's number in each pid namespace from ours inwards.
+    """
+
+    group: int
+    tracer: int
+    uids: tuple[int, ...]
+    gids: tuple[int, ...]
+    inner_pids: tuple[int, ...]
+    permitted: int
+    effective: int
+    seccomp: int
+
+    @property
+    def may_trace(self) -> bool:
+        """Whether CAP_SYS_PTRACE is in effect (in the process's own user namespace)."""
+        return bool(self.effective >> _CAP_SYS_PTRACE & 1)
+
+
+def status(pid: int | str) -> Status:
+    lines = read(pid, "status").decode(errors="replace").splitlines()
+    fields = dict(line.split(":", 1) for line in lines if ":" in line)
+    return Status(
+        group=int(fields["Tgid"]),
+        tracer=int(fields["TracerPid"]),
+        uids=tuple(map(int, fields["Uid"].split())),
+        gids=tuple(map(int, fields["Gid"].split())),
+        inner_pids=tuple(map(int, fields.get("NSpid", fields["Tgid"]).split())),
+        permitted=int(fields["CapPrm"], 16),
+        effective=int(fields["CapEff"], 16),
+        seccomp=int(fields.get("Seccomp", "0")),
+    )
+
+
+def command_line(pid: int) -> tuple[str, ...]:
+    """The arguments that it was started with, or what it has put in their place."""
+    data = read(pid, "cmdline")
+    if not data:
+        return ()
+    return tuple(part.decode(errors="replace") for part in data.rstrip(b"\0").split(b"\0"))
+
+
+def link(pid: int, name: str) -> str | None:
+    """Where /proc/PID/`name` points, or None if we may not know."""
+    try:
+        return os.readlink(f"/proc/{pid}/{name}")
+    except OSError:
+        return None
+
+
+def namespace(pid: int | str, kind: str) -> tuple[int, int] | None:
+    """What tells one namespace of `kind` ("mnt", "pid") from another; None if we may not know."""
+    try:
+        found = os.stat(f"/proc/{pid}/ns/{kind}")
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def pids() -> list[int]:
+    """All processes that /proc shows, kernel threads included, in no order."""
+    return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
+
+
+def children(pid: int) -> list[int]:
+    """The children of its main thread; empty where the kernel does not list them."""
+    try:
+        return [int(child) for child in read(pid, f"task/{pid}/children").split()]
+    except OSError:
+        return []
+
+
+def ancestors(pid: int) -> Iterator[int]:
+    """Its parent, that one's parent and so on, as far as they can be seen."""
+    while pid > 1:
+        try:
+            pid = stat(pid).parent
+        except OSError:
+            return
+        if pid > 0:
+            yield pid
+
+
+@lru_cache(maxsize=256)
+def user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
