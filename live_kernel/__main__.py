@@ -1,0 +1,24 @@
+"""`python -m live_kernel`: the kernel at once, everything else by way of `cli.py`.
+
+Jupyter starts a kernel for every notebook, and what the command line needs for
+its options and tables is not needed there.
+"""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> int:
+    """Run the command that the arguments name. Returns the exit status."""
+    if sys.argv[1:2] == ["kernel"]:
+        from .launcher.arguments import run_kernel
+
+        return run_kernel(sys.argv[2:])
+    from .cli import main as command_line
+
+    return command_line()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

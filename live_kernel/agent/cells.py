@@ -1,0 +1,264 @@
+"""Compiling and running cells.
+
+Runs in the target, on the cells' thread. Rule: whatever a cell does, its
+outcome is sent once, and the thread is fit for the next cell.
+"""
+
+from __future__ import annotations
+
+import contextvars
+
+from . import tracebacks
+from .display import bundle, display
+from .interrupt import Interruption
+from .names import Names, direct_global_writes
+from .output import Output
+from .places import LoopRun, OwnLoop, program_loop
+from .streams import current_cell, split
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType
+    from typing import Any
+
+    from .ledger import Ledger
+    from .namespace import Namespace
+    from .output import Deliver
+
+    Ask = Callable[["Cell", str, bool], str]
+
+ONLY_AST = 0x400
+TOP_LEVEL_AWAIT = 0x2000
+FUTURE_ANNOTATIONS = 0x1000000
+IS_COROUTINE = 0x80
+
+
+class Cell:
+    """One cell while it runs: who asked for it, where its output goes, how it is stopped."""
+
+    def __init__(self, request: dict[str, Any], deliver: Deliver, ask: Ask) -> None:
+        self.number: int = request["cell"]
+        self.count: int = request["count"]
+        self.code: str = request["code"]
+        self.silent: bool = request["silent"]
+        self.expressions: dict[str, str] = request["expressions"]
+        self.allow_input: bool = request["allow_input"]
+        self.output = Output(deliver)
+        self.interruption = Interruption()
+        self.in_loop: LoopRun | None = None
+        self._ask = ask
+
+    def interrupt(self) -> None:
+        """Stop the cell's code where it stands. Called on the control thread."""
+        if self.in_loop is not None:
+            self.in_loop.interrupt()
+        else:
+            self.interruption.request()
+
+    def ask(self, prompt: str, password: bool = False) -> str:
+        """A line of input from the front-end. Raises EOFError where there is none to be had."""
+        return self._ask(self, prompt, password)
+
+    def emit(self, kind: str, data: Any, metadata: Any, transient: Any) -> None:
+        """Send a MIME bundle: `kind` is display or update."""
+        event = {"event": kind, "data": data, "metadata": metadata, "transient": transient or {}}
+        with self.interruption:
+            self.output.add(event)
+
+    def report(self, error: BaseException) -> None:
+        """Tell of an error beside the cell's own outcome, on its stderr."""
+        text = "\n".join(tracebacks.as_message(error)["traceback"])
+        with self.interruption:
+            self.output.write("stderr", text + "\n")
+
+
+class Compiled:
+    """A cell's code: its statements, and its last expression apart from them."""
+
+    def __init__(self, parts: list[CodeType], shows_last: bool) -> None:
+        self.parts = parts
+        self.shows_last = shows_last
+        self.names = Names(*parts)
+        self.is_coroutine = any(part.co_flags & IS_COROUTINE for part in parts)
+
+
+class Cells:
+    """Runs the cells of one session, one after the other."""
+
+    def __init__(self, namespace: Namespace, ledger: Ledger, mark: str) -> None:
+        self._namespace = namespace
+        self._ledger = ledger
+        self._mark = mark
+        self._context = contextvars.Context()
+        self._own_loop: OwnLoop | None = None
+        self._future_flags = 0
+        namespace.additions.update(additions())
+
+    def run(self, cell: Cell) -> None:
+        """Run a cell and send its outcome. Raises nothing."""
+        streams = split.enter(self._ledger)
+        try:
+            done = self._outcome(cell)
+        except BaseException as error:  # an interrupt that came too late to matter
+            done = {"status": "error", "error": tracebacks.as_message(error)}
+        cell.interruption.end()
+        streams.undo()
+        cell.output.finish(done)
+
+    def _outcome(self, cell: Cell) -> dict[str, Any]:
+        try:
+            self._execute(cell)
+            expressions = self._context.run(self._evaluate_all, cell)
+            return {"status": "ok", "expressions": expressions}
+        except BaseException as error:
+            cell.interruption.end()
+            return {
+                "status": "error",
+                "error": tracebacks.as_message(error, cell.interruption.requested),
+            }
+
+    def _execute(self, cell: Cell) -> None:
+        filename = f"<In [{cell.count}]{self._mark}>"
+        if not cell.silent:
+            tracebacks.remember_source(filename, cell.code, self._ledger)
+            self._remember_input(cell)
+        compiled, written = self._compile(cell.code, filename)
+        scope = self._namespace.prepare(compiled.names)
+        try:
+            if compiled.is_coroutine:
+                self._run_in_loop(cell, compiled, scope)
+            else:
+                self._context.run(self._run_here, cell, compiled, scope)
+        finally:
+            self._namespace.settle(written)
+
+    def _compile(self, source: str, filename: str) -> tuple[Compiled, set[str]]:
+        """The code, and those of the program's globals that its functions assign."""
+        compiled = self._compile_tree(self._parse(source, filename), source, filename)
+        written = self._namespace.written_by_functions(compiled.names)
+        if written:
+            tree = direct_global_writes(self._parse(source, filename), written)
+            compiled = self._compile_tree(tree, source, filename)
+        return compiled, written
+
+    def _parse(self, source: str, filename: str) -> Any:
+        return self._compile_one(source, filename, "exec", ONLY_AST)
+
+    def _compile_one(self, source: Any, filename: str, mode: str, flags: int = 0) -> Any:
+        flags |= TOP_LEVEL_AWAIT | self._future_flags
+        return compile(source, filename, mode, flags, dont_inherit=True)
+
+    def _compile_tree(self, tree: Any, source: str, filename: str) -> Compiled:
+        import _ast
+
+        last = tree.body[-1] if tree.body else None
+        shows_last = isinstance(last, _ast.Expr)
+        if shows_last:
+            tree.body.pop()
+        parts = [self._compile_one(tree, filename, "exec")]
+        self._future_flags |= parts[0].co_flags & FUTURE_ANNOTATIONS
+        if shows_last:
+            expression = _ast.Expression(last.value)  # type: ignore[union-attr]
+            parts.append(self._compile_one(expression, filename, "eval"))
+        return Compiled(parts, shows_last and not source.rstrip().endswith(";"))
+
+    def _run_here(self, cell: Cell, compiled: Compiled, scope: tuple[Any, Any]) -> None:
+        current_cell.set(cell)
+        value = None
+        cell.interruption.begin()
+        for part in compiled.parts:
+            value = eval(part, *scope)
+        cell.interruption.end()
+        if compiled.shows_last:
+            self._show(cell, value)
+
+    def _run_in_loop(self, cell: Cell, compiled: Compiled, scope: tuple[Any, Any]) -> None:
+        loop = program_loop()
+        if loop is None:
+            self._own_loop = self._own_loop or OwnLoop(self._ledger)
+            loop = self._own_loop.loop
+        self._context.run(current_cell.set, cell)
+        cell.in_loop = LoopRun(loop, cell.interruption)
+        result: list[Any] = []
+        cell.in_loop.run(_in_turn(compiled.parts, scope, result), self._context)
+        if compiled.shows_last:
+            self._context.run(self._show, cell, result[-1])
+
+    def _show(self, cell: Cell, value: object) -> None:
+        """Display the value of the last expression, and keep it as `_` and in `Out`."""
+        if value is None or cell.silent:
+            return
+        self._remember_output(cell, value)
+        cell.interruption.begin()
+        data, metadata = bundle(value, on_error=cell.report)
+        cell.interruption.end()
+        cell.output.add({"event": "result", "data": data, "metadata": metadata})
+
+    def _remember_input(self, cell: Cell) -> None:
+        scratch = self._namespace.scratch
+        inputs = scratch.setdefault("In", [""])
+        while len(inputs) <= cell.count:
+            inputs.append("")
+        inputs[cell.count] = cell.code
+        scratch["_iii"], scratch["_ii"] = scratch.get("_ii", ""), scratch.get("_i", "")
+        scratch["_i"] = inputs[cell.count - 1]
+        scratch[f"_i{cell.count}"] = cell.code
+
+    def _remember_output(self, cell: Cell, value: object) -> None:
+        scratch = self._namespace.scratch
+        scratch.setdefault("Out", {})[cell.count] = value
+        scratch["___"], scratch["__"] = scratch.get("__"), scratch.get("_")
+        scratch["_"] = scratch[f"_{cell.count}"] = value
+
+    def _evaluate_all(self, cell: Cell) -> dict[str, Any]:
+        return {key: self._evaluate(cell, text) for key, text in cell.expressions.items()}
+
+    def _evaluate(self, cell: Cell, text: str) -> dict[str, Any]:
+        """One of the request's `user_expressions`."""
+        try:
+            code = self._compile_one(text, "<user expression>", "eval")
+            scope = self._namespace.prepare(Names(code))
+            cell.interruption.begin()
+            data, metadata = bundle(eval(code, *scope), on_error=cell.report)
+            cell.interruption.end()
+            return {"status": "ok", "data": data, "metadata": metadata}
+        except BaseException as error:
+            cell.interruption.end()
+            return {"status": "error", **tracebacks.as_message(error)}
+
+
+async def _in_turn(parts: list[CodeType], scope: tuple[Any, Any], result: list[Any]) -> None:
+    """Run the parts of a cell, awaiting those that await."""
+    for part in parts:
+        value = eval(part, *scope)
+        if part.co_flags & IS_COROUTINE:
+            value = await value
+        result.append(value)
+
+
+def additions() -> dict[str, object]:
+    """What a cell finds among its builtins beyond Python's own."""
+
+    def show(*objects: object, **options: Any) -> Any:
+        """Display objects in the notebook, as IPython's `display` does."""
+        cell = current_cell.get()
+        if cell is None:
+            raise RuntimeError("display() works in a cell, and in threads and tasks it started")
+        return display(*objects, emit=cell.emit, on_error=cell.report, **options)
+
+    def ask(prompt: object = "", /) -> str:
+        """Read a line from the front-end, as the built-in `input` does from a terminal."""
+        cell = current_cell.get()
+        if cell is None:
+            raise EOFError("input() works in a cell, and in threads and tasks it started")
+        return cell.ask(str(prompt))
+
+    def leave(code: object = None, /) -> None:
+        """End this cell. The program goes on; `%detach` leaves it."""
+        raise SystemExit(code)
+
+    show.__name__ = show.__qualname__ = "display"
+    ask.__name__ = ask.__qualname__ = "input"
+    leave.__name__ = leave.__qualname__ = "exit"
+    return {"display": show, "input": ask, "exit": leave, "quit": leave}

@@ -1,0 +1,81 @@
+"""The first code of the bundle: puts the agent's modules in place and begins a session.
+
+Runs in the target, on the thread that the bootstrap started, with `PLACE` and
+`TOKEN` among its globals and, added by `attach/payload.py`, `PACKAGE`, `MAGIC`
+and `MODULES` (name, is a package, marshalled code; in the order of their
+imports). Rule: a failure is told to the launcher, and to nobody else.
+"""
+
+# mypy: disable-error-code="name-defined"
+# ruff: noqa: F821
+
+import _imp
+import marshal
+import sys
+from _frozen_importlib import ModuleSpec
+from _frozen_importlib_external import MAGIC_NUMBER
+
+
+def _package() -> object:
+    """The agent's package in this process: the one there, or a new one, unloaded.
+
+    Two launchers may come at the same time: `setdefault` decides, the lock makes
+    the second one wait. (A lock of CPython's own, whatever gevent put in its place.)
+    """
+    thread = _imp.create_builtin(ModuleSpec("_thread", None))
+    _imp.exec_builtin(thread)
+    package = _module(PACKAGE, is_package=True)
+    package.__dict__.update(lock=thread.allocate_lock(), loaded=False)
+    return sys.modules.setdefault(PACKAGE, package)
+
+
+def _module(name: str, is_package: bool) -> object:
+    module = type(sys)(name)
+    module.__spec__ = ModuleSpec(name, None, is_package=is_package)
+    module.__package__ = name if is_package else name.rpartition(".")[0]
+    if is_package:
+        module.__path__ = []
+    return module
+
+
+def _load() -> None:
+    """Run the modules that are not there yet. They stay when the session ends."""
+    package = _package()
+    with package.lock:
+        if package.loaded:
+            return
+        for name, is_package, code in MODULES:
+            module = sys.modules[name] = (
+                package if name == PACKAGE else _module(name, is_package)
+            )
+            exec(marshal.loads(code), module.__dict__)
+            parent, _, child = name.rpartition(".")
+            if name != PACKAGE:
+                setattr(sys.modules[parent], child, module)
+        package.loaded = True
+
+
+def _tell(text: str) -> None:
+    """Report a failure over a connection of its own, with nothing but sockets."""
+    import _socket
+
+    plain = "".join(c if " " <= c <= "~" and c not in '"\\' else " " for c in text)[:2000]
+    body = f'{{"op":"bye","reason":"failed","detail":"{plain}"}}'.encode()
+    connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    try:
+        connection.connect(PLACE + "/link")
+        connection.sendall(len(body).to_bytes(4, "big") + body)
+    finally:
+        connection.close()
+
+
+try:
+    if MAGIC != MAGIC_NUMBER:
+        raise ImportError(f"the agent was compiled for another Python than {sys.version}")
+    _load()
+    _begin = sys.modules[PACKAGE + ".agent.session"].begin
+except BaseException as _error:
+    _tell(f"{type(_error).__name__}: {_error}")
+else:
+    del MODULES
+    _begin(PLACE, TOKEN)

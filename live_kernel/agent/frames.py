@@ -1,0 +1,143 @@
+"""Which frame of the program the cells are bound to.
+
+Runs in the target, on the agent's threads. Rule: a binding names a place (a
+function of a file on a thread, or a module); frames are looked up when they
+are needed and let go at once, so that nothing of the program lives longer
+because of us.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from .native import main_ident
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from types import CodeType, FrameType
+    from typing import Any
+
+OURS = __name__.partition(".agent.")[0]
+"""The package under which the agent is loaded in this target."""
+
+_LIBRARY = os.path.dirname(os.__file__) + os.sep
+_INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+_SCRIPTS = os.path.join(sys.prefix, "bin") + os.sep
+_EVENT_LOOP = (os.path.join(_LIBRARY, "asyncio") + os.sep, f"{os.sep}trio{os.sep}_core{os.sep}")
+
+
+def stack(thread: int) -> Iterator[FrameType]:
+    """The frames of a thread, innermost first, without the agent's own."""
+    frame = sys._current_frames().get(thread)
+    while frame is not None:
+        if not is_ours(frame):
+            yield frame
+        frame = frame.f_back
+
+
+def is_ours(frame: FrameType) -> bool:
+    """Does this frame run the agent's code?"""
+    name = frame.f_globals.get("__name__")
+    return isinstance(name, str) and (name == OURS or name.startswith(OURS + "."))
+
+
+def is_user_code(filename: str) -> bool:
+    """Is this file the user's: neither library, nor installed, nor a console script?"""
+    if filename.startswith("<frozen ") or filename.startswith(_SCRIPTS):
+        return False
+    if any(part in filename for part in _INSTALLED):
+        return False
+    return not filename.startswith(_LIBRARY)
+
+
+def _outside_event_loop(frames: list[FrameType]) -> list[FrameType]:
+    """The frames from the one that runs the event loop outwards.
+
+    What the loop happens to be running at this moment is gone in the next.
+    """
+    for index in range(len(frames) - 1, -1, -1):
+        if frames[index].f_code.co_filename.startswith(_EVENT_LOOP[0]) or (
+            _EVENT_LOOP[1] in frames[index].f_code.co_filename
+        ):
+            return frames[index + 1 :]
+    return frames
+
+
+class Binding:
+    """A place in the program whose names the cells see.
+
+    `function` is None where it is a whole module, which never goes away.
+    """
+
+    def __init__(self, module: str, frame: FrameType | None = None, thread: int = 0) -> None:
+        self.module = module
+        self.thread = thread
+        self.function: tuple[str, str, int] | None = None
+        self.file = getattr(sys.modules.get(module), "__file__", None) or ""
+        if frame is not None:
+            self.function = _key(frame.f_code)
+            self.file = frame.f_code.co_filename
+
+    def frame(self) -> FrameType | None:
+        """The bound function's innermost frame; None for a module, or once it has returned."""
+        if self.function is None:
+            return None
+        for frame in stack(self.thread):
+            if _key(frame.f_code) == self.function:
+                return frame
+        return None
+
+    def is_gone(self) -> bool:
+        """Has the bound function returned?"""
+        return self.function is not None and self.frame() is None
+
+    def names(self) -> tuple[Mapping[str, Any] | None, dict[str, Any]]:
+        """The frame's locals (None for a module) and its globals, as they are now."""
+        frame = self.frame()
+        if frame is not None:
+            return frame.f_locals, frame.f_globals
+        module = sys.modules.get(self.module)
+        return None, ({} if module is None else module.__dict__)
+
+    def describe(self) -> str:
+        """In words, for the user: `run() at worker.py:17` or `module __main__`."""
+        if self.function is None:
+            where = f" ({os.path.basename(self.file)})" if self.file else ""
+            return f"module {self.module}{where}"
+        return f"{self.function[1]}() at {os.path.basename(self.file)}:{self.line()}"
+
+    def line(self) -> int:
+        """The line at which the bound frame stands, or 0."""
+        frame = self.frame()
+        return 0 if frame is None else frame.f_lineno or 0
+
+    def as_message(self) -> dict[str, Any]:
+        return {"place": self.describe(), "file": self.file, "line": self.line()}
+
+
+def _key(code: CodeType) -> tuple[str, str, int]:
+    return code.co_filename, code.co_qualname, code.co_firstlineno
+
+
+def default_binding() -> Binding:
+    """The innermost frame of the main thread that is the user's code, else `__main__`.
+
+    Inside an event loop that is the frame which runs the loop: see `_outside_event_loop`.
+    """
+    thread = main_ident()
+    for frame in _outside_event_loop(list(stack(thread))):
+        if is_user_code(frame.f_code.co_filename):
+            return bind_to(frame, thread)
+    return Binding("__main__")
+
+
+def bind_to(frame: FrameType, thread: int) -> Binding:
+    """A binding to the place at which this frame stands."""
+    module = frame.f_globals.get("__name__")
+    name = module if isinstance(module, str) else "__main__"
+    known = getattr(sys.modules.get(name), "__dict__", None) is frame.f_globals
+    if known and frame.f_code.co_name == "<module>":
+        return Binding(name)
+    return Binding(name, frame, thread)

@@ -1,0 +1,86 @@
+"""Stopping a cell by an exception in the thread that runs it.
+
+Runs in the target; the control thread interrupts, the cell's thread is
+interrupted. Rule: an exception is sent only while the cell's code runs, never
+into the agent's own half-done work and never into the program's.
+"""
+
+from __future__ import annotations
+
+from .native import get_ident
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+
+class CellInterrupted(BaseException):
+    """KeyboardInterrupt for a cell in the program's event loop.
+
+    asyncio ends the whole loop for a KeyboardInterrupt that reaches it; this one
+    would only be logged.
+    """
+
+
+class Interruption:
+    """Whether, and where, one cell may be interrupted at the moment.
+
+    As a context manager it shields the agent's own work inside the cell's
+    thread: an interrupt that falls into it is raised when it ends.
+
+    `thread` is the ident of the thread that runs the cell's code; `exception`
+    the class that it gets.
+    """
+
+    def __init__(self) -> None:
+        self.thread = get_ident()
+        self.exception: type[BaseException] = KeyboardInterrupt
+        self.requested = False
+        self._depth = 1  # shielded until the cell's code begins
+        self._waiting = False
+
+    def __enter__(self) -> None:
+        if get_ident() == self.thread:
+            self._depth += 1
+
+    def __exit__(self, *_: object) -> None:
+        if get_ident() == self.thread:
+            self._depth -= 1
+            self._raise_if_waiting()
+
+    def begin(self) -> None:
+        """The cell's code begins: from here on it may be interrupted."""
+        self._depth = 0
+        self._raise_if_waiting()
+
+    def end(self) -> None:
+        """The cell's code has ended: nothing is sent from here on."""
+        self._depth = 1
+
+    def _raise_if_waiting(self) -> None:
+        if self._waiting and self._depth == 0:
+            self._waiting = False
+            raise self.exception
+
+    def request(self) -> None:
+        """Interrupt the cell, now or as soon as the shield is lifted."""
+        send = _sender()
+        self.requested = True
+        thread, exception = self.thread, self.exception
+        # Between the test and the call there is no point at which CPython hands
+        # over the interpreter lock, so that the cell can't step behind its shield.
+        if self._depth:
+            self._waiting = True
+        else:
+            send(thread, exception)
+
+
+def _sender() -> Callable[[Any, Any], int]:
+    """PyThreadState_SetAsyncExc: takes effect at the thread's next bytecode boundary."""
+    import ctypes
+
+    function = ctypes.pythonapi.PyThreadState_SetAsyncExc
+    function.argtypes = (ctypes.c_ulong, ctypes.py_object)
+    function.restype = ctypes.c_int
+    return function

@@ -1,0 +1,76 @@
+"""Thread primitives of the interpreter itself, whatever the program put in their place.
+
+Runs in the target. gevent and its like replace functions of `_thread`; an agent
+that waited on theirs would wait for an event loop that nobody runs. Rule: the
+agent takes locks and threads from here only, and never imports `threading`.
+"""
+
+from __future__ import annotations
+
+import _imp
+import _thread
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+
+class _Spec:
+    name = "_thread"
+
+
+def _fresh_thread_module() -> Any:
+    """A second instance of the built-in module, with its functions as CPython made them."""
+    module = _imp.create_builtin(_Spec)  # type: ignore[attr-defined]
+    _imp.exec_builtin(module)  # type: ignore[attr-defined]
+    return module
+
+
+_native = (
+    _thread if type(_thread.start_new_thread) is type(_imp.lock_held) else _fresh_thread_module()
+)
+
+Lock: Callable[[], Any] = _native.allocate_lock
+get_ident: Callable[[], int] = _native.get_ident
+main_ident: Callable[[], int] = _native._get_main_thread_ident
+TIMEOUT_MAX: float = _native.TIMEOUT_MAX
+
+
+def start(body: Callable[..., object], *args: object, name: str) -> int:
+    """Run `body(*args)` in a new native thread, named for `top` and `ps -L`. Returns its ident.
+
+    The thread is of the kind that never delays the interpreter's exit.
+    """
+
+    def named() -> None:
+        try:
+            _native.set_name(name)
+        except (AttributeError, OSError, ValueError):
+            pass  # not on this platform: the name is a courtesy
+        body(*args)
+
+    return int(_native.start_new_thread(named, ()))
+
+
+class Signal:
+    """A flag that one thread sets, once, and others wait for: an Event without `threading`."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._lock.acquire()
+        self.is_set = False
+
+    def set(self) -> None:
+        """Let every waiter go, now and later."""
+        if not self.is_set:
+            self.is_set = True
+            self._lock.release()
+
+    def wait(self, seconds: float = -1) -> bool:
+        """Wait until set, or for so many seconds (-1: for ever). Returns whether it is set."""
+        if self.is_set:
+            return True
+        if self._lock.acquire(True, seconds):
+            self._lock.release()
+        return self.is_set

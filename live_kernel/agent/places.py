@@ -1,0 +1,170 @@
+"""Where a cell's coroutine runs: the program's event loop, or one of our own.
+
+Runs in the target, on the cells' thread, which waits while the loop works.
+Rule: the program's loop is only ever reached by `call_soon_threadsafe`.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from . import native
+from .frames import stack
+from .interrupt import CellInterrupted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from contextvars import Context
+    from typing import Any
+
+    from .interrupt import Interruption
+    from .ledger import Ledger
+
+
+def program_loop() -> Any:
+    """The asyncio loop that runs on the program's main thread now, or None.
+
+    It is found in the main thread's frames: in the loop's own `run_forever`, or,
+    for a loop without Python frames such as uvloop, in that of `asyncio.Runner`.
+    """
+    if "asyncio" not in sys.modules:
+        return None
+    for frame in stack(native.main_ident()):
+        owner = _self_of(frame)
+        for loop in (owner, getattr(owner, "_loop", None)):
+            if hasattr(loop, "call_soon_threadsafe") and loop.is_running():
+                return loop
+    return None
+
+
+def _self_of(frame: Any) -> Any:
+    if frame.f_code.co_name not in ("run_forever", "run"):
+        return None
+    return frame.f_locals.get("self")
+
+
+class OwnLoop:
+    """An event loop on a thread of ours, for a program that has none running.
+
+    It keeps running between cells, so that tasks which a cell starts go on.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        import asyncio
+
+        self.loop = asyncio.new_event_loop()
+        self._ended = native.Signal()
+        native.start(self._loop_loop, name="live-kernel-aio")
+        ledger.record("an event loop of our own", self._stop)
+
+    def _loop_loop(self) -> None:
+        import asyncio
+
+        try:
+            asyncio.set_event_loop(self.loop)
+            self.loop.run_forever()
+            self._cancel_tasks()
+        except BaseException as error:
+            del error  # the loop has ended, which is all that matters now
+        finally:
+            asyncio.set_event_loop(None)
+            self.loop.close()
+            self._ended.set()
+
+    def _cancel_tasks(self) -> None:
+        import asyncio
+
+        tasks = asyncio.all_tasks(self.loop)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            self.loop.run_until_complete(asyncio.wait(tasks, timeout=1))
+
+    def _stop(self) -> None:
+        if not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self.loop.stop)
+        self._ended.wait(2)
+
+
+class LoopRun:
+    """One coroutine of a cell in an event loop, and its result."""
+
+    def __init__(self, loop: Any, interruption: Interruption) -> None:
+        self._loop = loop
+        self._interruption = interruption
+        self._done = native.Signal()
+        self._task: Any = None
+        self._thread = 0
+        self._stepping = False
+        self._error: BaseException | None = None
+
+    def run(self, coroutine: Coroutine[Any, Any, Any], context: Context) -> None:
+        """Run `coroutine` to its end. Raises what it raised."""
+        self._loop.call_soon_threadsafe(self._start, coroutine, context)
+        self._done.wait()
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+
+    def _start(self, coroutine: Coroutine[Any, Any, Any], context: Context) -> None:
+        self._thread = native.get_ident()
+        try:
+            self._task = self._loop.create_task(self._guard(coroutine), context=context)
+        except BaseException as error:
+            coroutine.close()
+            self._end(error)
+
+    async def _guard(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        """Keep whatever the cell raises, KeyboardInterrupt and SystemExit too, from the loop."""
+        error: BaseException | None = None
+        try:
+            await _Steps(coroutine, self)
+        except BaseException as raised:
+            error = raised
+        self._end(error)
+
+    def _end(self, error: BaseException | None) -> None:
+        self._error = error
+        self._done.set()
+
+    def interrupt(self) -> None:
+        """Stop the cell: by cancelling it where it awaits, by an exception where it computes."""
+        self._interruption.requested = True
+        if self._stepping:
+            self._interruption.request()
+        elif self._task is not None:
+            self._loop.call_soon_threadsafe(self._task.cancel)
+
+    def step(self, coroutine: Coroutine[Any, Any, Any], how: Any, *args: Any) -> Any:
+        """One stretch of the cell's code between two awaits; only here may it be interrupted."""
+        interruption = self._interruption
+        interruption.thread, interruption.exception = self._thread, CellInterrupted
+        self._stepping = True
+        try:
+            interruption.begin()
+            return how(*args)
+        finally:
+            interruption.end()
+            self._stepping = False
+
+
+class _Steps:
+    """Awaits a coroutine, telling the run when its code has the thread."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], run: LoopRun) -> None:
+        self._coroutine, self._run = coroutine, run
+
+    def __await__(self) -> Any:
+        coroutine, run = self._coroutine, self._run
+        how, value = coroutine.send, None
+        while True:
+            try:
+                awaited = run.step(coroutine, how, value)
+            except StopIteration as finished:
+                return finished.value
+            try:
+                value = yield awaited
+                how = coroutine.send
+            except BaseException as thrown:
+                how, value = coroutine.throw, thrown  # type: ignore[assignment]

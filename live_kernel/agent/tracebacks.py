@@ -1,0 +1,94 @@
+"""Exceptions of cells as text, and the source of cells for those who quote it.
+
+Runs in the target, on the thread that ran the cell. Rule: no frame of ours is
+shown, a hostile exception is survived, and `traceback` is loaded by the first
+error, not before.
+"""
+
+from __future__ import annotations
+
+from .frames import is_ours
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Any
+
+    from .ledger import Ledger
+
+LONGEST = 100_000
+"""Characters of one traceback; the middle of a longer one is left out."""
+
+
+def remember_source(filename: str, source: str, ledger: Ledger) -> None:
+    """Let tracebacks, `inspect` and debuggers find the source of a cell."""
+    import linecache
+
+    lines = source.splitlines(keepends=True)
+    linecache.cache[filename] = (len(source), None, lines, filename)
+    ledger.record(f"linecache entry {filename}", lambda: linecache.cache.pop(filename, None))
+
+
+def as_message(error: BaseException, interrupted: bool = False) -> dict[str, Any]:
+    """An exception as the link and Jupyter carry it: ename, evalue, traceback lines.
+
+    `interrupted`: whatever class was used to stop the cell, it is shown as KeyboardInterrupt.
+    """
+    name = "KeyboardInterrupt" if interrupted else type(error).__name__
+    try:
+        text = str(error)
+    except BaseException as failure:
+        text = f"<str() failed: {type(failure).__name__}>"
+    try:
+        lines = _format(error)
+    except BaseException as failure:
+        lines = [f"{name}: {text}", f"(no traceback: {type(failure).__name__}: {failure})"]
+    if interrupted and type(error).__name__ != name:
+        lines[-1] = name
+    return {"ename": name, "evalue": text, "traceback": lines}
+
+
+def _format(error: BaseException) -> list[str]:
+    import traceback
+
+    _hide_our_frames(error, set())
+    shown = traceback.TracebackException.from_exception(error, compact=True)
+    text = "".join(_lines(shown)).rstrip("\n")
+    if len(text) > LONGEST:
+        half = LONGEST // 2
+        left_out = f"\n… {len(text) - LONGEST:,} characters left out …\n"
+        text = text[:half] + left_out + text[-half:]
+    return text.split("\n")
+
+
+def _lines(shown: Any) -> Any:
+    try:
+        return list(shown.format(colorize=True))
+    except TypeError:
+        return list(shown.format())
+
+
+def _hide_our_frames(error: BaseException | None, seen: set[int]) -> None:
+    """Cut the agent's frames off this exception's traceback and those that it came from."""
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        error.__traceback__ = _without_ours(error.__traceback__)
+        if isinstance(error, BaseExceptionGroup):
+            for part in error.exceptions:
+                _hide_our_frames(part, seen)
+        _hide_our_frames(error.__cause__, seen)
+        error = error.__context__
+
+
+def _without_ours(tb: TracebackType | None) -> TracebackType | None:
+    while tb is not None and is_ours(tb.tb_frame):
+        tb = tb.tb_next
+    kept = tb
+    while kept is not None:
+        after = kept.tb_next
+        while after is not None and is_ours(after.tb_frame):
+            after = after.tb_next
+        if after is not kept.tb_next:
+            kept.tb_next = after
+        kept = after
+    return tb

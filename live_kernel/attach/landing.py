@@ -1,0 +1,105 @@
+"""The private directory in which launcher and agent meet.
+
+Runs in the launcher: made for one attach, gone as soon as the agent has
+connected or the attach was given up. Rule: nobody but the target's user (and
+root) can enter it, and what root removes in it is named relative to a
+descriptor, so that the user can't lead root elsewhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import socket
+import stat
+import struct
+import tempfile
+from pathlib import Path
+
+LONGEST_SOCKET_PATH = 107
+"""Bytes in the path of a Unix socket, at most (unix(7))."""
+
+LINK, BUNDLE, SCRIPT = "link", "bundle", "bootstrap.py"
+
+
+def runtime_directory(uid: int) -> Path:
+    """Where private directories for a target of this user belong.
+
+    The user's own runtime directory if it is ours too and is as private as it
+    ought to be, else the directory for temporary files.
+    """
+    configured = os.environ.get("XDG_RUNTIME_DIR", "")
+    if configured and uid == os.geteuid() and len(os.fsencode(configured)) < 60:
+        with contextlib.suppress(OSError):
+            status = os.stat(configured)
+            private = stat.S_ISDIR(status.st_mode) and not status.st_mode & 0o077
+            if private and status.st_uid == uid and os.access(configured, os.W_OK | os.X_OK):
+                return Path(configured)
+    temporary = Path(tempfile.gettempdir())
+    return temporary if len(os.fsencode(temporary)) < 60 else Path("/tmp")
+
+
+class Landing:
+    """A private directory with a listening socket `link` in it.
+
+    `uid` and `gid` are the target's; `token` is what the agent must know.
+    Raises OSError where the directory can't be made.
+    """
+
+    def __init__(self, uid: int, gid: int) -> None:
+        self.token = secrets.token_hex(16)
+        self.path = Path(tempfile.mkdtemp(prefix="live-kernel-", dir=runtime_directory(uid)))
+        self._owner = None if uid == os.geteuid() else (uid, gid)
+        self._descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        self._is_open = True
+        try:
+            self.listener = self._listen()
+            if self._owner is not None:
+                os.fchown(self._descriptor, *self._owner)
+        except BaseException:
+            self.close()
+            raise
+
+    def _listen(self) -> socket.socket:
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener.setblocking(False)
+        listener.bind(str(self.path / LINK))
+        os.chmod(LINK, 0o600, dir_fd=self._descriptor)
+        if self._owner is not None:
+            os.chown(LINK, *self._owner, dir_fd=self._descriptor, follow_symlinks=False)
+        listener.listen(4)
+        return listener
+
+    def write(self, name: str, data: bytes) -> Path:
+        """Make a file that only the target's user can read. Returns its path."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        descriptor = os.open(name, flags, 0o600, dir_fd=self._descriptor)
+        with open(descriptor, "wb") as file:
+            file.write(data)
+            if self._owner is not None:
+                os.fchown(file.fileno(), *self._owner)
+        return self.path / name
+
+    def accept(self) -> tuple[socket.socket, int] | None:
+        """The next connection and its peer's pid, or None if there is none."""
+        try:
+            connection, _ = self.listener.accept()
+        except OSError:
+            return None
+        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        return connection, struct.unpack("3i", credentials)[0]
+
+    def close(self) -> None:
+        """Remove everything, also what was never made."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        with contextlib.suppress(AttributeError):
+            self.listener.close()
+        for name in (LINK, BUNDLE, SCRIPT):
+            with contextlib.suppress(OSError):
+                os.unlink(name, dir_fd=self._descriptor)
+        os.close(self._descriptor)
+        with contextlib.suppress(OSError):
+            self.path.rmdir()

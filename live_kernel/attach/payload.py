@@ -1,0 +1,109 @@
+"""What is sent into a target: the agent and the link, compiled, and the script that starts them.
+
+Runs in the launcher, on the thread that attaches. Rule: the agent is read as
+files and never imported here; it is compiled by the same Python version that
+will run it, because a bytecode of another one would crash the target, and in
+advance, because `compile` holds the interpreter lock for its whole length.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import marshal
+from functools import cache
+from importlib.machinery import SourceFileLoader
+from importlib.util import MAGIC_NUMBER
+from pathlib import Path
+from types import CodeType
+
+HERE = Path(__file__).resolve().parent.parent
+
+MODULES = (
+    "link",
+    "link.frames",
+    "link.messages",
+    "agent",
+    "agent.native",
+    "agent.ledger",
+    "agent.streams",
+    "agent.output",
+    "agent.frames",
+    "agent.interrupt",
+    "agent.names",
+    "agent.namespace",
+    "agent.lookup",
+    "agent.pretty",
+    "agent.display",
+    "agent.completion",
+    "agent.inspection",
+    "agent.tracebacks",
+    "agent.places",
+    "agent.cells",
+    "agent.stdin",
+    "agent.forks",
+    "agent.session",
+)
+"""All that stays in the target, each after what it imports."""
+
+WITH_ENTRY = (*MODULES, "agent.entry")
+
+
+def source_file(module: str) -> Path:
+    """Where the source of one of `MODULES` is."""
+    path = HERE.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+@cache
+def package_name() -> str:
+    """The name under which the agent lives in targets: another one for any other source.
+
+    So launchers of different versions can share a target, and a target that has
+    live_kernel itself loaded is not confused.
+    """
+    digest = hashlib.sha256()
+    for module in WITH_ENTRY:
+        digest.update(source_file(module).read_bytes())
+    return f"_live_kernel_{digest.hexdigest()[:12]}"
+
+
+@cache
+def bundle() -> bytes:
+    """The bundle for a target of this Python's own version: two milliseconds, as a rule.
+
+    The code comes from Python's own cache of compiled modules.
+    """
+    return assemble(package_name(), [(module, _code(module)) for module in WITH_ENTRY])
+
+
+def assemble(package: str, codes: list[tuple[str, CodeType]]) -> bytes:
+    """Compiled modules as one piece of marshalled data; `agent.entry` is the last of them.
+
+    Used here and, as text, by the target's own interpreter: see `foreign.py`.
+    """
+    modules = [(package, True, marshal.dumps(compile("", "<live-kernel>", "exec")))]
+    for module, code in codes[:-1]:
+        is_package = code.co_filename.endswith("__init__.py")
+        modules.append((f"{package}.{module}", is_package, marshal.dumps(code)))
+    constants = {"PACKAGE": package, "MAGIC": MAGIC_NUMBER, "MODULES": modules}
+    return marshal.dumps((constants, codes[-1][1]))
+
+
+def sources() -> list[tuple[str, str, str]]:
+    """Each module's name, file and source, for an interpreter of another version to compile."""
+    files = [(module, source_file(module)) for module in WITH_ENTRY]
+    return [(module, str(file), file.read_text()) for module, file in files]
+
+
+def _code(module: str) -> CodeType:
+    name = f"live_kernel.{module}"
+    code = SourceFileLoader(name, str(source_file(module))).get_code(name)
+    if code is None:
+        raise ImportError(f"no source for {name}")
+    return code
+
+
+def script(place: str, token: str) -> str:
+    """The text of the bootstrap for one attachment."""
+    text = source_file("agent.bootstrap").read_text()
+    return f"PLACE, TOKEN = {place!r}, {token!r}\n{text}"

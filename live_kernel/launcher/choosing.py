@@ -1,0 +1,133 @@
+"""Which program a kernel is meant for, before anyone types `%attach`.
+
+Runs in the launcher. Rule: a choice is only text and where it came from; what
+it means is found out when it is used, for processes come and go.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ..attach import processes
+from ..attach.processes import Process
+from ..errors import LiveKernelError, TargetNotFound
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A pid, or text of exactly one attachable process's command line.
+
+    `source` says who chose, in words. A choice from memory also knows the
+    `start_time` of the process (clock ticks since boot), since pids come again.
+    """
+
+    text: str
+    source: str
+    start_time: int | None = None
+
+    def resolve(self) -> Process:
+        """The process that is meant. Raises LiveKernelError, naming the source."""
+        try:
+            return self._find()
+        except LiveKernelError as error:
+            error.args = (f"{error} (chosen by {self.source})",)
+            raise
+
+    def _find(self) -> Process:
+        if not self.text.isdecimal():
+            return processes.matching(self.text)
+        process = processes.identify(int(self.text))
+        if self.start_time not in (None, process.start_time):
+            raise TargetNotFound(
+                process.pid,
+                f"pid {process.pid} is another process now; the one before has ended",
+                "Name another program with %attach PID or %attach TEXT.",
+            )
+        return process
+
+
+class Memory:
+    """What this kernel was attached to, kept beside its connection file over restarts."""
+
+    def __init__(self, connection_file: Path) -> None:
+        self._file = connection_file.with_suffix(".live-kernel")
+
+    def remember(self, process: Process, text: str, pinned: bool) -> None:
+        """Keep this choice for the next launcher with the same connection file."""
+        kept = asdict(Choice(str(process.pid), "the restart", process.start_time))
+        record = json.dumps({**kept, "pattern": text, "pinned": pinned})
+        descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(descriptor, "w") as file:
+            file.write(record)
+
+    def recall(self, pinned: bool) -> Choice | None:
+        """The choice kept, if it was (not) pinned by `%attach`, as asked.
+
+        A process chosen by its command line is sought by it again when it has ended.
+        """
+        try:
+            record = json.loads(self._file.read_text())
+            choice = Choice(record["text"], "what it was before the restart", record["start_time"])
+            if record["pinned"] is not pinned:
+                return None
+            pattern = record["pattern"]
+        except (OSError, ValueError, KeyError):
+            return None
+        if not pattern.isdecimal() and not _is_alive(choice):
+            return Choice(pattern, choice.source)
+        return choice
+
+    def forget(self) -> None:
+        """This kernel ends, or was detached on purpose."""
+        self._file.unlink(missing_ok=True)
+
+
+def _is_alive(choice: Choice) -> bool:
+    try:
+        choice.resolve()
+    except LiveKernelError:
+        return False
+    return True
+
+
+def from_environment(environment: Mapping[str, str]) -> Choice | None:
+    """The variable LIVE_KERNEL_TARGET: a pid, or text."""
+    text = environment.get("LIVE_KERNEL_TARGET", "").strip()
+    return Choice(text, "LIVE_KERNEL_TARGET") if text else None
+
+
+def from_notebook(environment: Mapping[str, str]) -> Choice | None:
+    """The notebook's metadata: `{"live_kernel": {"target": "orders-service"}}`.
+
+    Jupyter Server tells the notebook's path in JPY_SESSION_NAME.
+    """
+    path = Path(environment.get("JPY_SESSION_NAME", ""))
+    if path.suffix != ".ipynb":
+        return None
+    try:
+        metadata = json.loads(path.read_text(encoding="utf-8"))["metadata"]
+        text = str(metadata["live_kernel"]["target"]).strip()
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return Choice(text, f"the metadata of {path.name}") if text else None
+
+
+def first_choice(
+    given: Choice | None, environment: Mapping[str, str], memory: Memory
+) -> Choice | None:
+    """The choice that holds when a kernel starts; `given` is the command line's.
+
+    What `%attach` pinned comes before everything, since it was said last.
+    """
+    sources: list[Callable[[], Choice | None]] = [
+        lambda: memory.recall(pinned=True),
+        lambda: given,
+        lambda: from_environment(environment),
+        lambda: from_notebook(environment),
+        lambda: memory.recall(pinned=False),
+    ]
+    return next((choice for source in sources if (choice := source()) is not None), None)

@@ -1,0 +1,151 @@
+"""Cells, as Jupyter asks for them: one at a time, in order.
+
+Runs on the launcher's reactor. Owns the queue of execute requests and the one
+that runs. Rule: every execute request is answered exactly once, between its
+own busy and idle.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import LiveKernelError
+from .frontend import Frontend
+from .wire import Content, Request
+
+_EVENTS = {
+    "stream": ("stream", ("name", "text")),
+    "display": ("display_data", ("data", "metadata", "transient")),
+    "update": ("update_display_data", ("data", "metadata", "transient")),
+    "clear": ("clear_output", ("wait",)),
+}
+"""Events of the link that are Jupyter's messages under another name."""
+
+
+class Execution:
+    """One execute request on its way to an answer."""
+
+    def __init__(self, request: Request, frontend: Frontend) -> None:
+        content = request.content
+        self.request = request
+        self.code = str(content.get("code", ""))
+        self.silent = bool(content.get("silent", False))
+        self.keeps_history = bool(content.get("store_history", True)) and not self.silent
+        self.expressions: dict[str, str] = dict(content.get("user_expressions") or {})
+        self.allows_input = bool(content.get("allow_stdin", True))
+        self.stops_on_error = bool(content.get("stop_on_error", True))
+        self.count = 0
+        self.payload: list[Content] = []
+        self._frontend = frontend
+
+    def publish(self, kind: str, content: Content) -> None:
+        """Publish something as this cell's output."""
+        self._frontend.publish(kind, content, self.request.header)
+
+    def show(self, event: dict[str, Any]) -> None:
+        """Publish an event that the agent sent."""
+        kind = event["event"]
+        if kind == "result":
+            content = {key: event[key] for key in ("data", "metadata")}
+            self.publish("execute_result", {"execution_count": self.count, **content})
+        elif kind == "error":
+            self.publish("error", event["error"])
+        else:
+            message, fields = _EVENTS[kind]
+            self.publish(message, {field: event[field] for field in fields})
+
+    def print(self, text: str, stream: str = "stdout") -> None:
+        """Publish a line of our own."""
+        self.publish("stream", {"name": stream, "text": text + "\n"})
+
+    def display(self, data: dict[str, Any]) -> None:
+        """Publish a MIME bundle of our own."""
+        self.publish("display_data", {"data": data, "metadata": {}, "transient": {}})
+
+    def page(self, data: dict[str, Any]) -> None:
+        """Have the front-end show help in its pager."""
+        self.payload.append({"source": "page", "data": data, "start": 0})
+
+
+class Queue:
+    """The execute requests of one kernel.
+
+    `run(execution)` starts one; whoever runs it calls `succeed` or `fail` in the end.
+    """
+
+    def __init__(self, frontend: Frontend, run: Callable[[Execution], None]) -> None:
+        self._frontend = frontend
+        self._run = run
+        self._waiting: deque[Execution] = deque()
+        self.running: Execution | None = None
+        self.count = 0
+        self.history: list[tuple[int, str]] = []
+
+    def add(self, request: Request) -> None:
+        """Take a request; run it now or after those before it."""
+        self._waiting.append(Execution(request, self._frontend))
+        self._next()
+
+    def _next(self) -> None:
+        while self.running is None and self._waiting:
+            execution = self.running = self._waiting.popleft()
+            self._begin(execution)
+            try:
+                self._run(execution)
+            except LiveKernelError as error:
+                self.fail(execution, error)
+
+    def _begin(self, execution: Execution) -> None:
+        self._frontend.status("busy", execution.request.header)
+        if execution.keeps_history:
+            self.count += 1
+            self.history.append((self.count, execution.code))
+        execution.count = self.count
+        if not execution.silent:
+            content = {"code": execution.code, "execution_count": execution.count}
+            execution.publish("execute_input", content)
+
+    def succeed(self, execution: Execution, expressions: Content | None = None) -> None:
+        """The cell has run."""
+        content = {"user_expressions": expressions or {}, "payload": execution.payload}
+        self._finish(execution, {"status": "ok", **content})
+
+    def fail(self, execution: Execution, error: LiveKernelError) -> None:
+        """The cell could not be run, for a reason of ours."""
+        name = type(error).__name__
+        lines = [f"\x1b[0;31m{name}\x1b[0m: {error}", *error.remedy.splitlines()]
+        self.fail_with(execution, {"ename": name, "evalue": str(error), "traceback": lines})
+
+    def fail_with(self, execution: Execution, error: Content) -> None:
+        """The cell has raised: publish the error, answer, and abort what was sent behind it."""
+        if not execution.silent:
+            execution.publish("error", error)
+        if execution.stops_on_error:
+            self._frontend.take_in("shell")  # what was sent before the failure could be known
+        self._answer(execution, {"status": "error", **error, "payload": execution.payload})
+        if execution.stops_on_error:
+            self._abort_waiting()
+        self._go_on(execution)
+
+    def _finish(self, execution: Execution, content: Content) -> None:
+        self._answer(execution, content)
+        self._go_on(execution)
+
+    def _answer(self, execution: Execution, content: Content) -> None:
+        content["execution_count"] = execution.count
+        self._frontend.reply(execution.request, "execute_reply", content)
+        self._frontend.status("idle", execution.request.header)
+
+    def _go_on(self, execution: Execution) -> None:
+        if self.running is execution:
+            self.running = None
+            self._next()
+
+    def _abort_waiting(self) -> None:
+        while self._waiting:
+            execution = self._waiting.popleft()
+            self._frontend.status("busy", execution.request.header)
+            execution.count = self.count
+            self._answer(execution, {"status": "aborted"})

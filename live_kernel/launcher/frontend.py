@@ -1,0 +1,201 @@
+"""The five Jupyter channels of one kernel.
+
+Runs on the launcher's reactor. Owns the sockets named by the connection file
+(tcp or ipc, HMAC, CURVE where the file holds keys). Rule: it knows messages,
+not what they mean; `on_request` gets each valid one of shell and control.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import zmq
+
+from .reactor import Reactor, Timer
+from .wire import Codec, Content, Request, WireError
+
+_CHANNELS = {
+    "shell": zmq.ROUTER,
+    "control": zmq.ROUTER,
+    "stdin": zmq.ROUTER,
+    "iopub": zmq.XPUB,
+    "hb": zmq.ROUTER,
+}
+
+_IOPUB_BACKLOG = 1000
+"""Messages that wait for one slow front-end inside ZMQ before we notice."""
+
+_IOPUB_PATIENCE = 10.0
+"""Seconds for which everybody waits for the slowest front-end; then it loses messages."""
+
+
+class Frontend:
+    """All front-ends of this kernel, as one correspondent.
+
+    `on_request(request)` is called for shell and control, `on_input(request)` for
+    stdin. Raises OSError or ValueError for a connection file that can't be served.
+    """
+
+    def __init__(
+        self,
+        connection_file: Path,
+        reactor: Reactor,
+        on_request: Callable[[Request], None],
+        on_input: Callable[[Request], None],
+    ) -> None:
+        self.connection = json.loads(connection_file.read_text())
+        scheme = self.connection.get("signature_scheme", "hmac-sha256")
+        self._codec = Codec(self.connection["key"].encode(), scheme)
+        self._reactor = reactor
+        self._on_request, self._on_input = on_request, on_input
+        self._context = zmq.Context()
+        self._sockets = {name: self._bind(name) for name in _CHANNELS}
+        self._held: deque[list[bytes]] = deque()
+        self._retry: Timer | None = None
+        self._held_for = 0.0
+        for name in ("shell", "control"):
+            reactor.read(self._sockets[name], lambda name=name: self.take_in(name))  # type: ignore[misc]
+        reactor.read(self._sockets["stdin"], self._receive_input)
+        reactor.read(self._sockets["iopub"], self._receive_subscription)
+        reactor.read(self._sockets["hb"], self._echo)
+
+    @property
+    def is_congested(self) -> bool:
+        """Do front-ends take messages more slowly than they are produced?"""
+        return bool(self._held)
+
+    def _bind(self, name: str) -> zmq.Socket[bytes]:
+        socket: zmq.Socket[bytes] = self._context.socket(_CHANNELS[name])
+        socket.linger = 500
+        if _CHANNELS[name] == zmq.ROUTER:
+            socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
+        if name == "iopub":
+            socket.setsockopt(zmq.XPUB_NODROP, 1)
+            socket.set_hwm(_IOPUB_BACKLOG)
+        self._encrypt(socket)
+        socket.bind(self._address(name))
+        return socket
+
+    def _encrypt(self, socket: zmq.Socket[bytes]) -> None:
+        """CURVE, where the connection file offers the server's pair of keys (RFC 26)."""
+        public = self.connection.get("curve_publickey")
+        secret = self.connection.get("curve_secretkey")
+        if public and secret:
+            socket.curve_server = True
+            socket.curve_publickey = public.encode()
+            socket.curve_secretkey = secret.encode()
+
+    def _address(self, name: str) -> str:
+        connection = self.connection
+        separator = ":" if connection["transport"] == "tcp" else "-"
+        port = connection[f"{name}_port"]
+        return f"{connection['transport']}://{connection['ip']}{separator}{port}"
+
+    # -- receiving ----------------------------------------------------------------------
+
+    def take_in(self, name: str) -> None:
+        """Hand over what has arrived on `shell` or `control` and was not read yet."""
+        for request in self._received(name):
+            self._on_request(request)
+
+    def _receive_input(self) -> None:
+        for request in self._received("stdin"):
+            self._on_input(request)
+
+    def _received(self, name: str) -> Iterator[Request]:
+        for frames in self._frames(name):
+            try:
+                request = self._codec.unpack(frames)
+            except WireError as error:
+                print(f"live-kernel: ignored on {name}: {error}", file=sys.stderr)
+                continue
+            request.channel = name
+            yield request
+
+    def _frames(self, name: str) -> Iterator[list[bytes]]:
+        while True:
+            try:
+                yield self._sockets[name].recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+
+    def _receive_subscription(self) -> None:
+        """Greet a new subscriber, as JEP 65 has it: it now misses nothing."""
+        for frame in self._frames("iopub"):
+            topic = frame[0]
+            if topic[:1] == b"\x01":
+                content = {"subscription": topic[1:].decode("utf-8", "replace")}
+                self._publish([topic[1:], *self._codec.pack("iopub_welcome", content, None)])
+
+    def _echo(self) -> None:
+        for frames in self._frames("hb"):
+            self._sockets["hb"].send_multipart(frames)
+
+    # -- sending ------------------------------------------------------------------------
+
+    def reply(self, request: Request, kind: str, content: Content) -> None:
+        """Answer a request on the channel on which it came."""
+        message = self._codec.pack(kind, content, request.header)
+        with contextlib.suppress(zmq.Again):
+            self._sockets[request.channel].send_multipart(
+                [*request.identities, *message], zmq.NOBLOCK
+            )
+
+    def ask(self, request: Request, prompt: str, password: bool) -> None:
+        """Ask the front-end that sent `request`, and no other, for a line of input."""
+        content = {"prompt": prompt, "password": password}
+        message = self._codec.pack("input_request", content, request.header)
+        with contextlib.suppress(zmq.Again):
+            self._sockets["stdin"].send_multipart([*request.identities, *message], zmq.NOBLOCK)
+
+    def publish(self, kind: str, content: Content, parent: Content | None) -> None:
+        """Tell all front-ends."""
+        topic = f"kernel.{self._codec.session}.{kind}".encode()
+        self._publish([topic, *self._codec.pack(kind, content, parent)])
+
+    def status(self, state: str, parent: Content | None) -> None:
+        """Publish `busy`, `idle` or `starting`."""
+        self.publish("status", {"execution_state": state}, parent)
+
+    def _publish(self, frames: list[bytes]) -> None:
+        if self._held or not self._try_to_publish(frames):
+            self._held.append(frames)
+            self._retry_soon()
+
+    def _try_to_publish(self, frames: list[bytes]) -> bool:
+        try:
+            self._sockets["iopub"].send_multipart(frames, zmq.NOBLOCK)
+        except zmq.Again:
+            return False
+        return True
+
+    def _retry_soon(self) -> None:
+        if self._retry is None:
+            self._retry = self._reactor.later(0.02, self._publish_held)
+
+    def _publish_held(self) -> None:
+        self._retry = None
+        before = len(self._held)
+        self._held_for += 0.02
+        if self._held_for > _IOPUB_PATIENCE:
+            self._sockets["iopub"].setsockopt(zmq.XPUB_NODROP, 0)
+        while self._held and self._try_to_publish(self._held[0]):
+            self._held.popleft()
+        if len(self._held) < before:
+            self._held_for = 0.0
+            self._sockets["iopub"].setsockopt(zmq.XPUB_NODROP, 1)
+        if self._held:
+            self._retry_soon()
+
+    def close(self, linger: float) -> None:
+        """Close the channels, giving what was sent so many seconds to leave."""
+        for socket in self._sockets.values():
+            self._reactor.forget(socket)
+            socket.close(int(linger * 1000))
+        self._context.term()

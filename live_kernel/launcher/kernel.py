@@ -1,0 +1,116 @@
+"""The launcher's main function: from its command line to its last message.
+
+Runs on the main thread. Rule: the channels are served before anything else is
+looked at, and every way out leaves the target as it was.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from ..attach.ending import Watch
+from ..errors import LiveKernelError
+from .choosing import Choice, Memory, first_choice
+from .frontend import Frontend
+from .reactor import Reactor
+from .router import Router
+from .target import Target
+
+_FAREWELL = 0.15
+"""Seconds that a clean exit may take to hear from the agent that it has left."""
+
+_LINGER = 0.03
+"""Seconds that the last messages to the front-ends may take to leave."""
+
+_PARENT_CHECK = 1.0
+
+
+class Kernel:
+    """One run of the launcher."""
+
+    def __init__(self, connection_file: Path, given: Choice | None) -> None:
+        self._reactor = Reactor()
+        self._memory = Memory(connection_file)
+        self._target = Target(self._reactor, self._memory)
+        self._router = Router(self._target, self._shut_down)
+        self._frontend = Frontend(
+            connection_file, self._reactor, self._router.on_request, self._router.on_input
+        )
+        self._router.connect(self._frontend)
+        self._given = given
+        self._is_restart = False
+
+    def run(self) -> None:
+        """Serve until a front-end, a signal or the end of our parent stops us."""
+        self._frontend.status("starting", None)
+        self._watch_signals()
+        self._watch_parent()
+        self._reactor.call(self._attach_first)
+        self._reactor.run()
+        self._leave()
+
+    def _attach_first(self) -> None:
+        """Enter the program that was chosen in advance; failing to is told by the first cell."""
+        choice = first_choice(self._given, os.environ, self._memory)
+        if choice is None:
+            return
+        try:
+            self._target.choose(choice, pinned=choice.source.startswith("what it was"))
+        except LiveKernelError as error:
+            self._target.failure = error
+
+    def _watch_signals(self) -> None:
+        """SIGTERM and SIGHUP end the kernel, SIGINT interrupts the cell; none touches the target."""
+
+        def on_end(_number: int, _frame: object) -> None:
+            self._reactor.call(self._reactor.stop)
+
+        def on_interrupt(_number: int, _frame: object) -> None:
+            self._reactor.call(self._router.interrupt)
+
+        signal.signal(signal.SIGTERM, on_end)
+        signal.signal(signal.SIGHUP, on_end)
+        signal.signal(signal.SIGINT, on_interrupt)
+
+    def _watch_parent(self) -> None:
+        """End with the program that started us, which may be killed without a word to us."""
+        pid = int(os.environ.get("JPY_PARENT_PID") or 0)
+        if pid <= 1:
+            return
+        watch = Watch(pid)
+        if watch.descriptor is not None:
+            self._reactor.read(watch.descriptor, self._reactor.stop)
+        else:
+            self._check_parent(watch)
+
+    def _check_parent(self, watch: Watch) -> None:
+        if watch.has_ended():
+            self._reactor.stop()
+        else:
+            self._reactor.later(_PARENT_CHECK, lambda: self._check_parent(watch))
+
+    def _shut_down(self, restart: bool) -> None:
+        self._is_restart = restart
+        self._reactor.stop()
+
+    def _leave(self) -> None:
+        if not self._is_restart:
+            self._memory.forget()
+        attachment = self._target.attachment
+        if attachment is not None:
+            attachment.detach(within=_FAREWELL)
+        self._frontend.close(_LINGER)
+
+
+def main(connection_file: str, given: Choice | None) -> int:
+    """Run a kernel. Returns the exit status."""
+    try:
+        kernel = Kernel(Path(connection_file), given)
+    except (OSError, ValueError, KeyError) as error:
+        print(f"live-kernel: can't serve {connection_file}: {error}", file=sys.stderr)
+        return 2
+    kernel.run()
+    return 0

@@ -1,0 +1,136 @@
+"""The launcher's one loop: sockets, timers, and calls from other threads.
+
+Owned by the thread that runs it; `call` alone may be used from others. Rule:
+what is called from here returns at once, since everything else waits for it.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import os
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import zmq
+
+Callback = Callable[[], object]
+
+
+class Timer:
+    """A call in the future. `cancel` prevents it."""
+
+    __slots__ = ("callback",)
+
+    def __init__(self, callback: Callback) -> None:
+        self.callback: Callback | None = callback
+
+    def cancel(self) -> None:
+        self.callback = None
+
+
+class Reactor:
+    """Calls back when a socket or file descriptor can be read, or a time has come."""
+
+    def __init__(self) -> None:
+        self._poller = zmq.Poller()
+        self._readers: dict[Any, Callback] = {}
+        self._timers: list[tuple[float, int, Timer]] = []
+        self._serial = itertools.count()
+        self._calls: deque[Callback] = deque()
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_read, False)
+        os.set_blocking(self._wake_write, False)
+        self.read(self._wake_read, self._drain)
+        self._stopped = False
+
+    def read(self, source: Any, callback: Callback) -> None:
+        """Call back whenever `source` (a ZMQ socket, a socket or a descriptor) can be read."""
+        key = _key(source)
+        self._readers[key] = callback
+        self._poller.register(key, zmq.POLLIN)
+
+    def forget(self, source: Any) -> None:
+        """Call back for `source` no more. Unknown ones are ignored; a closed one is too late."""
+        key = _key(source)
+        if self._readers.pop(key, None) is not None:
+            self._poller.unregister(key)
+
+    def later(self, seconds: float, callback: Callback) -> Timer:
+        """Call back once, after so many seconds."""
+        timer = Timer(callback)
+        heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._serial), timer))
+        return timer
+
+    def call(self, callback: Callback) -> None:
+        """Call back soon, on the reactor's thread. Any thread (or signal handler) may ask."""
+        self._calls.append(callback)
+        try:
+            os.write(self._wake_write, b"\0")
+        except BlockingIOError:
+            pass  # the pipe is full of reasons to wake up
+        except OSError:
+            pass  # the reactor was closed: nobody is there to be called
+
+    def run(self) -> None:
+        """Run until `stop`."""
+        while not self._stopped:
+            self.step()
+
+    def run_until(self, reached: Callable[[], bool], seconds: float | None = None) -> bool:
+        """Run until `reached()` is true, or for so many seconds. Returns whether it is."""
+        deadline = None if seconds is None else time.monotonic() + seconds
+        while not reached():
+            rest = None if deadline is None else deadline - time.monotonic()
+            if self._stopped or (rest is not None and rest <= 0):
+                return False
+            self.step(rest)
+        return True
+
+    def stop(self) -> None:
+        self._stopped = True
+
+    def close(self) -> None:
+        """Let go of the reactor's own file descriptors."""
+        self._stopped = True
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+
+    def step(self, longest: float | None = None) -> None:
+        """Wait for what comes next, for `longest` seconds at most, and handle it."""
+        for source, _ in self._poller.poll(self._patience(longest)):
+            callback = self._readers.get(source)
+            if callback is not None:
+                callback()
+        self._run_timers()
+        while self._calls:
+            self._calls.popleft()()
+
+    def _patience(self, longest: float | None) -> float | None:
+        """Milliseconds for which nothing is due."""
+        while self._timers and self._timers[0][2].callback is None:
+            heapq.heappop(self._timers)
+        waits = [] if longest is None else [longest]
+        if self._timers:
+            waits.append(self._timers[0][0] - time.monotonic())
+        return max(0.0, min(waits) * 1000) if waits else None
+
+    def _run_timers(self) -> None:
+        now = time.monotonic()
+        while self._timers and self._timers[0][0] <= now:
+            callback = heapq.heappop(self._timers)[2].callback
+            if callback is not None:
+                callback()
+
+    def _drain(self) -> None:
+        try:
+            os.read(self._wake_read, 4096)
+        except BlockingIOError:
+            pass  # somebody else's byte was read with ours
+
+
+def _key(source: Any) -> Any:
+    """As the poller reports it: a ZMQ socket itself, anything else by its descriptor."""
+    return source if isinstance(source, (zmq.Socket, int)) else source.fileno()

@@ -1,0 +1,362 @@
+"""Who answers what a front-end asks.
+
+Runs on the launcher's reactor. Rule: busy and idle around every request are
+sent here and in `execution.py`, nowhere else; what can be answered at once is.
+"""
+
+from __future__ import annotations
+
+import codeop
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from .. import __version__
+from ..attach import processes
+from ..errors import AgentLost, LiveKernelError, NoTarget
+from . import commands, tables
+from .attachment import State
+from .choosing import Choice
+from .execution import Execution, Queue
+from .frontend import Frontend
+from .questions import Questions
+from .target import CellRun, Target, Waiter
+from .wire import PROTOCOL_VERSION, Content, Request
+
+_PROMPT = "Attach to (pid, or text of its command line): "
+
+
+class Router:
+    """Takes each request of the front-ends to whoever can answer it."""
+
+    def __init__(self, target: Target, shut_down: Callable[[bool], None]) -> None:
+        self._target = target
+        self._shut_down = shut_down
+        self._frontend: Frontend
+        self._queue: Queue
+        self._questions = Questions()
+
+    def connect(self, frontend: Frontend) -> None:
+        """Answer over this front-end from now on."""
+        self._frontend = frontend
+        self._queue = Queue(frontend, self._execute)
+
+    # -- requests -----------------------------------------------------------------------
+
+    def on_request(self, request: Request) -> None:
+        """A request from shell or control."""
+        if request.kind == "execute_request":
+            self._queue.add(request)
+            return
+        handler = getattr(self, f"_on_{request.kind}", None)
+        if handler is None or not request.kind.endswith("_request"):
+            print(f"live-kernel: no answer to {request.kind!r}", file=sys.stderr)
+            return
+        self._frontend.status("busy", request.header)
+        handler(request)
+
+    def _answer(self, request: Request, content: Content) -> None:
+        kind = request.kind.removesuffix("_request") + "_reply"
+        self._frontend.reply(request, kind, {"status": "ok", **content})
+        self._frontend.status("idle", request.header)
+
+    def _on_kernel_info_request(self, request: Request) -> None:
+        version = "{}.{}.{}".format(*sys.version_info[:3])
+        self._answer(
+            request,
+            {
+                "protocol_version": PROTOCOL_VERSION,
+                "implementation": "live-kernel",
+                "implementation_version": __version__,
+                "banner": self._banner(),
+                "help_links": [],
+                "supported_features": [],
+                "language_info": {
+                    "name": "python",
+                    "version": self._target_version() or version,
+                    "mimetype": "text/x-python",
+                    "file_extension": ".py",
+                    "pygments_lexer": "ipython3",
+                    "codemirror_mode": {"name": "ipython", "version": 3},
+                    "nbconvert_exporter": "python",
+                },
+            },
+        )
+
+    def _target_version(self) -> str:
+        process = self._target.process
+        return process.version_text if process is not None else ""
+
+    def _banner(self) -> str:
+        process = self._target.process
+        if process is None:
+            return f"live-kernel {__version__}. Attach to a running program: %attach PID or TEXT"
+        return f"live-kernel {__version__}. Target: pid {process.pid} ({process.name})"
+
+    def _on_connect_request(self, request: Request) -> None:
+        connection = self._frontend.connection
+        self._answer(request, {k: v for k, v in connection.items() if k.endswith("_port")})
+
+    def _on_comm_info_request(self, request: Request) -> None:
+        self._answer(request, {"comms": {}})
+
+    def _on_history_request(self, request: Request) -> None:
+        content = request.content
+        count = content.get("n") or len(self._queue.history)
+        wanted = self._queue.history[-count:] if count else []
+        with_output = bool(content.get("output"))
+        entries = [[0, n, [code, None] if with_output else code] for n, code in wanted]
+        self._answer(request, {"history": entries})
+
+    def _on_is_complete_request(self, request: Request) -> None:
+        self._answer(request, is_complete(str(request.content.get("code", ""))))
+
+    def _on_complete_request(self, request: Request) -> None:
+        code = str(request.content.get("code", ""))
+        cursor = int(request.content.get("cursor_pos", len(code)))
+        own = complete_command(code, cursor)
+        if own is not None:
+            self._answer(request, own)
+            return
+
+        def answered(answer: Content) -> None:
+            types = answer.get("types", [])
+            content = {
+                "matches": answer.get("matches", []),
+                "cursor_start": answer.get("start", cursor),
+                "cursor_end": answer.get("end", cursor),
+                "metadata": {"_jupyter_types_experimental": types} if types else {},
+            }
+            self._answer(request, content)
+
+        self._ask("complete", answered, code=code, cursor=cursor)
+
+    def _on_inspect_request(self, request: Request) -> None:
+        code = str(request.content.get("code", ""))
+        cursor = int(request.content.get("cursor_pos", len(code)))
+        detail = int(request.content.get("detail_level", 0))
+        self._inspect(code, cursor, detail, lambda found: self._answer(request, found))
+
+    def _inspect(
+        self, code: str, cursor: int, detail: int, found: Callable[[Content], None]
+    ) -> None:
+        name = code.strip().rstrip("?")
+        if name in commands.COMMANDS:
+            data = {"text/plain": commands.help_text(name)}
+            found({"found": True, "data": data, "metadata": {}})
+            return
+
+        def answered(answer: Content) -> None:
+            is_found = bool(answer.get("found", False))
+            data = answer.get("data", {}) if is_found else {}
+            found({"found": is_found, "data": data, "metadata": {}})
+
+        self._ask("inspect", answered, code=code, cursor=cursor, detail=detail)
+
+    def _ask(self, about: str, answered: Callable[[Content], None], **details: Any) -> None:
+        if self._target.attachment is None:
+            answered({})
+        else:
+            self._target.attachment.ask(about, answered, **details)
+
+    def _on_interrupt_request(self, request: Request) -> None:
+        self.interrupt()
+        self._answer(request, {})
+
+    def _on_shutdown_request(self, request: Request) -> None:
+        restart = bool(request.content.get("restart", False))
+        content = {"status": "ok", "restart": restart}
+        self._frontend.publish("shutdown_reply", content, request.header)
+        self._answer(request, content)
+        self._shut_down(restart)
+
+    def interrupt(self) -> None:
+        """Interrupt what the running cell is doing; between cells, nothing."""
+        if not self._questions.cancel():
+            self._target.interrupt()
+
+    # -- cells --------------------------------------------------------------------------
+
+    def _execute(self, execution: Execution) -> None:
+        """Do what a cell says: the kernel's commands, help, or code for the target."""
+        if is_exit(execution.code):
+            execution.payload.append({"source": "ask_exit", "keepkernel": True})
+            self._queue.succeed(execution)
+            return
+        found, code = commands.split(execution.code)
+        self._run_commands(found, code, execution)
+
+    def _run_commands(
+        self, found: list[tuple[str, str]], code: str, execution: Execution
+    ) -> None:
+        if not found:
+            self._run_code(code, execution, is_rest=code is not execution.code)
+            return
+        (name, argument), *rest = found
+
+        def done(error: LiveKernelError | None) -> None:
+            for notice in self._target.take_notices():
+                execution.print(notice)
+            if error is not None:
+                self._queue.fail(execution, error)
+            else:
+                self._run_commands(rest, code, execution)
+
+        commands.COMMANDS[name](self._target).run(argument, execution, done)
+
+    def _run_code(self, code: str, execution: Execution, is_rest: bool) -> None:
+        help_on = asks_for_help(code)
+        if not code.strip() and (is_rest or not execution.expressions):
+            self._queue.succeed(execution)
+        elif help_on is not None:
+            self._show_help(*help_on, execution)
+        elif self._target.state in (State.ATTACHED, State.INJECTING):
+            self._run_when_attached(code, execution)
+        elif execution.silent:
+            self._queue.succeed(execution)  # a front-end's probe: none of the user's business
+        else:
+            self._choose_first(code, execution)
+
+    def _run_when_attached(self, code: str, execution: Execution) -> None:
+        self._target.wait(
+            Waiter(
+                lambda: self._run_in_target(code, execution),
+                lambda error: self._queue.fail(execution, error),
+                execution.print,
+            )
+        )
+
+    def _run_in_target(self, code: str, execution: Execution) -> None:
+        self._tell_notices(execution)
+        request = {
+            "code": code,
+            "count": execution.count,
+            "silent": execution.silent,
+            "expressions": execution.expressions,
+            "allow_input": execution.allows_input,
+        }
+
+        def produced(events: list[Content]) -> None:
+            self._tell_notices(execution)
+            for event in events:
+                execution.show(event)
+
+        def done(outcome: Content) -> None:
+            self._tell_notices(execution)
+            if outcome["status"] == "ok":
+                self._queue.succeed(execution, outcome["expressions"])
+            else:
+                self._queue.fail_with(execution, outcome["error"])
+
+        def lost(error: AgentLost) -> None:
+            self._questions.cancel()
+            self._queue.fail(execution, error)
+
+        def input_wanted(prompt: str, password: bool) -> None:
+            answer = self._target.attachment
+            if answer is not None:
+                self._questions.ask(
+                    self._frontend, execution.request, prompt, password, answer.answer_input
+                )
+
+        self._target.run(request, CellRun(produced, done, lost, input_wanted))
+
+    def _tell_notices(self, execution: Execution) -> None:
+        if not execution.silent:
+            for notice in self._target.take_notices():
+                execution.print(notice, "stderr")
+
+    def _choose_first(self, code: str, execution: Execution) -> None:
+        """A cell before any attach: ask for a program, or say which there are."""
+        execution.display(tables.as_bundle(processes.candidates()))
+        if not execution.allows_input:
+            raise self._target.failure or NoTarget(
+                "No program is attached.", "Run %attach PID, or %attach TEXT of its command line."
+            )
+
+        def answered(text: str | None) -> None:
+            try:
+                if not text or not text.strip():
+                    raise NoTarget("No program was named.", "Run %attach PID or %attach TEXT.")
+                self._target.choose(Choice(text.strip(), "the prompt"), pinned=True)
+            except LiveKernelError as error:
+                self._queue.fail(execution, error)
+            else:
+                self._run_when_attached(code, execution)
+
+        self._questions.ask(self._frontend, execution.request, _PROMPT, False, answered)
+
+    def on_input(self, request: Request) -> None:
+        """A message on the stdin channel."""
+        if request.kind == "input_reply":
+            self._questions.on_reply(request)
+
+    def _show_help(self, name: str, detail: int, execution: Execution) -> None:
+        """`name?`: help goes to the front-end's pager."""
+
+        def found(answer: Content) -> None:
+            if answer["found"]:
+                execution.page(answer["data"])
+            else:
+                execution.print(f"Object `{name}` not found.")
+            self._queue.succeed(execution)
+
+        self._inspect(name, len(name), detail, found)
+
+
+def is_exit(code: str) -> bool:
+    """Does this cell ask to leave the front-end?"""
+    return code.strip() in ("exit", "quit", "exit()", "quit()")
+
+
+def asks_for_help(code: str) -> tuple[str, int] | None:
+    """The name and the detail level of `name?`, `name??`, `?name`; None for anything else."""
+    text = code.strip()
+    if "\n" in text or "?" not in text:
+        return None
+    name = text.strip("?")
+    marks = len(text) - len(name)
+    is_name = name.removeprefix("%").replace(".", "").replace("[", "").replace("]", "")
+    if not name or "?" in name or not is_name.replace("'", "").replace('"', "").isidentifier():
+        return None
+    return name, int(marks > 1)
+
+
+def is_complete(code: str) -> Content:
+    """Would Enter run this code? With the indentation of the next line where it would not."""
+    if not code.strip() or code.lstrip().startswith(("%", "!", "?")):
+        return {"status": "complete"}
+    try:
+        compiled = codeop.compile_command(code if code.endswith("\n") else code + "\n")
+    except (SyntaxError, ValueError, OverflowError):
+        return {"status": "invalid" if not _awaits(code) else "complete"}
+    if compiled is not None:
+        return {"status": "complete"}
+    last = code.rstrip("\n").rpartition("\n")[2]
+    indent = last[: len(last) - len(last.lstrip())]
+    return {"status": "incomplete", "indent": indent + ("    " if last.rstrip().endswith(":") else "")}
+
+
+def _awaits(code: str) -> bool:
+    """Is it only the top-level `await` that makes this code no module?"""
+    try:
+        compile(code, "<input>", "exec", 0x2000, dont_inherit=True)  # PyCF_ALLOW_TOP_LEVEL_AWAIT
+    except (SyntaxError, ValueError):
+        return False
+    return True
+
+
+def complete_command(code: str, cursor: int) -> Content | None:
+    """Completion of our own commands and of the processes after `%attach`."""
+    line = code[:cursor].rpartition("\n")[2]
+    if line.startswith("%attach "):
+        start = cursor - len(line) + len("%attach ")
+        typed = code[start:cursor]
+        pids = [str(candidate.process.pid) for candidate in processes.candidates()]
+        matches = [pid for pid in pids if pid.startswith(typed)]
+    elif line.startswith("%") and " " not in line:
+        start = cursor - len(line)
+        matches = [name for name in commands.COMMANDS if name.startswith(line)]
+    else:
+        return None
+    return {"matches": matches, "cursor_start": start, "cursor_end": cursor, "metadata": {}}

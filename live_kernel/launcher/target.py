@@ -1,0 +1,222 @@
+"""The target of this kernel: chosen, attached, left.
+
+Runs on the launcher's reactor. Owns the attachment, and what waits for it: the
+cell that asked for it, or the next one. Rule: a kernel has one target at most,
+and nothing that happens to it ends the kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..attach.processes import Process
+from ..errors import AgentLost, LiveKernelError, NoTarget, TargetBlocked
+from .attachment import Attachment, State
+from .choosing import Choice, Memory
+from .reactor import Reactor
+
+Message = dict[str, Any]
+
+
+class Waiter:
+    """Somebody who needs the target. `attached` or `failed` is called once.
+
+    `tell(text)` shows progress to the user in the meantime.
+    """
+
+    def __init__(
+        self,
+        attached: Callable[[], None],
+        failed: Callable[[LiveKernelError], None],
+        tell: Callable[[str], None],
+    ) -> None:
+        self.attached, self.failed, self.tell = attached, failed, tell
+
+
+class CellRun:
+    """Somebody whose cell runs in the target."""
+
+    def __init__(
+        self,
+        produced: Callable[[list[Message]], None],
+        done: Callable[[Message], None],
+        lost: Callable[[AgentLost], None],
+        input_wanted: Callable[[str, bool], None],
+    ) -> None:
+        self.produced, self.done, self.lost, self.input_wanted = produced, done, lost, input_wanted
+
+
+class Target:
+    """Attaches, detaches, and runs cells for the rest of the launcher."""
+
+    def __init__(self, reactor: Reactor, memory: Memory | None) -> None:
+        self._reactor = reactor
+        self._memory = memory
+        self.attachment: Attachment | None = None
+        self.notices: list[str] = []
+        self.failure: LiveKernelError | None = None
+        self._choice: Choice | None = None
+        self._is_pinned = False
+        self._waiter: Waiter | None = None
+        self._run: CellRun | None = None
+        self._cells = 0
+        self._blocked: TargetBlocked | None = None
+
+    @property
+    def state(self) -> State:
+        """`DETACHED` where there has been no target yet."""
+        return State.DETACHED if self.attachment is None else self.attachment.state
+
+    @property
+    def process(self) -> Process | None:
+        """The process that this kernel is attached to or entering, or was last."""
+        return None if self.attachment is None else self.attachment.process
+
+    # -- attaching ----------------------------------------------------------------------
+
+    def choose(self, choice: Choice, pinned: bool, waiter: Waiter | None = None) -> None:
+        """Attach to what `choice` means. Raises LiveKernelError if that can't even be tried;
+        what was attached before stays so then.
+        """
+        process = choice.resolve()
+        if self._is_already(process):
+            self._pin(process, choice, pinned)
+            if waiter is not None:
+                self.wait(waiter)
+            return
+        self.detach()
+        self.failure, self._choice, self._is_pinned = None, choice, pinned
+        self._waiter = waiter
+        self.attachment = Attachment(process, self._reactor, self)
+
+    def _is_already(self, process: Process) -> bool:
+        if self.attachment is None or self.state not in (State.ATTACHED, State.INJECTING):
+            return False
+        present = self.attachment.process
+        return (present.pid, present.start_time) == (process.pid, process.start_time)
+
+    def _pin(self, process: Process, choice: Choice, pinned: bool) -> None:
+        if self._memory is not None:
+            self._memory.remember(process, choice.text, pinned)
+
+    def wait(self, waiter: Waiter) -> None:
+        """Call `waiter` as soon as the target is attached, which may be now."""
+        if self.state is State.ATTACHED:
+            waiter.attached()
+        elif self.state is State.INJECTING:
+            self._waiter = waiter
+            if self._blocked is not None:
+                waiter.tell(self._waiting_text(self._blocked))
+        else:
+            waiter.failed(self.failure or NoTarget("No program is attached."))
+
+    def give_up(self) -> bool:
+        """Stop entering the target, if that is what goes on. Returns whether it was."""
+        if self.attachment is None or self.state is not State.INJECTING:
+            return False
+        self.attachment.give_up()
+        blocked, self._blocked = self._blocked, None
+        pid = self.attachment.process.pid
+        seen = f": {blocked}" if blocked is not None else ""
+        error = TargetBlocked(pid, f"Gave up entering pid {pid}{seen}", _GIVEN_UP)
+        self._tell_waiter(lambda waiter: waiter.failed(error))
+        self.attachment = None
+        return True
+
+    def detach(self, forget: bool = False) -> bool:
+        """Let go of the target, if there is one. Returns whether there was."""
+        if forget and self._memory is not None:
+            self._memory.forget()
+        if self.give_up():
+            return True
+        attachment, self.attachment = self.attachment, None
+        if attachment is None or attachment.state is not State.ATTACHED:
+            return False
+        attachment.detach()
+        if attachment.leftovers:
+            self.notices.append(f"Could not be undone in the target: {attachment.leftovers}")
+        return True
+
+    def _tell_waiter(self, tell: Callable[[Waiter], None]) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None:
+            tell(waiter)
+
+    def describe(self) -> str:
+        """The line that is shown at attach."""
+        assert self.attachment is not None
+        process, ready = self.attachment.process, self.attachment.ready
+        return (
+            f"Attached to pid {process.pid} ({process.name}), Python {ready['python']}; "
+            f"cells see {ready['binding']['place']}."
+        )
+
+    # -- cells --------------------------------------------------------------------------
+
+    def run(self, request: Message, run: CellRun) -> None:
+        """Run a cell in the attached target."""
+        assert self.attachment is not None and self.state is State.ATTACHED
+        self._cells += 1
+        self._run = run
+        self.attachment.run(self._cells, request)
+
+    def interrupt(self) -> None:
+        """Interrupt whatever a cell waits for: the target's code, or the target itself."""
+        if not self.give_up() and self.attachment is not None and self._run is not None:
+            self.attachment.interrupt()
+
+    def take_notices(self) -> list[str]:
+        """What the user should be told at the next occasion, once."""
+        notices, self.notices = self.notices, []
+        return notices
+
+    # -- told by the attachment ---------------------------------------------------------
+
+    def on_attached(self) -> None:
+        assert self.attachment is not None and self._choice is not None
+        self._blocked = None
+        self._pin(self.attachment.process, self._choice, self._is_pinned)
+        self.notices.append(self.describe())
+        self._tell_waiter(lambda waiter: waiter.attached())
+
+    def on_failed(self, error: LiveKernelError) -> None:
+        self.failure, self._blocked = error, None
+        self._tell_waiter(lambda waiter: waiter.failed(error))
+
+    def on_blocked(self, error: TargetBlocked) -> None:
+        self._blocked = error
+        if self._waiter is not None:
+            self._waiter.tell(self._waiting_text(error))
+
+    def _waiting_text(self, error: TargetBlocked) -> str:
+        return f"Waiting: {error}.\n{error.remedy}\n{_WAITING}"
+
+    def on_cell(self, cell: int, events: list[Message], done: Message | None) -> None:
+        run = self._run
+        if run is None:
+            return
+        if events:
+            run.produced(events)
+        if done is not None:
+            self._run = None
+            run.done(done)
+
+    def on_input_wanted(self, prompt: str, password: bool) -> None:
+        if self._run is not None:
+            self._run.input_wanted(prompt, password)
+
+    def on_notice(self, text: str) -> None:
+        self.notices.append(text)
+
+    def on_lost(self, error: AgentLost) -> None:
+        self.failure = error
+        run, self._run = self._run, None
+        if run is not None:
+            run.lost(error)
+
+
+_WAITING = (
+    "The attach completes by itself as soon as that happens; interrupt the kernel to give up."
+)
+_GIVEN_UP = "Nothing was changed in it. Try again with %attach once it is awake."

@@ -1,0 +1,163 @@
+"""Jupyter's wire format: signed messages of several frames.
+
+Runs in the launcher. Rule: pure; a message with a wrong signature is not even
+parsed. (Not `jupyter_client.session`, whose import alone takes longer than an
+attach.) Source: "Messaging in Jupyter", section "The Wire Protocol".
+"""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import hmac
+import json
+import uuid
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+DELIMITER = b"<IDS|MSG>"
+PROTOCOL_VERSION = "5.5"
+_REMEMBERED = 1 << 16
+"""Signatures kept, so that a message that is sent again is not obeyed again."""
+
+Content = dict[str, Any]
+
+
+class WireError(ValueError):
+    """What arrived is no Jupyter message, or was not signed with our key."""
+
+
+@dataclass(slots=True)
+class Request:
+    """A message from a front-end. `channel` is where its answer goes."""
+
+    identities: list[bytes]
+    header: Content
+    parent: Content
+    metadata: Content
+    content: Content
+    buffers: list[bytes] = field(default_factory=list)
+    channel: str = "shell"
+
+    @property
+    def kind(self) -> str:
+        """The message type, such as `execute_request`."""
+        return str(self.header["msg_type"])
+
+
+class Codec:
+    """Packs and unpacks messages with one key and one session id."""
+
+    def __init__(self, key: bytes, scheme: str = "hmac-sha256") -> None:
+        if not scheme.startswith("hmac-"):
+            raise WireError(f"unknown signature scheme {scheme!r}")
+        algorithm = scheme.removeprefix("hmac-")
+        self._template = hmac.new(key, digestmod=getattr(hashlib, algorithm)) if key else None
+        self.session = uuid.uuid4().hex
+        self._username = _username()
+        self._serial = 0
+        self._seen: set[bytes] = set()
+        self._seen_order: deque[bytes] = deque()
+
+    def _sign(self, frames: Sequence[bytes]) -> bytes:
+        if self._template is None:
+            return b""
+        signer = self._template.copy()
+        for frame in frames:
+            signer.update(frame)
+        return signer.hexdigest().encode()
+
+    def header(self, kind: str) -> Content:
+        """A new header."""
+        self._serial += 1
+        return {
+            "msg_id": f"{self.session}_{self._serial}",
+            "msg_type": kind,
+            "username": self._username,
+            "session": self.session,
+            "date": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+            "version": PROTOCOL_VERSION,
+        }
+
+    def pack(
+        self,
+        kind: str,
+        content: Content,
+        parent: Content | None,
+        metadata: Content | None = None,
+        buffers: Sequence[bytes] = (),
+    ) -> list[bytes]:
+        """The frames of a message, from the delimiter on."""
+        parts = (self.header(kind), parent or {}, metadata or {}, content)
+        frames = [dump(part) for part in parts]
+        return [DELIMITER, self._sign(frames), *frames, *buffers]
+
+    def unpack(self, frames: list[bytes]) -> Request:
+        """Check and parse what arrived. Raises WireError."""
+        try:
+            start = frames.index(DELIMITER)
+        except ValueError:
+            raise WireError("a message without a delimiter") from None
+        body = frames[start + 2 : start + 6]
+        if len(body) != 4:
+            raise WireError("a message with too few frames")
+        self._check(frames[start + 1], body)
+        header, parent, metadata, content = (_load(frame) for frame in body)
+        if not isinstance(header.get("msg_type"), str) or not isinstance(header.get("msg_id"), str):
+            raise WireError("a message without a type or an id")
+        identities, buffers = frames[:start], frames[start + 6 :]
+        return Request(identities, header, parent, metadata, content, buffers)
+
+    def _check(self, signature: bytes, body: Sequence[bytes]) -> None:
+        if self._template is None:
+            return
+        if not hmac.compare_digest(self._sign(body), signature):
+            raise WireError("a message with a wrong signature")
+        if signature in self._seen:
+            raise WireError("a message that was received before")
+        self._seen.add(signature)
+        self._seen_order.append(signature)
+        if len(self._seen_order) > _REMEMBERED:
+            self._seen.discard(self._seen_order.popleft())
+
+
+def dump(part: Content) -> bytes:
+    """JSON as Jupyter wants it; lone surrogates become `?`, NaN and its like null."""
+    try:
+        text = _strict.encode(part)
+    except ValueError:
+        text = _strict.encode(_finite(part))
+    return text.encode("utf-8", "replace")
+
+
+_strict = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if value - value == 0 else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return value
+
+
+def _load(frame: bytes) -> Content:
+    try:
+        part = json.loads(frame)
+    except (ValueError, RecursionError) as error:
+        raise WireError(f"a frame that is not JSON: {error}") from None
+    if not isinstance(part, dict):
+        raise WireError("a frame that is not a JSON object")
+    return part
+
+
+def _username() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "username"

@@ -1,0 +1,132 @@
+"""The messages of the link, as an executable schema.
+
+Runs on both sides. Rule: a message that none of these patterns fits is never
+acted upon. The launcher closes a link on which one arrives (the target may be
+hostile); the agent ignores it (a newer launcher may know more).
+
+Words: `cell` is the launcher's number of a cell, `id` that of a question on
+the control channel; both only ever grow.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .frames import Message
+
+PROTOCOL = 1
+"""Raised when a launcher and an agent of different versions would misunderstand."""
+
+CHANNELS = ("cells", "control")
+
+
+def from_agent(message: Message) -> bool:
+    """Is this a message that an agent may send?"""
+    match message:
+        # The first on each channel. Nothing else is read before it was checked.
+        case {
+            "op": "hello",
+            "protocol": int(),
+            "token": str(),
+            "channel": "cells" | "control",
+            "pid": int(),
+        }:
+            return True
+        # On `control`, after the first hello: what the agent is bound to, and where.
+        case {"op": "ready", "python": str(), "binding": dict(binding)}:
+            return _is_binding(binding)
+        # On `cells`: what a cell produced since the last of these, in order; `done` ends it.
+        case {"op": "cell", "cell": int(), "events": list(events), "done": done}:
+            return all(map(_is_event, events)) and (done is None or _is_outcome(done))
+        # On `control`: the running cell calls input() or getpass().
+        case {"op": "input", "cell": int(), "prompt": str(), "password": bool()}:
+            return True
+        # On `control`: the answer to `ask`.
+        case {"op": "answer", "id": int(), "answer": dict()}:
+            return True
+        # On `control`: something that the user should know, such as a new binding.
+        case {"op": "notice", "text": str()}:
+            return True
+        # On `control`, last: the agent leaves, and why.
+        case {"op": "bye", "reason": "detached" | "exit" | "failed", "detail": str()}:
+            return True
+    return False
+
+
+def from_launcher(message: Message) -> bool:
+    """Is this a message that a launcher may send?"""
+    match message:
+        # On `control`: the hello was right; work may begin.
+        case {"op": "welcome"}:
+            return True
+        # On `cells`: run this, as input number `count`.
+        case {
+            "op": "run",
+            "cell": int(),
+            "code": str(),
+            "count": int(),
+            "silent": bool(),
+            "expressions": dict(),
+            "allow_input": bool(),
+        }:
+            return True
+        # On `control`: raise KeyboardInterrupt in this cell, if it is the one that runs.
+        case {"op": "interrupt", "cell": int()}:
+            return True
+        # On `control`: an interrupt did not help; leave that cell's thread to itself.
+        case {"op": "abandon", "cell": int()}:
+            return True
+        # On `control`: send what the running cell has written so far.
+        case {"op": "flush"}:
+            return True
+        # On `control`: the user's line, or null where the front-end has gone.
+        case {"op": "input", "cell": int(), "value": str() | None}:
+            return True
+        # On `control`: a question that is answered while cells run.
+        case {"op": "ask", "id": int(), "about": "complete" | "inspect" | "status"}:
+            return True
+        # On `control`: undo everything and leave.
+        case {"op": "detach"}:
+            return True
+    return False
+
+
+def _is_event(event: object) -> bool:
+    match event:
+        case {"event": "stream", "name": "stdout" | "stderr", "text": str()}:
+            return True
+        case {"event": "display", "data": dict(), "metadata": dict(), "transient": dict()}:
+            return True
+        case {"event": "update", "data": dict(), "metadata": dict(), "transient": dict()}:
+            return True
+        case {"event": "result", "data": dict(), "metadata": dict()}:
+            return True
+        case {"event": "clear", "wait": bool()}:
+            return True
+        case {"event": "error", "error": dict(error)}:
+            return is_error(error)
+    return False
+
+
+def _is_outcome(done: object) -> bool:
+    match done:
+        case {"status": "ok", "expressions": dict()}:
+            return True
+        case {"status": "error", "error": dict(error)}:
+            return is_error(error)
+    return False
+
+
+def is_error(error: object) -> bool:
+    """Is this an exception as Jupyter messages carry it?"""
+    match error:
+        case {"ename": str(), "evalue": str(), "traceback": list(lines)}:
+            return all(isinstance(line, str) for line in lines)
+    return False
+
+
+def _is_binding(binding: object) -> bool:
+    match binding:
+        case {"place": str(), "file": str(), "line": int()}:
+            return True
+    return False
