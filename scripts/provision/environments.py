@@ -19,9 +19,13 @@ from typing import Any
 
 from .interpreters import Interpreter, obtain
 from .progress import Step
-from .shell import ROOT, TOOLS, run
+from .shell import ROOT, TOOLS, CommandFailed, run
 from .workshop import pip
 
+# How pip names a package that it deals with; a wheel on disk goes by its path.
+_PACKAGE = re.compile(
+    r"(?:Collecting|Processing|Requirement already satisfied:) (?:\S*/)?(\w(?:[\w.]|-(?!\d))*)"
+)
 _STAMP = "live-kernel.stamp"
 # Raised when a venv that this code made before must be made again.
 _EDITION = 1
@@ -130,14 +134,25 @@ def _install(environment: Environment, step: Step, of: str, *words: str | Path) 
 
     def watch(line: str) -> None:
         nonlocal count
-        if found := re.match(r"(?:Collecting|Requirement already satisfied:) ([\w.-]+)", line):
+        if found := _PACKAGE.match(line):
             count += 1
             step.say(f"{count}{of}: {found[1]} …")
         elif line.startswith("Installing"):
             step.say(f"{count} packages are here; unpacking …")
 
     step.say("looking for packages …")
-    pip(environment.python, "install", "--only-binary", ":all:", *words, watch=watch)
+    how = ("install", "--no-compile", "--only-binary", ":all:")
+    pip(environment.python, *how, *words, watch=watch)
+    step.say(f"compiling {count} packages …")
+    _compile(environment)
+
+
+def _compile(environment: Environment) -> None:
+    """On all cores, where pip would use one. Some packages bring files that are no Python."""
+    try:
+        run([environment.python, "-m", "compileall", "-q", "-j0", environment.path / "lib"])
+    except CommandFailed:
+        pass
 
 
 def _install_project(environment: Environment, step: Step) -> None:
