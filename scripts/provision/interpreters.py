@@ -67,7 +67,10 @@ def obtain(*minors: str) -> Interpreter:
                     step.say(f"fetched {fetched.version} from {name} into {_short(TOOLS)}")
                     return fetched
         step.say("not to be had")
-    raise SetUpError(f"no CPython {wanted}: " + "; ".join(reasons))
+    raise SetUpError(
+        f"no CPython {wanted}: {'; '.join(reasons)}. Where there is one (from the distribution, "
+        "pyenv or uv), the set-up finds it by itself."
+    )
 
 
 def find(minor: str) -> Interpreter | None:
