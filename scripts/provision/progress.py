@@ -18,7 +18,7 @@ _SIGN_OF_LIFE = 10.0
 
 
 class Step:
-    """A step under way; its last word is `done`, or `failed` when it raises."""
+    """A step under way; its last word is what it said last, or that it was stopped."""
 
     def __init__(self, title: str) -> None:
         self._title = title
@@ -40,7 +40,9 @@ class Step:
     ) -> None:
         self._ended.set()
         self._teller.join()
-        self._write(self._detail or ("failed" if kind else "done"), end="\n")
+        if kind:
+            self._detail = f"stopped after {self._detail}".removesuffix(" …")
+        self._write(self._detail or "done", end="\n")
 
     def say(self, detail: str) -> None:
         self._detail = detail
