@@ -136,10 +136,10 @@ def _of_another(us: proc.Status, them: proc.Status) -> _Reason:
             f"belongs to {owner}, but runs with other user or group ids than this kernel",
             "Run the kernel as root.",
         )
+    whom = "root (sudo …)" if them.uids[0] == 0 else f"{owner} (sudo -u {owner} …) or as root"
     return (
         f"belongs to {owner}, and this kernel runs as {ours}",
-        f"Run the kernel as {owner} (sudo -u {owner} …) or as root: users may attach to "
-        "their own processes, root to any.",
+        f"Run the kernel as {whom}: users may attach to their own processes, root to any.",
     )
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import re
 import struct
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -129,8 +130,8 @@ def find(pid: int) -> Runtime | None:
 
     Raises OSError as proc(5) does: gone, or not for us to see.
     """
-    maps = proc.read(pid, "maps")
     executable = proc.link(pid, "exe")
+    maps = _settled_maps(pid, executable)
     files = list(_python_files(maps, executable))
     for file in files:
         build = _build_of(pid, file)
@@ -194,6 +195,21 @@ class _File(NamedTuple):
     end: int
     inode: int
     executable: bool
+
+
+def _settled_maps(pid: int, executable: str | None) -> bytes:
+    """The maps, with the executable in them.
+
+    For a moment after exec(2), when the parent already thinks that it runs, the
+    new program is not mapped.
+    """
+    maps = proc.read(pid, "maps")
+    for _ in range(5):
+        if executable is None or os.fsencode(executable) in maps:
+            break
+        time.sleep(0.001)
+        maps = proc.read(pid, "maps")
+    return maps
 
 
 def _python_files(maps: bytes, executable: str | None) -> Iterator[_File]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -79,11 +79,21 @@ class Subject:
 
 
 def title(command: tuple[str, ...], name: str, width: int = 60) -> str:
-    """A command line on one short line; `name` stands in where there is none."""
+    """A command line on one short line; `name` stands in where there is none.
+
+    Directories are the first to go where it is too long.
+    """
     if not command:
         return name
-    text = " ".join(" ".join([os.path.basename(command[0]), *command[1:]]).split())
+    program, *arguments = command
+    text = _line([os.path.basename(program), *arguments])
+    if len(text) > width:
+        text = _line(os.path.basename(part) or part for part in command)
     return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def _line(words: Iterable[str]) -> str:
+    return " ".join(" ".join(words).split())
 
 
 def examine(subject: Subject) -> NotAttachable | None:
