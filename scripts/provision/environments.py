@@ -95,9 +95,10 @@ class Environment:
 
 
 def main(extent: str) -> Environment:
-    """`.venv`, where the project is worked on. Not on 3.15: there not every wheel is to be had."""
-    included = ("demo",) if extent == "dev" else ()
-    return Environment(ROOT / ".venv", ("3.14",), _fill_exactly, extent, included)
+    """`.venv`, to show the project or to work on it. Not every wheel for that is there for 3.15."""
+    if extent == "demo":
+        return Environment(ROOT / ".venv", ("3.14", "3.15"), _fill_exactly, extent)
+    return Environment(ROOT / ".venv", ("3.14",), _fill_exactly, extent, included=("demo",))
 
 
 def bare(minor: str) -> Environment:

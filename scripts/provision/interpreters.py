@@ -43,9 +43,6 @@ class Interpreter:
     def minor(self) -> str:
         return self.version.rpartition(".")[0]
 
-    def __str__(self) -> str:
-        return f"CPython {self.version} ({_short(self.path)})"
-
 
 def obtain(*minors: str) -> Interpreter:
     """One of these minor versions, the first preferred; raise `SetUpError` with every reason."""
