@@ -333,8 +333,8 @@ def copied(python: str, to: Path, name: str, version: int = 0, free_threaded: in
     ("version", "name", "says"),
     [
         (0x030F00B1, "3.15.0b1", "pre-release"),
-        (0x031000F0, "3.16.0", "knows 3.14 or 3.15"),
-        (0x040000F0, "4.0.0", "knows 3.14 or 3.15"),
+        (0x031000F0, "3.16.0", "knows 3.14 and 3.15"),
+        (0x040000F0, "4.0.0", "knows 3.14 and 3.15"),
     ],
 )
 def test_other_versions(tmp_path: Path, version: int, name: str, says: str) -> None:

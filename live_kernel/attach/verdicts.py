@@ -33,7 +33,8 @@ from .runtime import PythonVersion, Runtime
 
 SERVED = ((3, 14), (3, 15))
 """The minor versions of CPython that can be attached to."""
-_SERVED_TEXT = " or ".join(f"{major}.{minor}" for major, minor in SERVED)
+_NUMBERS = [f"{major}.{minor}" for major, minor in SERVED]
+_ANY, _ALL = " or ".join(_NUMBERS), " and ".join(_NUMBERS)
 
 _LIST = "`live-kernel ps` lists the Python processes that are there now."
 
@@ -209,17 +210,17 @@ def _is_served(subject: Subject) -> str:
 def _not_served(found: Runtime) -> tuple[str, str] | None:
     """What it runs instead and the remedy, or None if all is well."""
     version = found.version
-    again = f"Run the program with CPython {_SERVED_TEXT}"
+    again = f"Run the program with CPython {_ANY}"
     if found.implementation != "CPython":
         return f"{found.name}, which has no way in (PEP 768 is CPython's)", f"{again}."
     if version is None or version < SERVED[0]:
         return (
-            f"{found.name}; only {_SERVED_TEXT} can be attached to",
+            f"{found.name}; only {_ALL} can be attached to",
             f"{again}: earlier versions have no way in (PEP 768).",
         )
     if version[:2] not in SERVED:
         return (
-            f"{found.name}; this live-kernel knows {_SERVED_TEXT}",
+            f"{found.name}; this live-kernel knows {_ALL}",
             f"Look for a newer live-kernel (pip install -U live-kernel). {again}.",
         )
     return _not_as_released(found, version) or _not_findable(found)
@@ -240,7 +241,7 @@ def _not_as_released(found: Runtime, version: PythonVersion) -> tuple[str, str] 
     if found.layout is None:
         return (
             f"{found.name}, of a build with another layout than CPython's own",
-            f"Run the program with an unchanged CPython {_SERVED_TEXT}.",
+            f"Run the program with an unchanged CPython {_ANY}.",
         )
     return None
 

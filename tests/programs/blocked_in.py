@@ -39,7 +39,8 @@ def event():
 
 
 def future():
-    ThreadPoolExecutor().submit(time.sleep, 600).result()  # here
+    waiting = ThreadPoolExecutor().submit(time.sleep, 600)
+    waiting.result()  # here
 
 
 def accept():
