@@ -95,6 +95,11 @@ class Cells:
         self._future_flags = 0
         namespace.additions.update(additions())
 
+    def leave_thread(self) -> None:
+        """The thread that runs a cell is left to itself; the next cell comes on another."""
+        # A context can be entered by one thread at a time.
+        self._context = self._context.copy()
+
     def run(self, cell: Cell) -> None:
         """Run a cell and send its outcome. Raises nothing."""
         streams = split.enter(self._ledger)

@@ -11,7 +11,6 @@ from .native import get_ident
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
 
@@ -65,22 +64,38 @@ class Interruption:
 
     def request(self) -> None:
         """Interrupt the cell, now or as soon as the shield is lifted."""
-        send = _sender()
+        function, thread, exception = _set_async_exc(self.thread, self.exception)
         self.requested = True
-        thread, exception = self.thread, self.exception
         # Between the test and the call there is no point at which CPython hands
         # over the interpreter lock, so that the cell can't step behind its shield.
         if self._depth:
             self._waiting = True
         else:
-            send(thread, exception)
+            function(thread, exception)
 
 
-def _sender() -> Callable[[Any, Any], int]:
-    """PyThreadState_SetAsyncExc: takes effect at the thread's next bytecode boundary."""
-    import ctypes
+def _set_async_exc(thread: int, exception: type[BaseException]) -> tuple[Any, Any, Any]:
+    """PyThreadState_SetAsyncExc, which takes effect at the thread's next bytecode boundary,
+    and its arguments.
 
-    function = ctypes.pythonapi.PyThreadState_SetAsyncExc
-    function.argtypes = (ctypes.c_ulong, ctypes.py_object)
-    function.restype = ctypes.c_int
-    return function
+    By `_ctypes`, since importing `ctypes` makes a callback, for which libffi
+    keeps a file descriptor open for the rest of the program's life.
+    """
+    import _ctypes as c
+
+    class Call(c.CFuncPtr):
+        _flags_ = c.FUNCFLAG_CDECL | c.FUNCFLAG_PYTHONAPI  # the interpreter lock is kept
+
+    class UnsignedLong(c._SimpleCData):  # type: ignore[type-arg]
+        _type_ = "L"
+
+    class Object(c._SimpleCData):  # type: ignore[type-arg]
+        _type_ = "O"
+
+    program = c.dlopen(None, 0)
+    try:
+        function = Call(c.dlsym(program, "PyThreadState_SetAsyncExc"))
+    finally:
+        c.dlclose(program)
+
+    return function, UnsignedLong(thread), Object(exception)

@@ -38,7 +38,7 @@ class Ledger:
     """The changes of one session that stand at present, oldest first."""
 
     def __init__(self) -> None:
-        self._entries: list[Entry] = []
+        self._entries: dict[Entry, None] = {}  # in the order of the changes
         self.failures: list[str] = []
         """What could not be undone, and why."""
         self._lock = Lock()
@@ -47,14 +47,13 @@ class Ledger:
         """Enter a change that has just been made (or is about to be: `inverse` must bear that)."""
         entry = Entry(self, what, inverse)
         with self._lock:
-            self._entries.append(entry)
+            self._entries[entry] = None
         return entry
 
     def strike(self, entry: Entry) -> None:
         """Forget a change that has been undone."""
         with self._lock:
-            if entry in self._entries:
-                self._entries.remove(entry)
+            self._entries.pop(entry, None)
 
     def standing(self) -> list[str]:
         """What is changed at present, in words."""
@@ -67,7 +66,7 @@ class Ledger:
             with self._lock:
                 if not self._entries:
                     return
-                entry = self._entries.pop()
+                entry, _ = self._entries.popitem()
             try:
                 entry.undo()
             except BaseException as error:

@@ -177,6 +177,7 @@ class Session:
         cell = self._running
         if cell is not None and cell.number == message["cell"]:
             self._running = None
+            self._cells.leave_thread()
             cell.output.finish(_abandoned(cell))
             native.start(self._cells_loop, name="live-kernel")
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 class StdinNotImplementedError(NotImplementedError):
     """This front-end can't be asked for input (ipykernel's name for it)."""
 
+    __module__ = "builtins"  # the package's name in a target would only puzzle people
+
 
 class Input:
     """The question that a cell of this session waits for at present, if any."""

@@ -36,7 +36,7 @@ NUDGE_AFTER = 0.02
 BLOCKED_AFTER = 0.5
 """Seconds after which the user is told that the target's main thread is blocked."""
 
-ABANDON_AFTER = 3.0
+ABANDON_AFTER = 2.0
 """Seconds that an interrupted cell has to stop, before its thread is left to itself."""
 
 FLUSH_AFTER = 0.06
@@ -110,18 +110,19 @@ class Attachment:
         """On a thread of its own: schedule the bootstrap, then look at what the target does."""
         landing = self._landing
         assert landing is not None
+        failure: LiveKernelError
         try:
             injector.inject(self.process, landing)
         except LiveKernelError as error:
             failure = error
-            self._reactor.call(lambda: self._fail(failure))
+        except Exception as error:  # whatever it is, nobody else would tell the user
+            detail = f"{type(error).__name__}: {error}"
+            failure = AgentFailed(self.process.pid, f"{self.process} was not entered: {detail}")
+        else:
+            self._scheduled = True
+            self._reactor.call(self._on_scheduled)
             return
-        except OSError as error:
-            failure = AgentFailed(self.process.pid, f"the bootstrap could not be placed: {error}")
-            self._reactor.call(lambda: self._fail(failure))
-            return
-        self._scheduled = True
-        self._reactor.call(self._on_scheduled)
+        self._reactor.call(lambda: self._fail(failure))
 
     def _on_scheduled(self) -> None:
         if self.state is State.INJECTING:
@@ -139,7 +140,7 @@ class Attachment:
     def _look_from_outside(self) -> None:
         _nudge_if_idle(self.process)
         seen = blocked.describe(self.process)
-        error = TargetBlocked(self.process.pid, seen.sentence, seen.wakes)
+        error = TargetBlocked(self.process.pid, seen.sentence, seen.remedy)
         self._reactor.call(lambda: self._on_blocked(error))
 
     def _on_blocked(self, error: TargetBlocked) -> None:
@@ -175,6 +176,7 @@ class Attachment:
         self._channels[name] = channel
         if name == "control":
             channel.send({"op": "welcome"})
+        self._attached_if_whole()
         return True
 
     def _is_the_target(self, peer: int, said: int) -> bool:
@@ -183,6 +185,12 @@ class Attachment:
 
     def _on_ready(self, message: Message) -> None:
         self.ready = message
+        self._attached_if_whole()
+
+    def _attached_if_whole(self) -> None:
+        """Attached means: the agent is ready, and both of its connections are here."""
+        if not self.ready or set(self._channels) != set(messages.CHANNELS):
+            return
         self.state = State.ATTACHED
         self.since = time.time()
         self._leave_landing()
@@ -345,7 +353,7 @@ class Attachment:
             self._owner.on_failed(error)
 
     def _how_lost(self) -> str:
-        who = f"pid {self.process.pid} ({self.process.name})"
+        who = str(self.process)
         if self._death.has_ended():
             return f"{who} {self._death.how()}"
         if self._farewell is not None and self._farewell["reason"] == "exit":
@@ -372,7 +380,7 @@ _LOST_REMEDY = "The kernel is detached. Name another program with %attach PID or
 
 
 def _could_not_start(process: Process, detail: str) -> str:
-    return f"the agent could not start in pid {process.pid} ({process.name}): {detail}"
+    return f"the agent could not start in {process}: {detail}"
 
 
 def _nudge_if_idle(process: Process) -> None:

@@ -38,9 +38,7 @@ class Choice:
             raise
 
     def _find(self) -> Process:
-        if not self.text.isdecimal():
-            return processes.matching(self.text)
-        process = processes.identify(int(self.text))
+        process = named(self.text)
         if self.start_time not in (None, process.start_time):
             raise TargetNotFound(
                 process.pid,
@@ -48,6 +46,14 @@ class Choice:
                 "Name another program with %attach PID or %attach TEXT.",
             )
         return process
+
+
+def named(text: str) -> Process:
+    """The attachable process with this pid, or with this text in its command line.
+
+    Raises NoTarget or a NotAttachable error.
+    """
+    return processes.identify(int(text)) if text.isdecimal() else processes.matching(text)
 
 
 class Memory:

@@ -62,7 +62,7 @@ class Detach(Command):
     def run(self, argument: str, execution: Execution, done: Done) -> None:
         process = self._target.process
         if self._target.detach(forget=True) and process is not None:
-            execution.print(f"Detached from pid {process.pid} ({process.name}); it runs on.")
+            execution.print(f"Detached from {process}; it runs on.")
         else:
             execution.print("Nothing is attached.")
         done(None)
@@ -107,7 +107,7 @@ class Status(Command):
         place = binding["place"] if isinstance(binding, dict) else "unknown: no answer"
         rows = {
             "State": attachment.state.value,
-            "Target": f"pid {process.pid}: {tables.command(process.cmdline, process.name)}",
+            "Target": str(process),
             "Python": str(answer.get("python", process.version_text)),
             "Up": tables.duration(process.uptime),
             "Attached": f"for {tables.duration(time.time() - attachment.since)}",

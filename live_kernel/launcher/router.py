@@ -91,7 +91,7 @@ class Router:
         process = self._target.process
         if process is None:
             return f"live-kernel {__version__}. Attach to a running program: %attach PID or TEXT"
-        return f"live-kernel {__version__}. Target: pid {process.pid} ({process.name})"
+        return f"live-kernel {__version__}. Target: {process}"
 
     def _on_connect_request(self, request: Request) -> None:
         connection = self._frontend.connection
@@ -195,8 +195,7 @@ class Router:
         (name, argument), *rest = found
 
         def done(error: LiveKernelError | None) -> None:
-            for notice in self._target.take_notices():
-                execution.print(notice)
+            self._tell_notices(execution)
             if error is not None:
                 self._queue.fail(execution, error)
             else:
@@ -264,7 +263,7 @@ class Router:
     def _tell_notices(self, execution: Execution) -> None:
         if not execution.silent:
             for notice in self._target.take_notices():
-                execution.print(notice, "stderr")
+                execution.display({"text/plain": notice})
 
     def _choose_first(self, code: str, execution: Execution) -> None:
         """A cell before any attach: ask for a program, or say which there are."""

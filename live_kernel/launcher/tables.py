@@ -6,7 +6,6 @@ Runs in the launcher. Rule: what a process calls itself is shown escaped.
 from __future__ import annotations
 
 import html
-import os
 import unicodedata
 from collections.abc import Sequence
 
@@ -24,37 +23,31 @@ def duration(seconds: float) -> str:
     return f"{int(seconds)} s"
 
 
-def command(words: Sequence[str], name: str) -> str:
-    """A command line for reading: without the interpreter's directory or control characters."""
-    shown = " ".join([os.path.basename(words[0]), *words[1:]]) if words else f"[{name}]"
-    return printable(shown)
-
-
 def printable(text: str) -> str:
     """Text without anything that a terminal would obey."""
     return "".join(c if unicodedata.category(c)[0] != "C" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
-def _row(candidate: Candidate) -> tuple[str, ...]:
+def row(candidate: Candidate) -> tuple[str, ...]:
+    """The cells of one process: pid, Python, user, uptime, command, verdict."""
     process = candidate.process
     return (
         str(process.pid),
         process.version_text,
         process.username,
         duration(process.uptime),
-        command(process.cmdline, process.name),
+        printable(process.title),
         "yes" if candidate.error is None else f"no: {candidate.error.kind}",
     )
 
 
 def as_text(candidates: Sequence[Candidate]) -> str:
     """Aligned columns, each command cut to a width that fits a terminal."""
-    rows = [_COLUMNS, *map(_row, candidates)]
-    rows = [tuple(_cut(cell) for cell in row) for row in rows]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(_COLUMNS))]
+    rows = [tuple(map(_cut, cells)) for cells in [_COLUMNS, *map(row, candidates)]]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
+        "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+        for cells in rows
     )
 
 
@@ -71,7 +64,7 @@ def as_html(candidates: Sequence[Candidate]) -> str:
 
 def _html_row(candidate: Candidate) -> str:
     why = "" if candidate.error is None else candidate.error.explain()
-    cells = "".join(f"<td style='text-align:left'>{html.escape(c)}</td>" for c in _row(candidate))
+    cells = "".join(f"<td style='text-align:left'>{html.escape(c)}</td>" for c in row(candidate))
     return f"<tr title='{html.escape(why, quote=True)}'>{cells}</tr>"
 
 

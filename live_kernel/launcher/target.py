@@ -148,7 +148,7 @@ class Target:
         assert self.attachment is not None
         process, ready = self.attachment.process, self.attachment.ready
         return (
-            f"Attached to pid {process.pid} ({process.name}), Python {ready['python']}; "
+            f"Attached to {process}, Python {ready['python']}; "
             f"cells see {ready['binding']['place']}."
         )
 
@@ -190,7 +190,7 @@ class Target:
             self._waiter.tell(self._waiting_text(error))
 
     def _waiting_text(self, error: TargetBlocked) -> str:
-        return f"Waiting: {error}.\n{error.remedy}\n{_WAITING}"
+        return f"Waiting: {error}.\n{error.remedy}"
 
     def on_cell(self, cell: int, events: list[Message], done: Message | None) -> None:
         run = self._run
@@ -216,7 +216,4 @@ class Target:
             run.lost(error)
 
 
-_WAITING = (
-    "The attach completes by itself as soon as that happens; interrupt the kernel to give up."
-)
 _GIVEN_UP = "Nothing was changed in it. Try again with %attach once it is awake."

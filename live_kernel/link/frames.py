@@ -10,7 +10,6 @@ import json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any
 
     Message = dict[str, Any]
@@ -50,32 +49,36 @@ class Decoder:
         self._have = 0
         self._need = HEADER
 
-    def feed(self, data: bytes) -> Iterator[Message]:
-        """Yield each message that `data` completes.
+    def feed(self, data: bytes) -> list[Message]:
+        """The messages that `data` completes.
 
-        Raises FrameError; the stream can't be used after that.
+        All of them at once, so that another thread may go on feeding where one
+        was left behind. Raises FrameError; the stream can't be used after that.
         """
         self._parts.append(data)
         self._have += len(data)
         if self._have < self._need:
-            return
+            return []
         buffer = b"".join(self._parts) if len(self._parts) > 1 else data
-        start = 0
-        while True:
-            self._need = HEADER
-            if len(buffer) - start < HEADER:
-                break
-            size = int.from_bytes(buffer[start : start + HEADER], "big")
-            if size > self._largest:
-                raise FrameError(f"a frame of {size:,} bytes is over the limit")
-            self._need = HEADER + size
-            if len(buffer) - start < self._need:
-                break
-            yield _decode(buffer[start + HEADER : start + self._need])
+        messages, start = [], 0
+        while self._is_whole(buffer, start):
+            messages.append(_decode(buffer[start + HEADER : start + self._need]))
             start += self._need
         rest = buffer[start:]
         self._parts = [rest] if rest else []
         self._have = len(rest)
+        return messages
+
+    def _is_whole(self, buffer: bytes, start: int) -> bool:
+        """Does a whole frame begin at `start`? Leaves in `_need` how many bytes it takes."""
+        self._need = HEADER
+        if len(buffer) - start < HEADER:
+            return False
+        size = int.from_bytes(buffer[start : start + HEADER], "big")
+        if size > self._largest:
+            raise FrameError(f"a frame of {size:,} bytes is over the limit")
+        self._need = HEADER + size
+        return len(buffer) - start >= self._need
 
 
 def _decode(body: bytes) -> Message:

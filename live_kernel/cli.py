@@ -1,0 +1,142 @@
+"""The command line `live-kernel`.
+
+Runs in the user's shell. Rule: results go to stdout, everything else to
+stderr; each kind of failure has an exit status of its own (`errors.py`), and
+`exec` has that of its cell: 0, or 1 where it raised.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from functools import wraps
+
+import click
+
+from . import __version__
+from .attach import doctor as diagnosis
+from .attach import processes
+from .errors import LiveKernelError
+from .launcher.choosing import named
+
+EXIT_CELL_FAILED = 1
+
+
+def _explained[**P, R](command: Callable[P, R]) -> Callable[P, R]:
+    """End with the error's message, remedy and exit status instead of a traceback."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except LiveKernelError as error:
+            click.secho(f"live-kernel: {error}", fg="red", err=True)
+            if error.remedy:
+                click.echo(error.remedy, err=True)
+            sys.exit(error.exit_code)
+
+    return run
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="live-kernel")
+def main() -> None:
+    """Run Jupyter cells inside a live Python process."""
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON array instead of a table.")
+@click.option("--all", "everything", is_flag=True, help="Every process, not just Python's.")
+@_explained
+def ps(as_json: bool, everything: bool) -> None:
+    """List the processes that can be attached to, and why others can't."""
+    found = processes.candidates(all=everything)
+    if as_json:
+        click.echo(json.dumps([candidate.as_json() for candidate in found], indent=2))
+        return
+    from .terminal import print_candidates
+
+    print_candidates(found)
+
+
+@main.command()
+@click.argument("target", metavar="PID|TEXT")
+@_explained
+def attach(target: str) -> None:
+    """Open a Jupyter console in a running program."""
+    from .kernelspec import NAME, is_installed
+
+    process = named(target)
+    if not is_installed():
+        raise LiveKernelError(
+            f"Jupyter does not know the kernel {NAME}.", "Run `live-kernel install`."
+        )
+    words = [sys.executable, "-m", "jupyter_console", "--kernel", NAME]
+    os.execv(sys.executable, [*words, "--", "--pid", str(process.pid)])
+
+
+@main.command("exec")
+@click.argument("target", metavar="PID|TEXT")
+@click.argument("code", metavar="CODE|-")
+@click.option("--json", "as_json", is_flag=True, help="Outputs and outcome as a JSON object.")
+@click.option("--timeout", type=float, default=30.0, show_default=True, metavar="SECONDS",
+              help="How long to wait for a target that is blocked.")
+@_explained
+def execute(target: str, code: str, as_json: bool, timeout: float) -> None:
+    """Run CODE (or stdin, for -) once in a running program, and print what it shows."""
+    from .handle import attach as attach_to
+    from .terminal import Printer
+
+    source = sys.stdin.read() if code == "-" else code
+    printer = Printer(as_json)
+    process = named(target)
+    with attach_to(process.pid, timeout=timeout, on_waiting=printer.waiting) as handle:
+        outcome = handle.run(source, printer.show)
+    printer.finish(process, outcome)
+    sys.exit(0 if outcome["status"] == "ok" else EXIT_CELL_FAILED)
+
+
+@main.command(
+    context_settings={"ignore_unknown_options": True, "help_option_names": []},
+    add_help_option=False,
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def kernel(arguments: tuple[str, ...]) -> None:
+    """Run the kernel itself; Jupyter does this."""
+    from .launcher.arguments import run_kernel
+
+    sys.exit(run_kernel(list(arguments)))
+
+
+@main.command()
+@click.option("--user", "where", flag_value="user", help="For this user (the default).")
+@click.option("--sys-prefix", "where", flag_value="sys-prefix", help="For this environment.")
+@click.option("--prefix", metavar="DIR", help="Below DIR/share/jupyter/kernels.")
+@_explained
+def install(where: str | None, prefix: str | None) -> None:
+    """Install the kernelspec live-attach, so that Jupyter offers "Attach to PID"."""
+    if where and prefix:
+        raise click.UsageError("--prefix can't be combined with --user or --sys-prefix.")
+    from .kernelspec import install as install_spec
+
+    chosen = sys.prefix if where == "sys-prefix" else prefix
+    click.echo(f"Installed the kernelspec live-attach in {install_spec(chosen)}")
+
+
+@main.command()
+@click.argument("pid", type=int, required=False)
+@click.option("--json", "as_json", is_flag=True, help="One JSON array instead of a table.")
+@_explained
+def doctor(pid: int | None, as_json: bool) -> None:
+    """Look at everything that could stand in the way, in general or for one process."""
+    findings = diagnosis.doctor(pid)
+    if as_json:
+        click.echo(json.dumps([finding.as_json() for finding in findings], indent=2))
+    else:
+        from .terminal import print_findings
+
+        print_findings(findings)
+    sys.exit(0 if all(finding.ok is not False for finding in findings) else EXIT_CELL_FAILED)
+

@@ -1,0 +1,134 @@
+"""The public API: a handle on a live process, without Jupyter.
+
+Runs in the caller's process, on the calling thread; for scripts and tests.
+Rule: a handle is used by one thread at a time, and leaving its `with` block
+leaves the target as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+from .attach import processes
+from .attach.processes import Process
+from .errors import AgentLost, LiveKernelError, TargetBlocked
+from .launcher.attachment import State
+from .launcher.choosing import Choice
+from .launcher.reactor import Reactor
+from .launcher.target import CellRun, Target, Waiter
+
+Event = dict[str, Any]
+Outcome = dict[str, Any]
+
+
+class Handle:
+    """An attachment to one process, made by `attach`."""
+
+    def __init__(self, process: Process, timeout: float | None, tell: Callable[[str], None]) -> None:
+        self.process = process
+        self._reactor = Reactor()
+        self._target = Target(self._reactor, None)
+        self._count = 0
+        try:
+            self._enter(timeout, tell)
+        except BaseException:
+            self.detach()
+            raise
+
+    def _enter(self, timeout: float | None, tell: Callable[[str], None]) -> None:
+        failures: list[LiveKernelError] = []
+        waiter = Waiter(lambda: None, failures.append, tell)
+        choice = Choice(str(self.process.pid), "the caller", self.process.start_time)
+        self._target.choose(choice, pinned=False, waiter=waiter)
+        self._reactor.run_until(lambda: self._target.state is not State.INJECTING, timeout)
+        if self._target.state is State.INJECTING:
+            self._target.give_up()
+        if failures:
+            raise failures[0]
+
+    @property
+    def description(self) -> str:
+        """To what the handle is attached and what cells see, in a sentence."""
+        return self._target.describe()
+
+    def run(self, code: str, show: Callable[[Event], None] | None = None) -> Outcome:
+        """Run a cell and wait for its end. KeyboardInterrupt interrupts the cell.
+
+        `show` is called with each event (a dict with `event`: stream, display, update,
+        clear or result). Returns `{"status": "ok", …}` or `{"status": "error", "error":
+        {"ename", "evalue", "traceback"}}`. Raises AgentLost.
+        """
+        outcome: list[Outcome] = []
+        lost: list[AgentLost] = []
+
+        def produced(events: list[Event]) -> None:
+            for event in events:
+                if show is not None:
+                    show(event)
+
+        self._count += 1
+        request = {
+            "code": code,
+            "count": self._count,
+            "silent": False,
+            "expressions": {},
+            "allow_input": False,
+        }
+        self._target.run(request, CellRun(produced, outcome.append, lost.append, lambda *_: None))
+        self._wait(lambda: bool(outcome or lost))
+        if lost:
+            raise lost[0]
+        return outcome[0]
+
+    def complete(self, code: str, cursor: int | None = None) -> list[str]:
+        """What could stand at the cursor (in characters; the end by default)."""
+        cursor = len(code) if cursor is None else cursor
+        answers: list[dict[str, Any]] = []
+        attachment = self._target.attachment
+        if attachment is None:
+            return []
+        attachment.ask("complete", answers.append, code=code, cursor=cursor)
+        self._wait(lambda: bool(answers))
+        return [str(match) for match in answers[0].get("matches", [])]
+
+    def _wait(self, reached: Callable[[], bool]) -> None:
+        while not reached():
+            try:
+                self._reactor.run_until(reached)
+            except KeyboardInterrupt:
+                self._target.interrupt()
+
+    def detach(self) -> None:
+        """Leave the process as it was. Doing so twice does no harm."""
+        self._target.detach()
+        self._reactor.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.detach()
+
+
+def attach(
+    pid: int,
+    timeout: float | None = 30.0,
+    on_waiting: Callable[[str], None] = lambda text: None,
+) -> Handle:
+    """Attach to the process `pid`; use the handle in a `with` statement.
+
+    `timeout`: seconds to wait for a target that is blocked (None: for ever);
+    `on_waiting` is told, once, what it waits in. Raises NotAttachable errors,
+    TargetBlocked, AgentFailed.
+    """
+    return Handle(processes.identify(pid), timeout, on_waiting)
+
+
+__all__ = ["AgentLost", "Handle", "TargetBlocked", "attach"]
