@@ -1,9 +1,9 @@
 """live-kernel: Jupyter cells that run inside a live Python process.
 
-    import live_kernel
+import live_kernel
 
-    with live_kernel.attach(4242) as program:
-        program.run("print(len(orders))", show=print)
+with live_kernel.attach(4242) as program:
+    program.run("print(len(orders))", show=print)
 """
 
 TYPE_CHECKING = False

@@ -17,7 +17,8 @@ def main() -> int:
         return run_kernel(sys.argv[2:])
     from .cli import main as command_line
 
-    return command_line()
+    command_line()
+    return 0
 
 
 if __name__ == "__main__":

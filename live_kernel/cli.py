@@ -81,8 +81,14 @@ def attach(target: str) -> None:
 @click.argument("target", metavar="PID|TEXT")
 @click.argument("code", metavar="CODE|-")
 @click.option("--json", "as_json", is_flag=True, help="Outputs and outcome as a JSON object.")
-@click.option("--timeout", type=float, default=30.0, show_default=True, metavar="SECONDS",
-              help="How long to wait for a target that is blocked.")
+@click.option(
+    "--timeout",
+    type=float,
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for a target that is blocked.",
+)
 @_explained
 def execute(target: str, code: str, as_json: bool, timeout: float) -> None:
     """Run CODE (or stdin, for -) once in a running program, and print what it shows."""
@@ -139,4 +145,3 @@ def doctor(pid: int | None, as_json: bool) -> None:
 
         print_findings(findings)
     sys.exit(0 if all(finding.ok is not False for finding in findings) else EXIT_CELL_FAILED)
-

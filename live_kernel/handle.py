@@ -26,7 +26,9 @@ Outcome = dict[str, Any]
 class Handle:
     """An attachment to one process, made by `attach`."""
 
-    def __init__(self, process: Process, timeout: float | None, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, process: Process, timeout: float | None, tell: Callable[[str], None]
+    ) -> None:
         self.process = process
         self._reactor = Reactor()
         self._target = Target(self._reactor, None)
@@ -120,7 +122,7 @@ class Handle:
 def attach(
     pid: int,
     timeout: float | None = 30.0,
-    on_waiting: Callable[[str], None] = lambda text: None,
+    on_waiting: Callable[[str], None] = lambda _text: None,
 ) -> Handle:
     """Attach to the process `pid`; use the handle in a `with` statement.
 

@@ -30,9 +30,7 @@ def install(prefix: str | None) -> str:
         prepared = prepare(Path(directory))
         manager = KernelSpecManager()
         return str(
-            manager.install_kernel_spec(
-                str(prepared), NAME, user=prefix is None, prefix=prefix
-            )
+            manager.install_kernel_spec(str(prepared), NAME, user=prefix is None, prefix=prefix)
         )
 
 

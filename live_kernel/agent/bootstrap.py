@@ -24,15 +24,13 @@ def _enter(place: str, token: str) -> None:
 def _start(place: str, token: str) -> None:
     import _imp
     import _thread
+    from _frozen_importlib import ModuleSpec
 
+    start: object = _thread.start_new_thread
     module = _thread
-    if type(_thread.start_new_thread) is not type(_imp.lock_held):  # gevent's, not CPython's
-
-        class Spec:
-            name = "_thread"
-
-        module = _imp.create_builtin(Spec)  # type: ignore[attr-defined]
-        _imp.exec_builtin(module)  # type: ignore[attr-defined]
+    if type(start) is not type(_imp.lock_held):  # gevent's, not CPython's
+        module = _imp.create_builtin(ModuleSpec("_thread", None))
+        _imp.exec_builtin(module)
     module.start_new_thread(_enter, (place, token))
 
 

@@ -9,14 +9,20 @@ imports). Rule: a failure is told to the launcher, and to nobody else.
 # mypy: disable-error-code="name-defined"
 # ruff: noqa: F821
 
+from __future__ import annotations
+
 import _imp
 import marshal
 import sys
 from _frozen_importlib import ModuleSpec
 from _frozen_importlib_external import MAGIC_NUMBER
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
-def _package() -> object:
+
+def _package() -> Any:
     """The agent's package in this process: the one there, or a new one, unloaded.
 
     Two launchers may come at the same time: `setdefault` decides, the lock makes
@@ -29,7 +35,7 @@ def _package() -> object:
     return sys.modules.setdefault(PACKAGE, package)
 
 
-def _module(name: str, is_package: bool) -> object:
+def _module(name: str, is_package: bool) -> Any:
     module = type(sys)(name)
     module.__spec__ = ModuleSpec(name, None, is_package=is_package)
     module.__package__ = name if is_package else name.rpartition(".")[0]
@@ -45,9 +51,7 @@ def _load() -> None:
         if package.loaded:
             return
         for name, is_package, code in MODULES:
-            module = sys.modules[name] = (
-                package if name == PACKAGE else _module(name, is_package)
-            )
+            module = sys.modules[name] = package if name == PACKAGE else _module(name, is_package)
             exec(marshal.loads(code), module.__dict__)
             parent, _, child = name.rpartition(".")
             if name != PACKAGE:

@@ -45,7 +45,7 @@ def is_ours(frame: FrameType) -> bool:
 
 def is_user_code(filename: str) -> bool:
     """Is this file the user's: neither library, nor installed, nor a console script?"""
-    if filename.startswith("<frozen ") or filename.startswith(_SCRIPTS):
+    if filename.startswith(("<frozen ", _SCRIPTS)):
         return False
     if any(part in filename for part in _INSTALLED):
         return False

@@ -92,7 +92,7 @@ def _set_async_exc(thread: int, exception: type[BaseException]) -> tuple[Any, An
     class Object(c._SimpleCData):  # type: ignore[type-arg]
         _type_ = "O"
 
-    program = c.dlopen(None, 0)
+    program = c.dlopen(None, 0)  # type: ignore[arg-type]  # None: the program itself
     try:
         function = Call(c.dlsym(program, "PyThreadState_SetAsyncExc"))
     finally:

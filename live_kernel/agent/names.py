@@ -36,12 +36,13 @@ class Names:
 
     `read`: looked up anywhere. `stored`: assigned or deleted at the top level.
     `stored_globally`: assigned or deleted by a `global` statement, at any depth.
-    `star`: there is an `import *`, which may assign anything.
+    `deleted`: deleted at the top level. `star`: there is an `import *`, which may assign anything.
     """
 
     def __init__(self, *codes: CodeType) -> None:
         self.read: set[str] = set()
         self.stored: set[str] = set()
+        self.deleted: set[str] = set()
         self.stored_globally: set[str] = set()
         self.star = any(("*",) in code.co_consts for code in codes)
         for code in codes:
@@ -55,6 +56,8 @@ class Names:
                 self.stored_globally.add(name)
             elif top:
                 self.stored.add(name)
+                if operation == "DELETE_NAME":
+                    self.deleted.add(name)
         for constant in code.co_consts:
             if isinstance(constant, _CODE):
                 self._scan(constant, top=False)

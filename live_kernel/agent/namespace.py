@@ -59,9 +59,7 @@ class ProgramNames(dict[str, object]):
 class Scope:
     """Directs the stores of one cell, as the `locals` of its top level."""
 
-    def __init__(
-        self, scratch: dict[str, Any], local: Any, module: dict[str, Any]
-    ) -> None:
+    def __init__(self, scratch: dict[str, Any], local: Any, module: dict[str, Any]) -> None:
         self._scratch, self._local, self._module = scratch, local, module
 
     def _home(self, name: str) -> Any:
@@ -81,16 +79,7 @@ class Scope:
 
     def __delitem__(self, name: str) -> None:
         home = self._home(name)
-        if home is self._local and home is not self._module:
-            try:
-                del home[name]
-            except ValueError:
-                raise NameError(
-                    f"{name!r} is a local variable of the program's running function, "
-                    "which Python does not let anyone delete; assign None instead"
-                ) from None
-        else:
-            del home[name]
+        del home[name]
 
     def __contains__(self, name: str) -> bool:
         return name in self._home(name)
@@ -137,6 +126,16 @@ class ProgramGlobals:
         return value
 
 
+def _refuse_deletion(names: set[str], local: Any, module: dict[str, Any]) -> None:
+    """Say before the cell runs what Python would only call an undefined name (PEP 667)."""
+    for name in names:
+        if local is not module and name in local:
+            raise NameError(
+                f"{name!r} is a local variable of the program's running function, which "
+                "can't be deleted from outside; assign None instead"
+            )
+
+
 class Namespace:
     """The names of one session: its scratch dictionary in front of a binding.
 
@@ -163,8 +162,11 @@ class Namespace:
         theirs = {
             name
             for name in names.read | names.stored
-            if name not in self.scratch and (name in module or (local is not None and name in local))
+            if name not in self.scratch
+            and (name in module or (local is not None and name in local))
         }
+        if local is not None:
+            _refuse_deletion(names.deleted & theirs, local, module)
         if self._is_self_contained(names, theirs):
             self._plain.clear()
             self._plain.update(self._program)

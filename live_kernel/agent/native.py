@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _imp
 import _thread
+from _frozen_importlib import ModuleSpec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,20 +17,18 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class _Spec:
-    name = "_thread"
-
-
 def _fresh_thread_module() -> Any:
     """A second instance of the built-in module, with its functions as CPython made them."""
-    module = _imp.create_builtin(_Spec)  # type: ignore[attr-defined]
-    _imp.exec_builtin(module)  # type: ignore[attr-defined]
+    module = _imp.create_builtin(ModuleSpec("_thread", None))
+    _imp.exec_builtin(module)
     return module
 
 
-_native = (
-    _thread if type(_thread.start_new_thread) is type(_imp.lock_held) else _fresh_thread_module()
-)
+def _is_builtin(function: object) -> bool:
+    return type(function) is type(_imp.lock_held)
+
+
+_native: Any = _thread if _is_builtin(_thread.start_new_thread) else _fresh_thread_module()
 
 Lock: Callable[[], Any] = _native.allocate_lock
 get_ident: Callable[[], int] = _native.get_ident

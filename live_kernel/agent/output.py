@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 FLUSH_AFTER = 0.05
 """Seconds for which output may be gathered before a write sends it on."""
 
-FLUSH_SIZE = 1 << 18
+FLUSH_SIZE = 1 << 16
 """Characters of text that are sent on at once, however young."""
 
 
@@ -69,8 +69,19 @@ class Output:
     def flush(self) -> None:
         """Send what there is."""
         with self._lock:
-            if self._events or self._texts:
-                self._send(None)
+            self._send_pending()
+
+    def flush_unless_busy(self) -> None:
+        """Send what there is, unless somebody is sending, who may wait for a slow launcher."""
+        if self._lock.acquire(False):
+            try:
+                self._send_pending()
+            finally:
+                self._lock.release()
+
+    def _send_pending(self) -> None:
+        if self._events or self._texts:
+            self._send(None)
 
     def finish(self, done: dict[str, Any]) -> None:
         """Send what there is together with the cell's outcome; nothing is taken after that."""

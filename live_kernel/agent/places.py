@@ -32,7 +32,8 @@ def program_loop() -> Any:
         return None
     for frame in stack(native.main_ident()):
         owner = _self_of(frame)
-        for loop in (owner, getattr(owner, "_loop", None)):
+        for candidate in (owner, getattr(owner, "_loop", None)):
+            loop: Any = candidate
             if hasattr(loop, "call_soon_threadsafe") and loop.is_running():
                 return loop
     return None
@@ -157,7 +158,8 @@ class _Steps:
 
     def __await__(self) -> Any:
         coroutine, run = self._coroutine, self._run
-        how, value = coroutine.send, None
+        how: Any = coroutine.send
+        value: Any = None
         while True:
             try:
                 awaited = run.step(coroutine, how, value)
@@ -167,4 +169,4 @@ class _Steps:
                 value = yield awaited
                 how = coroutine.send
             except BaseException as thrown:
-                how, value = coroutine.throw, thrown  # type: ignore[assignment]
+                how, value = coroutine.throw, thrown

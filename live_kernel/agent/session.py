@@ -173,18 +173,18 @@ class Session:
             self._input.cancel()
 
     def _on_abandon(self, message: Message) -> None:
-        """The cell's thread is stuck outside Python: leave it to itself and go on with a new one."""
+        """The cell's thread is stuck outside Python: leave it to itself, go on with a new one."""
         cell = self._running
         if cell is not None and cell.number == message["cell"]:
             self._running = None
             self._cells.leave_thread()
-            cell.output.finish(_abandoned(cell))
+            cell.output.finish(_abandoned())
             native.start(self._cells_loop, name="live-kernel")
 
     def _on_flush(self, message: Message) -> None:
         cell = self._running
         if cell is not None:
-            cell.output.flush()
+            cell.output.flush_unless_busy()
 
     def _on_input(self, message: Message) -> None:
         self._input.reply(message["value"])
@@ -271,7 +271,7 @@ class Session:
         if cell is not None:
             cell.output.close()
             cell.interrupt()
-        self._input.close()
+        self._input.cancel()
         self._cells_channel.shut()
         self._cells_ended.wait(0.5)  # a thread stuck in its cell ends when the cell does
         self._ledger.close()
@@ -300,7 +300,7 @@ class Session:
         self._cells_channel.close()
 
 
-def _abandoned(cell: Cell) -> Message:
+def _abandoned() -> Message:
     text = (
         "The cell did not stop: its thread is in a call that Python can't interrupt. The kernel "
         "has left it to itself and goes on with a new thread; the call may still have its effect."

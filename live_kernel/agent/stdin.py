@@ -29,22 +29,21 @@ class Input:
         self._send = send
         self._waiting: native.Signal | None = None
         self._value: str | None = None
-        self._cancelled = False
-        self._closed = False
 
     def ask(self, cell: Cell, prompt: str, password: bool) -> str:
-        """Ask the front-end. Raises StdinNotImplementedError, KeyboardInterrupt, EOFError."""
+        """Ask the front-end. Raises StdinNotImplementedError, or EOFError if nobody answers."""
         if not cell.allow_input:
             raise StdinNotImplementedError("input() was called, but this front-end can't be asked")
         with cell.interruption:
             cell.output.flush()
-            self._waiting, self._value, self._cancelled = native.Signal(), None, False
+            self._waiting, self._value = native.Signal(), None
             request = {"op": "input", "cell": cell.number, "prompt": prompt, "password": password}
             self._send(request)
             self._waiting.wait()
             self._waiting = None
-        if self._cancelled:
-            raise KeyboardInterrupt
+        return self._answer()
+
+    def _answer(self) -> str:
         if self._value is None:
             raise EOFError("the front-end left without an answer")
         return self._value
@@ -52,18 +51,10 @@ class Input:
     def reply(self, value: str | None) -> None:
         """The answer is here (None: there will be none)."""
         self._value = value
-        self._release()
+        self.cancel()
 
     def cancel(self) -> None:
-        """The cell is interrupted."""
-        self._cancelled = True
-        self._release()
-
-    def close(self) -> None:
-        """The session ends."""
-        self._release()
-
-    def _release(self) -> None:
+        """There will be no answer: the cell was interrupted, or the session ends."""
         waiting = self._waiting
         if waiting is not None:
             waiting.set()

@@ -33,7 +33,6 @@ def running_cell() -> Cell | None:
     return None if cell is None or cell.output.closed else cell
 
 
-
 class SplitStream:
     """Stands in for `sys.stdout` while a cell runs.
 
@@ -43,12 +42,12 @@ class SplitStream:
 
     def __init__(self, name: str, original: Any) -> None:
         self._name = name
-        self._original = original
+        self.original = original
 
     def write(self, text: str) -> int:
         cell = running_cell()
         if cell is None:
-            return 0 if self._original is None else self._original.write(text)
+            return 0 if self.original is None else self.original.write(text)
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         with cell.interruption:
@@ -64,14 +63,14 @@ class SplitStream:
         if cell is not None:
             with cell.interruption:
                 cell.output.flush()
-        elif self._original is not None:
-            self._original.flush()
+        elif self.original is not None:
+            self.original.flush()
 
     def isatty(self) -> bool:
-        return running_cell() is None and bool(getattr(self._original, "isatty", bool)())
+        return running_cell() is None and bool(getattr(self.original, "isatty", bool)())
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._original, name)
+        return getattr(self.original, name)
 
 
 class SplitInput:
@@ -79,18 +78,18 @@ class SplitInput:
 
     def __init__(self, name: str, original: Any) -> None:
         self._name = name
-        self._original = original
+        self.original = original
 
     def readline(self, size: int = -1) -> str:
         cell = running_cell()
         if cell is None:
-            return "" if self._original is None else self._original.readline(size)
+            return "" if self.original is None else self.original.readline(size)
         line = cell.ask("") + "\n"
         return line if size < 0 else line[:size]
 
     def read(self, size: int = -1) -> str:
-        if running_cell() is None and self._original is not None:
-            return str(self._original.read(size))
+        if running_cell() is None and self.original is not None:
+            return str(self.original.read(size))
         return self.readline(size)
 
     def __iter__(self) -> SplitInput:
@@ -105,13 +104,13 @@ class SplitInput:
     def fileno(self) -> int:
         if running_cell() is not None:
             raise OSError("the input of a cell comes from the notebook and has no file descriptor")
-        return int(self._original.fileno())
+        return int(self.original.fileno())
 
     def isatty(self) -> bool:
-        return running_cell() is None and bool(getattr(self._original, "isatty", bool)())
+        return running_cell() is None and bool(getattr(self.original, "isatty", bool)())
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._original, name)
+        return getattr(self.original, name)
 
 
 _STAND_INS = {"stdout": SplitStream, "stderr": SplitStream, "stdin": SplitInput}
@@ -153,8 +152,9 @@ class Split:
         """Give the streams back, except one that the program has replaced in the meantime."""
         _inherit.remove()
         for name, stream in self._wrapped.items():
-            if getattr(sys, name, None) is stream:
-                setattr(sys, name, stream._original)
+            present = getattr(sys, name, None)
+            if present is stream:
+                setattr(sys, name, present.original)
         self._wrapped.clear()
 
     def forget(self) -> None:

@@ -15,7 +15,7 @@ import sys
 from importlib.util import MAGIC_NUMBER
 
 
-def _bundle(package, sources):  # type: ignore[no-untyped-def]
+def _bundle(package: str, sources: list[tuple[str, str, str]]) -> bytes:
     """As `payload.assemble`, from sources."""
     codes = [(m, f, compile(s, f, "exec", dont_inherit=True)) for m, f, s in sources]
     modules = [(package, True, marshal.dumps(compile("", "<live-kernel>", "exec")))]
@@ -26,7 +26,7 @@ def _bundle(package, sources):  # type: ignore[no-untyped-def]
     return marshal.dumps((constants, codes[-1][2]))
 
 
-def _main():  # type: ignore[no-untyped-def]
+def _main() -> None:
     order = json.load(sys.stdin)
     if order["bundle"]:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL

@@ -54,12 +54,10 @@ def disarm(process: Process) -> None:
 
 def _call_here(process: Process, script: str) -> None:
     try:
-        sys.remote_exec(process.pid, script)  # type: ignore[attr-defined]
+        sys.remote_exec(process.pid, script)
     except PermissionError as error:
         identify(process.pid)
-        raise AttachNotPermitted(
-            process.pid, f"{process} can't be entered: {error}"
-        ) from error
+        raise AttachNotPermitted(process.pid, f"{process} can't be entered: {error}") from error
     except (OSError, RuntimeError, ValueError) as error:
         identify(process.pid)  # says more than CPython does, where it can
         raise PythonMismatch(

@@ -85,6 +85,7 @@ class Attachment:
         self._timers: list[Timer] = []
         self._flush: Timer | None = None
         self._cell: int | None = None
+        self._is_interrupted = False
         self._questions: dict[int, Callable[[Message], None]] = {}
         self._serial = 0
         self._farewell: Message | None = None
@@ -101,7 +102,9 @@ class Attachment:
         try:
             self._landing = Landing(self.process.uid, self.process.gid)
         except OSError as error:
-            self._fail(AgentFailed(self.process.pid, f"no private directory could be made: {error}"))
+            self._fail(
+                AgentFailed(self.process.pid, f"no private directory could be made: {error}")
+            )
             return
         self._reactor.read(self._landing.listener, self._on_connection)
         self._injecting = in_background(self._inject)
@@ -158,7 +161,9 @@ class Attachment:
     def introduce(self, channel: Channel, hello: Message) -> bool:
         """The first message on a connection. Returns whether it is the agent's."""
         if hello.get("op") == "bye":  # it could not even be loaded
-            self._fail(AgentFailed(self.process.pid, _could_not_start(self.process, hello["detail"])))
+            self._fail(
+                AgentFailed(self.process.pid, _could_not_start(self.process, hello["detail"]))
+            )
             return False
         name = hello.get("channel", "")
         token = "" if self._landing is None else self._landing.token
@@ -226,14 +231,26 @@ class Attachment:
 
     def run(self, cell: int, request: Message) -> None:
         """Run a cell; `request` holds the other fields of the link's `run`."""
-        self._cell = cell
+        self._cell, self._is_interrupted = cell, False
         self._channels["cells"].send({"op": "run", "cell": cell, **request})
         self._flush_later()
+
+    def hold_output(self, hold: bool) -> None:
+        """Take no more from the cell for now, so that it waits instead of filling our memory."""
+        channel = self._channels.get("cells")
+        if channel is None:
+            return
+        if hold and not self._is_interrupted:
+            channel.pause()
+        else:
+            channel.resume()
 
     def interrupt(self) -> None:
         """Interrupt the cell that runs; leave its thread to itself if that does not help."""
         if self._cell is not None and self.state is State.ATTACHED:
             cell = self._cell
+            self._is_interrupted = True
+            self.hold_output(False)  # a cell that waits to be read from can't be interrupted
             self._send("interrupt", cell=cell)
             self._timers.append(self._reactor.later(ABANDON_AFTER, lambda: self._abandon(cell)))
 
@@ -272,7 +289,9 @@ class Attachment:
 
     def _flush_now(self) -> None:
         self._flush = None
-        if self._cell is not None and self.state is State.ATTACHED:
+        if self._cell is None or self.state is not State.ATTACHED:
+            return
+        if not self._channels["cells"].is_paused:
             self._send("flush")
 
     def on_message(self, message: Message) -> None:
@@ -406,8 +425,19 @@ class Channel:
         self._decoder = frames.Decoder()
         self._is_known = False
         self._unsent = bytearray()
+        self.is_paused = False
         connection.setblocking(False)
         self._reactor.read(connection, self._receive)
+
+    def pause(self) -> None:
+        """Leave what arrives in the socket, until `resume`: then the agent has to wait."""
+        self.is_paused = True
+        self._reactor.forget(self.socket)
+
+    def resume(self) -> None:
+        if self.is_paused:
+            self.is_paused = False
+            self._reactor.read(self.socket, self._receive)
 
     def send(self, message: Message) -> None:
         """Send a message. What the agent does not take at once is sent as it reads."""

@@ -67,7 +67,7 @@ class Memory:
         kept = asdict(Choice(str(process.pid), "the restart", process.start_time))
         record = json.dumps({**kept, "pattern": text, "pinned": pinned})
         descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with open(descriptor, "w") as file:
+        with os.fdopen(descriptor, "w") as file:
             file.write(record)
 
     def recall(self, pinned: bool) -> Choice | None:

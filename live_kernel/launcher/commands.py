@@ -69,7 +69,10 @@ class Detach(Command):
 
 
 class Ps(Command):
-    """List the programs that can be attached to; with --all also every other process, and why not."""
+    """List the programs that can be attached to; with --all every other process too.
+
+    What can't be attached to is listed with the reason.
+    """
 
     usage = "%ps [--all]"
 
@@ -137,9 +140,7 @@ def split(code: str) -> tuple[list[tuple[str, str]], str]:
         name, _, argument = line.partition(" ")
         if name in COMMANDS:
             found.append((name, argument))
-        elif line:
-            break
-        elif not found and not any(text.strip() for text in lines):
+        elif line or not "".join(lines).strip():
             break
         lines.pop(0)
     # Blank lines stand in for the commands, so that line numbers in tracebacks are right.

@@ -13,7 +13,6 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import zmq
 
@@ -39,7 +38,9 @@ class Frontend:
     """All front-ends of this kernel, as one correspondent.
 
     `on_request(request)` is called for shell and control, `on_input(request)` for
-    stdin. Raises OSError or ValueError for a connection file that can't be served.
+    stdin, `on_congestion(is_congested)` when front-ends take messages more slowly
+    than they are published, and when they have caught up. Raises OSError or
+    ValueError for a connection file that can't be served.
     """
 
     def __init__(
@@ -48,12 +49,14 @@ class Frontend:
         reactor: Reactor,
         on_request: Callable[[Request], None],
         on_input: Callable[[Request], None],
+        on_congestion: Callable[[bool], None],
     ) -> None:
         self.connection = json.loads(connection_file.read_text())
         scheme = self.connection.get("signature_scheme", "hmac-sha256")
         self._codec = Codec(self.connection["key"].encode(), scheme)
         self._reactor = reactor
         self._on_request, self._on_input = on_request, on_input
+        self._on_congestion = on_congestion
         self._context = zmq.Context()
         self._sockets = {name: self._bind(name) for name in _CHANNELS}
         self._held: deque[list[bytes]] = deque()
@@ -64,11 +67,6 @@ class Frontend:
         reactor.read(self._sockets["stdin"], self._receive_input)
         reactor.read(self._sockets["iopub"], self._receive_subscription)
         reactor.read(self._sockets["hb"], self._echo)
-
-    @property
-    def is_congested(self) -> bool:
-        """Do front-ends take messages more slowly than they are produced?"""
-        return bool(self._held)
 
     def _bind(self, name: str) -> zmq.Socket[bytes]:
         socket: zmq.Socket[bytes] = self._context.socket(_CHANNELS[name])
@@ -165,6 +163,8 @@ class Frontend:
 
     def _publish(self, frames: list[bytes]) -> None:
         if self._held or not self._try_to_publish(frames):
+            if not self._held:
+                self._on_congestion(True)
             self._held.append(frames)
             self._retry_soon()
 
@@ -192,6 +192,8 @@ class Frontend:
             self._sockets["iopub"].setsockopt(zmq.XPUB_NODROP, 1)
         if self._held:
             self._retry_soon()
+        else:
+            self._on_congestion(False)
 
     def close(self, linger: float) -> None:
         """Close the channels, giving what was sent so many seconds to leave."""

@@ -37,7 +37,11 @@ class Kernel:
         self._target = Target(self._reactor, self._memory)
         self._router = Router(self._target, self._shut_down)
         self._frontend = Frontend(
-            connection_file, self._reactor, self._router.on_request, self._router.on_input
+            connection_file,
+            self._reactor,
+            self._router.on_request,
+            self._router.on_input,
+            self._target.hold_output,
         )
         self._router.connect(self._frontend)
         self._given = given
@@ -63,7 +67,7 @@ class Kernel:
             self._target.failure = error
 
     def _watch_signals(self) -> None:
-        """SIGTERM and SIGHUP end the kernel, SIGINT interrupts the cell; none touches the target."""
+        """SIGTERM and SIGHUP end the kernel, SIGINT interrupts the cell; none is passed on."""
 
         def on_end(_number: int, _frame: object) -> None:
             self._reactor.call(self._reactor.stop)

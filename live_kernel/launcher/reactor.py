@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 import os
 import time
 from collections import deque
@@ -108,14 +109,14 @@ class Reactor:
         while self._calls:
             self._calls.popleft()()
 
-    def _patience(self, longest: float | None) -> float | None:
-        """Milliseconds for which nothing is due."""
+    def _patience(self, longest: float | None) -> int | None:
+        """Milliseconds for which nothing is due, rounded up: a timer is never called early."""
         while self._timers and self._timers[0][2].callback is None:
             heapq.heappop(self._timers)
         waits = [] if longest is None else [longest]
         if self._timers:
             waits.append(self._timers[0][0] - time.monotonic())
-        return max(0.0, min(waits) * 1000) if waits else None
+        return math.ceil(max(0.0, min(waits)) * 1000) if waits else None
 
     def _run_timers(self) -> None:
         now = time.monotonic()

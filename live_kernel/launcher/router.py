@@ -186,9 +186,7 @@ class Router:
         found, code = commands.split(execution.code)
         self._run_commands(found, code, execution)
 
-    def _run_commands(
-        self, found: list[tuple[str, str]], code: str, execution: Execution
-    ) -> None:
+    def _run_commands(self, found: list[tuple[str, str]], code: str, execution: Execution) -> None:
         if not found:
             self._run_code(code, execution, is_rest=code is not execution.code)
             return
@@ -333,7 +331,10 @@ def is_complete(code: str) -> Content:
         return {"status": "complete"}
     last = code.rstrip("\n").rpartition("\n")[2]
     indent = last[: len(last) - len(last.lstrip())]
-    return {"status": "incomplete", "indent": indent + ("    " if last.rstrip().endswith(":") else "")}
+    return {
+        "status": "incomplete",
+        "indent": indent + ("    " if last.rstrip().endswith(":") else ""),
+    }
 
 
 def _awaits(code: str) -> bool:

@@ -25,7 +25,9 @@ def duration(seconds: float) -> str:
 
 def printable(text: str) -> str:
     """Text without anything that a terminal would obey."""
-    return "".join(c if unicodedata.category(c)[0] != "C" else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return "".join(
+        c if unicodedata.category(c)[0] != "C" else "\N{REPLACEMENT CHARACTER}" for c in text
+    )
 
 
 def row(candidate: Candidate) -> tuple[str, ...]:

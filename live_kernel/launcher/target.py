@@ -156,7 +156,7 @@ class Target:
 
     def run(self, request: Message, run: CellRun) -> None:
         """Run a cell in the attached target."""
-        assert self.attachment is not None and self.state is State.ATTACHED
+        assert self.attachment is not None
         self._cells += 1
         self._run = run
         self.attachment.run(self._cells, request)
@@ -166,6 +166,11 @@ class Target:
         if not self.give_up() and self.attachment is not None and self._run is not None:
             self.attachment.interrupt()
 
+    def hold_output(self, hold: bool) -> None:
+        """Front-ends take messages more slowly than the cell makes them (or no longer do)."""
+        if self.attachment is not None and self.state is State.ATTACHED:
+            self.attachment.hold_output(hold)
+
     def take_notices(self) -> list[str]:
         """What the user should be told at the next occasion, once."""
         notices, self.notices = self.notices, []
@@ -174,7 +179,8 @@ class Target:
     # -- told by the attachment ---------------------------------------------------------
 
     def on_attached(self) -> None:
-        assert self.attachment is not None and self._choice is not None
+        assert self.attachment is not None
+        assert self._choice is not None
         self._blocked = None
         self._pin(self.attachment.process, self._choice, self._is_pinned)
         self.notices.append(self.describe())
