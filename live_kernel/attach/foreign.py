@@ -29,7 +29,7 @@ def _bundle(package: str, sources: list[tuple[str, str, str]]) -> bytes:
 def _main() -> None:
     order = json.load(sys.stdin)
     if order["bundle"]:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
         with open(os.open(order["bundle"], flags, 0o600), "wb") as file:
             file.write(_bundle(order["package"], order["sources"]))
     sys.remote_exec(order["pid"], order["script"])

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from ..errors import AttachNotPermitted, LiveKernelError, PythonMismatch
-from . import interpreter, payload
+from . import interpreter, payload, slot
 from .landing import BUNDLE, SCRIPT, Landing
 from .processes import Process, identify, still
 
@@ -40,10 +40,13 @@ def inject(process: Process, landing: Landing) -> None:
     still(process)
 
 
-def disarm(process: Process) -> None:
-    """Replace what was scheduled by nothing, so that a late wake-up does nothing."""
+def disarm(process: Process, script: str) -> None:
+    """Take back what was scheduled, so that a late wake-up does nothing."""
     try:
         still(process)
+        if slot.clear(process, script):
+            return
+        # Its memory can't be written here: leave a script there that does nothing.
         if process.runs_our_build:
             _call_here(process, NOTHING)
         else:

@@ -72,7 +72,9 @@ class Landing:
         return listener
 
     def write(self, name: str, data: bytes) -> Path:
-        """Make a file that only the target's user can read. Returns its path."""
+        """Make, or make anew, a file that only the target's user can read. Returns its path."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=self._descriptor)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         descriptor = os.open(name, flags, 0o600, dir_fd=self._descriptor)
         with open(descriptor, "wb") as file:

@@ -56,7 +56,10 @@ class _Positions(NamedTuple):
     """
 
     native_thread_id: int
+    remote_debugger_support: int
     remote_debugging_enabled: int
+    pending_call: int
+    script_path: int
     script_path_size: int
     version: int = 1
     free_threaded: int = 2
@@ -67,12 +70,12 @@ class _Positions(NamedTuple):
 
 
 _POSITIONS = {
-    (3, 14): _Positions(28, 91, 94),
-    (3, 15): _Positions(31, 107, 110),
+    (3, 14): _Positions(28, 90, 91, 92, 93, 94),
+    (3, 15): _Positions(31, 106, 107, 108, 109, 110),
 }
 _COOKIE = b"xdebugpy"
 _HEADER_SIZE = 111 * 8
-_SCRIPT_PATH_SIZE = 512  # the one constant among the offsets: tells that the table is the right one
+SCRIPT_PATH_SIZE = 512  # the one constant among the offsets: tells that the table is the right one
 
 
 class _Layout(NamedTuple):
@@ -84,6 +87,8 @@ class _Layout(NamedTuple):
     threads_main: int
     native_thread_id: int
     remote_debugging_enabled: int
+    pending_call: int
+    script_path: int
 
 
 class _Build(NamedTuple):
@@ -159,11 +164,36 @@ def main_thread(runtime: Runtime, read: Read) -> int | None:
     Not always the process's first thread: an application that embeds Python may
     start it elsewhere.
     """
+    state = _main_thread_state(runtime, read)
+    if not state or runtime.layout is None:
+        return None
+    return _word(read, state + runtime.layout.native_thread_id)
+
+
+class Slot(NamedTuple):
+    """Addresses of the one place for a script from outside, in the main thread's state.
+
+    `pending`: an int, 1 while a script waits to be run. `path`: its name,
+    SCRIPT_PATH_SIZE bytes, ended by a zero.
+    """
+
+    pending: int
+    path: int
+
+
+def slot(runtime: Runtime, read: Read) -> Slot | None:
+    """Where `sys.remote_exec` leaves its script; None if it can't be told."""
+    state = _main_thread_state(runtime, read)
+    if not state or runtime.layout is None:
+        return None
+    return Slot(state + runtime.layout.pending_call, state + runtime.layout.script_path)
+
+
+def _main_thread_state(runtime: Runtime, read: Read) -> int | None:
     interpreter = _main_interpreter(runtime, read)
     if interpreter is None or runtime.layout is None:
         return None
-    state = _word(read, interpreter + runtime.layout.threads_main)
-    return _word(read, state + runtime.layout.native_thread_id) if state else None
+    return _word(read, interpreter + runtime.layout.threads_main)
 
 
 def _main_interpreter(runtime: Runtime, read: Read) -> int | None:
@@ -376,7 +406,7 @@ def _offsets(begin: bytes) -> tuple[PythonVersion | None, bool, _Layout | None]:
 
 def _layout(version: PythonVersion, words: tuple[int, ...]) -> _Layout | None:
     at = _POSITIONS.get(version[:2])
-    if at is None or words[at.script_path_size] != _SCRIPT_PATH_SIZE:
+    if at is None or words[at.script_path_size] != SCRIPT_PATH_SIZE:
         return None
     return _Layout(
         words[at.interpreters_head],
@@ -385,4 +415,6 @@ def _layout(version: PythonVersion, words: tuple[int, ...]) -> _Layout | None:
         words[at.threads_main],
         words[at.native_thread_id],
         words[at.remote_debugging_enabled],
+        words[at.remote_debugger_support] + words[at.pending_call],
+        words[at.remote_debugger_support] + words[at.script_path],
     )

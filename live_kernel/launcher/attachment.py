@@ -21,8 +21,8 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, Protocol
 
-from ..attach import blocked, ending, injector, wake
-from ..attach.landing import Landing
+from ..attach import blocked, ending, injector, slot, wake
+from ..attach.landing import SCRIPT, Landing
 from ..attach.processes import Process
 from ..errors import AgentFailed, AgentLost, LiveKernelError, TargetBlocked
 from ..link import frames, messages
@@ -35,6 +35,12 @@ NUDGE_AFTER = 0.02
 
 BLOCKED_AFTER = 0.5
 """Seconds after which the user is told that the target's main thread is blocked."""
+
+CHECK_EVERY = 0.5
+"""Seconds between looks at whether our script still waits in a blocked target."""
+
+STARTED_WITHIN = 5.0
+"""Seconds that the agent has to connect once its bootstrap has run."""
 
 ABANDON_AFTER = 2.0
 """Seconds that an interrupted cell has to stop, before its thread is left to itself."""
@@ -81,6 +87,8 @@ class Attachment:
         self._landing: Landing | None = None
         self._injecting: threading.Thread | None = None
         self._scheduled = False
+        self._script = ""
+        self._silent_since = time.monotonic()
         self._channels: dict[str, Channel] = {}
         self._timers: list[Timer] = []
         self._flush: Timer | None = None
@@ -101,20 +109,26 @@ class Attachment:
             return
         try:
             self._landing = Landing(self.process.uid, self.process.gid)
+            self._script = str(self._landing.path / SCRIPT)
         except OSError as error:
             self._fail(
                 AgentFailed(self.process.pid, f"no private directory could be made: {error}")
             )
             return
         self._reactor.read(self._landing.listener, self._on_connection)
+        self._timers.append(self._reactor.later(NUDGE_AFTER, self._nudge))
+        self._timers.append(self._reactor.later(BLOCKED_AFTER, self._look))
         self._injecting = in_background(self._inject)
 
     def _inject(self) -> None:
-        """On a thread of its own: schedule the bootstrap, then look at what the target does."""
+        """On a thread of its own: schedule the bootstrap, behind anyone who came first."""
         landing = self._landing
         assert landing is not None
         failure: LiveKernelError
         try:
+            slot.wait_until_free(self.process, lambda: self.state is State.INJECTING)
+            if self.state is not State.INJECTING:
+                return
             injector.inject(self.process, landing)
         except LiveKernelError as error:
             failure = error
@@ -123,14 +137,8 @@ class Attachment:
             failure = AgentFailed(self.process.pid, f"{self.process} was not entered: {detail}")
         else:
             self._scheduled = True
-            self._reactor.call(self._on_scheduled)
             return
         self._reactor.call(lambda: self._fail(failure))
-
-    def _on_scheduled(self) -> None:
-        if self.state is State.INJECTING:
-            self._timers.append(self._reactor.later(NUDGE_AFTER, self._nudge))
-            self._timers.append(self._reactor.later(BLOCKED_AFTER, self._look))
 
     def _nudge(self) -> None:
         """The main thread did not react at once: wake it if it idles in its event loop."""
@@ -147,8 +155,40 @@ class Attachment:
         self._reactor.call(lambda: self._on_blocked(error))
 
     def _on_blocked(self, error: TargetBlocked) -> None:
-        if self.state is State.INJECTING:
+        if self.state is not State.INJECTING:
+            return
+        if not self._channels:
             self._owner.on_blocked(error)
+        self._timers.append(self._reactor.later(CHECK_EVERY, self._check))
+
+    def _check(self) -> None:
+        """As long as nothing happens: see whether our script still waits to be run."""
+        in_background(self._check_slot)
+
+    def _check_slot(self) -> None:
+        waiting = slot.waiting_script(self.process) if self._scheduled else None
+        self._reactor.call(lambda: self._on_checked(waiting))
+
+    def _on_checked(self, waiting: str | None) -> None:
+        """`waiting`: what is in the target's slot; "" for nothing, None if unknown."""
+        if self.state is not State.INJECTING:
+            return
+        if waiting is None or waiting == self._script or self._channels:
+            self._silent_since = time.monotonic()
+        elif waiting:
+            self._silent_since = time.monotonic()
+            self._inject_again()
+        elif time.monotonic() - self._silent_since > STARTED_WITHIN:
+            detail = f"its bootstrap has run, and nothing came for {STARTED_WITHIN:.0f} s"
+            self._fail(AgentFailed(self.process.pid, _could_not_start(self.process, detail)))
+            return
+        self._timers.append(self._reactor.later(CHECK_EVERY, self._check))
+
+    def _inject_again(self) -> None:
+        """Somebody else's script has taken the place of ours: schedule it again after theirs."""
+        if self._injecting is None or not self._injecting.is_alive():
+            self._scheduled = False
+            self._injecting = in_background(self._inject)
 
     def _on_connection(self) -> None:
         """The agent connects, twice; nobody else is let in."""
@@ -216,7 +256,7 @@ class Attachment:
         if self._injecting is not None:
             self._injecting.join(_INJECTED_WITHIN)
         if self._scheduled and not self._channels:
-            injector.disarm(self.process)
+            injector.disarm(self.process, self._script)
 
     def _leave_landing(self) -> None:
         for timer in self._timers:
