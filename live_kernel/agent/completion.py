@@ -242,7 +242,8 @@ class _Completion:
             return self._modules(module)
         first = rest.replace("(", " ").lstrip()
         if first.startswith("import "):
-            return self._members(module) if first.split()[-1] != "as" else []
+            renames = statement.removesuffix(self.word).split()[-1] == "as"
+            return [] if renames else self._members(module)
         return [Match("import", "keyword")] if "import".startswith(first) else []
 
     def _modules(self, typed: str) -> list[Match]:
@@ -316,10 +317,9 @@ CODE_LIMIT = 1_000_000
 """Characters of source that are searched for names."""
 
 _BINDING = (
-    r"{0}(?:async\s+)?(?:def|class)\s+(\w+)"
+    r"{0}(?:from\s.*)?import\s.*\bas\s+(\w+)"
+    r"|{0}(?:(?:async\s+)?(?:def|class|for)|(?:from\s.*)?import|with\b.*\bas)\s+(\w+)"
     r"|{0}([^\W\d][\w ,]*?)\s*(?::[^=\n]+)?=(?!=)"
-    r"|{0}(?:for|(?:from\s.*)?import|with\b.*\bas|except\b.*\bas)\s+(\w+)"
-    r"|{0}(?:from\s.*)?import\s.*\bas\s+(\w+)"
 )
 
 
@@ -363,7 +363,7 @@ def _attribute(reading: Reading, name: str, entry: Any) -> Match:
         if reading.is_live:
             found = read_attribute(reading.value, name)
         else:
-            found = read_promised(reading.cls, name) if reading.cls else None
+            found = None if reading.cls is None else read_promised(reading.cls, name)
         return _signature(found.value) if found else ""
 
     kind = kind_of(entry)

@@ -18,6 +18,7 @@ from .lookup import (
     bases,
     class_dict,
     class_name,
+    class_of,
     full_name,
     getter_of,
     is_a,
@@ -187,12 +188,13 @@ class Page:
         if reading.entry is not ABSENT:
             self._add("Type", full_name(type(reading.entry)))
             self._add("Value", "not read, because that would run code of the program")
-        self._add("Promised type", full_name(reading.cls) if reading.cls else "")
+        if reading.cls is not None:
+            self._add("Promised type", full_name(reading.cls))
         getter = getter_of(reading.entry)
         if getter is not ABSENT:
             self._doc_or_source(getter)
             self._add("File", _place_text(getter))
-        elif reading.cls:
+        elif reading.cls is not None:
             self._doc_or_source(reading.cls, "Class docstring")
 
     def _signature(self, value: object) -> str:
@@ -257,8 +259,7 @@ def _inherited_docstrings(thing: object) -> Iterator[Any]:
     """Of the methods that a bound method overrides."""
     if type(thing) is not MethodType or type(thing.__func__) is not FunctionType:
         return
-    owner: Any = thing.__self__
-    for base in bases(owner if is_a(owner, type) else type(owner)):
+    for base in bases(class_of(thing.__self__)):
         entry = class_dict(base).get(thing.__func__.__name__)
         if type(entry) is FunctionType:
             yield entry.__doc__

@@ -12,11 +12,13 @@ program is `ask`, which lists at most so many things and never raises.
 from __future__ import annotations
 
 import builtins
+import collections
 import functools
 import sys
 from itertools import islice
 from types import (
     BuiltinFunctionType,
+    CellType,
     ClassMethodDescriptorType,
     FunctionType,
     GetSetDescriptorType,
@@ -62,7 +64,7 @@ class _Absent:
 
 
 ABSENT: Any = _Absent()
-"""Stands where there is nothing. Also the `self` of a method whose object is not known."""
+"""Stands where there is nothing."""
 
 
 # Text: where the cursor is.
@@ -276,13 +278,30 @@ def is_exactly(value: object, types: frozenset[int]) -> bool:
     return id(type(value)) in types
 
 
+class Promised:
+    """The `self` of a method whose object is not known, only its class."""
+
+    __slots__ = ("cls",)
+
+    def __init__(self, cls: type) -> None:
+        self.cls = cls
+
+
+def class_of(owner: object) -> type:
+    """The class in which the attributes of the `self` of a method are found."""
+    if type(owner) is Promised:
+        return owner.cls
+    return owner if is_a(owner, type) else type(owner)  # type: ignore[return-value]
+
+
 def is_a(value: object, cls: type | tuple[type, ...]) -> bool:
     """`isinstance` by the true type; the real one would also ask `value.__class__`."""
     return issubclass(type(value), cls)
 
 
 _BUILTIN_METHODS = exact(MethodDescriptorType, WrapperDescriptorType, ClassMethodDescriptorType)
-_SLOTS = exact(MemberDescriptorType, GetSetDescriptorType)
+_FIELD = type(collections.namedtuple("_", "a").__dict__["a"])
+_SLOTS = exact(MemberDescriptorType, GetSetDescriptorType, _FIELD)
 _AS_THEY_ARE = exact(FunctionType) | _SLOTS | _BUILTIN_METHODS
 """What a class gives for an entry of such a type is the entry."""
 
@@ -462,7 +481,7 @@ def _read_descriptor(entry: Any, cls: type) -> Reading:
 
 def _may_be_read(entry: Any) -> bool:
     """Slots are memory. The getters of extension modules might be anything."""
-    if type(entry) is MemberDescriptorType:
+    if type(entry) is not GetSetDescriptorType:
         return True
     return module_name(entry.__objclass__) == "builtins" and entry.__name__ not in _COMPUTED
 
@@ -505,13 +524,17 @@ def getter_of(entry: object) -> Any:
 def read_promised(cls: type, name: str) -> Reading | None:
     """An attribute of an instance of which only the class is known."""
     entry = type_entry(cls, name)
-    if entry is not ABSENT and not is_exactly(entry, _SLOTS):
-        return Reading(entry) if is_exactly(entry, _BUILTIN_METHODS) else bind(entry, ABSENT, cls)
+    if is_exactly(entry, _BUILTIN_METHODS):
+        return Reading(entry)
+    if type_entry(type(entry), "__get__") is not ABSENT and not is_exactly(entry, _SLOTS):
+        return bind(entry, Promised(cls), cls)
     for base in bases(cls):
         note = notes_of(base).get(name)
         if note is not None:
-            return Reading(cls=_class_named(note, _globals_of(base), cls))
-    return Reading() if entry is not ABSENT or name in _assigned_names(cls) else None
+            return Reading(cls=_class_named(note, _Scope(_globals_of(base)), cls))
+    if entry is ABSENT or is_exactly(entry, _SLOTS):
+        return Reading() if entry is not ABSENT or name in _assigned_names(cls) else None
+    return Reading(entry)
 
 
 def _assigned_names(cls: type) -> list[str]:
@@ -529,7 +552,7 @@ def attribute_entries(reading: Reading) -> dict[str, Any]:
     A `__dir__` of the program decides what is offered, if it answers.
     """
     if not reading.is_live:
-        return _promised_entries(reading.cls) if reading.cls else {}
+        return {} if reading.cls is None else _promised_entries(reading.cls)
     owner = reading.value
     of_class = is_a(owner, type)
     found: dict[str, Any] = {}
@@ -572,7 +595,7 @@ def returned_class(function: Any, owner: type | None = None) -> type | None:
     if plain is None or plain.__code__.co_flags & _MAKES_GENERATOR:
         return None
     note = notes_of(plain).get("return")
-    return None if note is None else _class_named(note, plain.__globals__, owner)
+    return None if note is None else _class_named(note, _scope_of(plain), owner)
 
 
 _MAKES_GENERATOR = 0x20 | 0x80 | 0x200
@@ -601,7 +624,7 @@ def _annotation_sources(thing: Any) -> tuple[object, object]:
     return entries.get("__annotate_func__"), entries.get("__annotations__")
 
 
-def _class_named(note: object, scope: dict[str, Any], owner: type | None) -> type | None:
+def _class_named(note: object, scope: _Scope, owner: type | None) -> type | None:
     """The class that an annotation means: `X`, `"X"`, `X | None`, `Optional[X]`, `X[...]`."""
     if not is_a(note, str):
         return note if is_a(note, type) else None  # type: ignore[return-value]
@@ -612,7 +635,10 @@ def _class_named(note: object, scope: dict[str, Any], owner: type | None) -> typ
         return _class_named(inner.removesuffix("]"), scope, owner)
     if name == "Self":
         return owner
-    reading = read_text(head, _Scope(scope))
+    for base in () if owner is None else bases(owner):  # a class that is local to a function, say
+        if class_name(base).rpartition(".")[2] == head:
+            return base
+    reading = read_text(head, scope)
     found = reading.value if reading else None
     return found if is_a(found, type) else None  # type: ignore[return-value]
 
@@ -621,17 +647,32 @@ def _globals_of(cls: type) -> dict[str, Any]:
     return own_dict(sys.modules.get(module_name(cls)))  # type: ignore[return-value]
 
 
-class _Scope:
-    """A module's globals as Names."""
+def _scope_of(function: FunctionType) -> _Scope:
+    """Where the names in a function's annotations are looked up."""
+    annotate = function.__annotate__
+    if type(annotate) is not FunctionType:
+        return _Scope(function.__globals__)
+    cells = zip(annotate.__code__.co_freevars, annotate.__closure__ or (), strict=False)
+    return _Scope(function.__globals__, dict(cells))
 
-    def __init__(self, entries: dict[str, Any]) -> None:
+
+class _Scope:
+    """A function's globals, and the cells of the functions around it, as Names."""
+
+    def __init__(self, entries: dict[str, Any], cells: dict[str, CellType] | None = None) -> None:
         self._entries = entries
+        self._cells = cells or {}
 
     def lookup(self, name: str) -> object:
+        if name in self._cells:
+            try:
+                return self._cells[name].cell_contents
+            except ValueError:  # not assigned yet
+                raise KeyError(name) from None
         return self._entries[name]
 
     def names(self) -> Iterable[str]:
-        return self._entries
+        return [*self._cells, *self._entries]
 
 
 # Expressions: one step after the other.
@@ -681,7 +722,7 @@ def _read_literal(_: Reading, text: str, _names: Names) -> Reading | None:
 def _read_attribute(reading: Reading, name: str, _names: Names) -> Reading | None:
     if reading.is_live:
         return read_attribute(reading.value, name) or _column(reading.value, name)
-    return read_promised(reading.cls, name) if reading.cls else None
+    return None if reading.cls is None else read_promised(reading.cls, name)
 
 
 def _read_call(reading: Reading, _text: str, _names: Names) -> Reading | None:
@@ -689,10 +730,8 @@ def _read_call(reading: Reading, _text: str, _names: Names) -> Reading | None:
     called = reading.value
     if is_a(called, type):
         return None if called is type or called is super else Reading(cls=called)  # type: ignore[arg-type]
-    if type(called) is not MethodType or called.__self__ is ABSENT:
-        return Reading(cls=returned_class(called))
-    owner: Any = called.__self__
-    return Reading(cls=returned_class(called, owner if is_a(owner, type) else type(owner)))
+    owner = class_of(called.__self__) if type(called) is MethodType else None
+    return Reading(cls=returned_class(called, owner))
 
 
 _SUBSCRIPTS: dict[Any, Callable[[Any, Any], Any]] = {
