@@ -345,5 +345,5 @@ def _block(lines: list[str]) -> str:
 
     try:
         return "".join(standard.getblock(lines))
-    except (IndentationError, SyntaxError):
+    except Exception:  # what is no Python any more: the errors of tokenize are many
         return ""
