@@ -93,6 +93,7 @@ def _conclude(tour: Tour, all_answered: bool, is_unharmed: bool, seconds: float)
 def lab() -> int:
     """JupyterLab, until Ctrl-C."""
     words = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={NOTEBOOKS}"]
+    words.append("--Application.log_level=ERROR")  # the address is told all the same
     if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         words.append("--no-browser")
     if os.geteuid() == 0:

@@ -86,7 +86,9 @@ class Tour:
 
 
 def _shown(cell: Any, seconds: float) -> RenderableType:
-    code = Syntax(cell.source, "python", theme="ansi_dark", background_color="default")
+    code = Syntax(
+        cell.source, "python", theme="ansi_dark", background_color="default", word_wrap=True
+    )
     outputs = [Text.from_ansi(text) for text in _texts(cell.outputs) if text]
     head = Text(f"In [{cell.execution_count}]", style="bold cyan")
     took = Text(f"{1000 * seconds:,.0f} ms", style="dim")
