@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import enum
 import json
+import random
 import sys
 import time
 from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
@@ -160,6 +161,30 @@ class TestLayout:
         assert "".join(pretty(value).split()) == "".join(repr(value).split())
         assert eval(pretty(value)) == value
         assert max(map(len, pretty(value).splitlines())) <= 79
+
+
+def invented(rnd: random.Random, depth: int) -> Any:
+    """Some value; containers, of each other, down to a depth."""
+    words = ["word " * 5, "it's\n", 10**12, 7, None, 2.5, b"x", Colour.RED, int, Point(1, "y")]
+    count = rnd.randrange(12) if depth else 0
+    items = [invented(rnd, depth - 1) for _ in range(count)]
+    pairs = {f"key{index}": item for index, item in enumerate(items)}
+    made = [
+        *(items, tuple(items), pairs, deque(items, maxlen=rnd.choice([None, 50]))),
+        *(PlainList(items), defaultdict(list, pairs), MappingProxyType(pairs)),
+        *(SimpleNamespace(**pairs), ValueError(*items), set(range(count * 5))),
+    ]
+    return rnd.choice(made if depth else words)
+
+
+class TestAgainstIPython:
+    @pytest.mark.parametrize("seed", range(20))
+    def test_same_text(self, seed: int) -> None:
+        reference = pytest.importorskip("IPython.lib.pretty")
+        rnd = random.Random(seed)
+        for _ in range(20):
+            value = invented(rnd, 4)
+            assert pretty(value) == reference.pretty(value)
 
 
 class TestLimits:

@@ -193,8 +193,9 @@ class _Completion:
         bracket = self.scan.open[-1] if self.scan.open else None
         if bracket is None or self.code[bracket.body : self.cursor].strip() != self.word:
             return []
-        texts = [repr(key) for key in self._keys(bracket) if _is_literal(key)]
-        return [Match(text, "dict key") for text in texts if text.startswith(self.word)]
+        texts = (repr(key) for key in self._keys(bracket) if _is_literal(key))
+        fit = islice((text for text in texts if text.startswith(self.word)), MATCH_LIMIT)
+        return [Match(text, "dict key") for text in fit]
 
     def _keys(self, bracket: Opening) -> list[Any]:
         """The keys of what the bracket subscripts; `frame[["a", "` asks for columns, too."""
@@ -227,9 +228,12 @@ class _Completion:
         if len(self.scan.open) < 2:
             return []
         kind = bytes if "b" in string.prefix else str
-        keys = [key for key in self._keys(self.scan.open[-2]) if type(key) is kind]
-        texts = [_inside_quotes(key, string) for key in keys]
-        return [Match(text, "dict key") for text in texts if text.startswith(typed)]
+        keys: list[Any] = [key for key in self._keys(self.scan.open[-2]) if type(key) is kind]
+        if kind is str and "\\" not in typed:  # then a key that fits begins so as it stands
+            keys = [key for key in keys if key.startswith(typed)]
+        texts = (_inside_quotes(key, string) for key in keys)
+        fit = islice((text for text in texts if text.startswith(typed)), MATCH_LIMIT)
+        return [Match(text, "dict key") for text in fit]
 
     # Imports.
 
@@ -291,17 +295,20 @@ def privacy(name: str) -> int:
 
 
 def fitting(groups: Iterable[Iterable[str]], word: str) -> list[str]:
-    """The names that begin so: public before private, in the order of groups, then of letters."""
+    """The names that begin so: public before private, in the order of groups, then of letters.
+
+    No more than can be shown.
+    """
     groups = [[name for name in list(group) if type(name) is str] for group in groups]
     found = [[name for name in group if name.startswith(word)] for group in groups]
     if word and not any(found):
         lower = word.lower()
         found = [[name for name in group if name.lower().startswith(lower)] for group in groups]
-    ranked: dict[str, None] = {}
-    for rank in range(3):
-        for group in found:
-            ranked.update(dict.fromkeys(sorted(n for n in group if privacy(n) == rank)))
-    return list(ranked)
+    ranks: tuple[list[str], ...] = ([], [], [])
+    for group in found:
+        for name in sorted(group):
+            ranks[privacy(name)].append(name)
+    return list(dict.fromkeys(name for rank in ranks for name in rank))[:MATCH_LIMIT]
 
 
 def bound_names(code: str, line_start: str) -> list[str]:

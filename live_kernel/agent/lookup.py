@@ -474,7 +474,7 @@ def _read_descriptor(entry: Any, cls: type) -> Reading:
     accessor = own_entry(entry, "_accessor")  # such as `.str` and `.dt` in pandas and xarray
     if is_a(accessor, type):
         return Reading(cls=accessor, entry=entry)
-    if type_entry(kind, "__get__") is not ABSENT:
+    if type_entry(kind, "__get__") is not ABSENT and not is_foreign_function(entry):
         return Reading(entry=entry)
     return Reading(entry)
 
