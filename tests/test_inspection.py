@@ -201,7 +201,7 @@ class TestPages:
         assert "len(obj, /)" in page("len", names)
         assert "Length:          1" in page("table", names)
         assert "String form:     {'k': Engine('deep')}" in page("table", names)
-        assert sections(page("int", names)) == ["Docstring", "Type", "Subclasses"]
+        assert sections(page("int", names))[-2:] == ["Type", "Subclasses"]
         assert sections(page("len", names, 1)) == ["Signature", "Docstring", "Type"]
 
     def test_module(self, names: Dictionary) -> None:
