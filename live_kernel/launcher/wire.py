@@ -23,6 +23,9 @@ PROTOCOL_VERSION = "5.5"
 _REMEMBERED = 1 << 16
 """Signatures kept, so that a message that is sent again is not obeyed again."""
 
+_DEEPEST = 200
+"""Levels of JSON that are kept where it can't be sent as it is."""
+
 Content = dict[str, Any]
 
 
@@ -55,7 +58,9 @@ class Codec:
         if not scheme.startswith("hmac-"):
             raise WireError(f"unknown signature scheme {scheme!r}")
         algorithm = scheme.removeprefix("hmac-")
-        self._template = hmac.new(key, digestmod=getattr(hashlib, algorithm)) if key else None
+        if algorithm not in hashlib.algorithms_guaranteed or algorithm.startswith("shake"):
+            raise WireError(f"unknown signature scheme {scheme!r}")
+        self._template = hmac.new(key, digestmod=algorithm) if key else None
         self.session = uuid.uuid4().hex
         self._username = _username()
         self._serial = 0
@@ -125,24 +130,29 @@ class Codec:
 
 
 def dump(part: Content) -> bytes:
-    """JSON as Jupyter wants it; lone surrogates become `?`, NaN and its like null."""
+    """JSON as Jupyter wants it; lone surrogates become `?`, NaN and its like null.
+
+    So does what a target has nested deeper than anybody writes, lest we fall into it.
+    """
     try:
         text = _strict.encode(part)
-    except ValueError:
-        text = _strict.encode(_finite(part))
+    except (ValueError, RecursionError):
+        text = _strict.encode(_tame(part, _DEEPEST))
     return text.encode("utf-8", "replace")
 
 
 _strict = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-def _finite(value: Any) -> Any:
+def _tame(value: Any, deepest: int) -> Any:
     if isinstance(value, float):
         return value if value - value == 0 else None
+    if isinstance(value, (dict, list)) and not deepest:
+        return None
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: _tame(item, deepest - 1) for key, item in value.items()}
     if isinstance(value, list):
-        return [_finite(item) for item in value]
+        return [_tame(item, deepest - 1) for item in value]
     return value
 
 
