@@ -201,7 +201,8 @@ class TestPages:
         assert "len(obj, /)" in page("len", names)
         assert "Length:          1" in page("table", names)
         assert "String form:     {'k': Engine('deep')}" in page("table", names)
-        assert sections(page("int", names))[-2:] == ["Type", "Subclasses"]
+        assert "int()" not in page("int", names)
+        assert sections(page("int", names))[-3:] == ["Docstring", "Type", "Subclasses"]
         assert sections(page("len", names, 1)) == ["Signature", "Docstring", "Type"]
 
     def test_module(self, names: Dictionary) -> None:

@@ -943,7 +943,8 @@ def _of_class(cls: type, depth: int) -> list[Parameter] | None:
         made = wrapped_function(entry) if is_a(entry, staticmethod) else entry
         if plain_function(made):
             return _without_first(parameters(made, depth + 1))
-    return [] if type_entry(cls, "__init__") is object.__dict__["__init__"] else None
+    plain = all(type_entry(cls, n) is object.__dict__[n] for n in ("__init__", "__new__"))
+    return [] if plain else None
 
 
 def _of_text(text: str) -> list[Parameter]:
