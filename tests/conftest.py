@@ -1,0 +1,110 @@
+"""What holds for all tests: whether attaching is possible here, what was skipped, what is left.
+
+Runs in pytest. Rule: a skip is told with its reason; where CI=true, a machine
+on which nothing could be attached to is a failure, and so is a process that
+outlives the tests.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Generator
+from functools import cache
+from pathlib import Path
+
+import psutil
+import pytest
+from targets import ROOT, Target
+
+from live_kernel.errors import LiveKernelError
+from live_kernel.handle import attach
+
+NEEDS_ATTACH = {"attach", "client", "console", "harm", "lab"}
+"""Marks of tests that enter a live process."""
+
+_attached = pytest.StashKey[Counter[str]]()
+
+
+@cache
+def why_not_attachable() -> str:
+    """Why no process can be entered here, found out by trying; empty if one can."""
+    try:
+        with Target("idle") as target, attach(target.pid, timeout=10) as handle:
+            outcome = handle.run("1 + 1")
+    except LiveKernelError as error:
+        return str(error)
+    return "" if outcome["status"] == "ok" else str(outcome)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_attached] = Counter()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    marks = {mark.name for mark in item.iter_markers()}
+    if "root" in marks and os.geteuid() != 0:
+        pytest.skip("needs to be root")
+    if marks & NEEDS_ATTACH and why_not_attachable():
+        pytest.skip(f"attaching is not possible here: {why_not_attachable()}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.when == "call" and {mark.name for mark in item.iter_markers()} & NEEDS_ATTACH:
+        item.config.stash[_attached]["skipped" if report.skipped else "run"] += 1
+    elif report.skipped and {mark.name for mark in item.iter_markers()} & NEEDS_ATTACH:
+        item.config.stash[_attached]["skipped"] += 1
+    return report
+
+
+@pytest.fixture
+def artefacts(request: pytest.FixtureRequest) -> Path:
+    """A directory of this test under .artefacts/, for what a person should look at."""
+    name = re.sub(r"[^\w.-]+", "-", request.node.nodeid.partition("::")[2])
+    place = ROOT / ".artefacts" / request.node.path.stem / name
+    place.mkdir(parents=True, exist_ok=True)
+    return place
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    attached = session.config.stash[_attached]
+    if os.environ.get("CI") == "true" and attached["skipped"] and not attached["run"]:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    if left_running():
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def left_running() -> list[psutil.Process]:
+    """Processes that the tests have started and not ended."""
+    return [
+        process
+        for process in psutil.Process().children(recursive=True)
+        if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    ]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    tell = terminalreporter
+    attached = tell.config.stash[_attached]
+    if attached["skipped"] and not attached["run"]:
+        tell.section("no process could be attached to", red=True)
+        tell.line(f"{attached['skipped']} tests were skipped for it: {why_not_attachable()}")
+    reasons = Counter(_reason(report) for report in tell.stats.get("skipped", []))
+    if reasons:
+        tell.section(f"{reasons.total()} skipped")
+        for reason, count in reasons.most_common():
+            tell.line(f"{count:>4}  {reason}")
+    for process in left_running():
+        tell.line(f"left running, ended now: {process}", red=True)
+        process.kill()
+
+
+def _reason(report: pytest.TestReport) -> str:
+    """Why a test was skipped, without the place where it said so."""
+    text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return text.removeprefix("Skipped: ")
