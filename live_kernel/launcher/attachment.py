@@ -389,7 +389,7 @@ class Attachment:
             self._reactor.forget(channel.socket)
             self._timers.append(self._reactor.later(0.1, self._lose))
         elif self.state is State.DETACHED:
-            self._channels.clear()
+            self._channels = {n: c for n, c in self._channels.items() if c is not channel}
         elif self.state is State.INJECTING:
             self._fail(AgentFailed(self.process.pid, _could_not_start(self.process, "it hung up")))
 
