@@ -107,7 +107,7 @@ class Cells:
             done = self._outcome(cell)
         except BaseException as error:  # an interrupt that came too late to matter
             done = {"status": "error", "error": tracebacks.as_message(error)}
-        cell.interruption.end()
+        cell.interruption.finish()
         streams.undo()
         cell.output.finish(done)
 

@@ -36,6 +36,7 @@ class Interruption:
         self.thread = get_ident()
         self.exception: type[BaseException] = KeyboardInterrupt
         self.requested = False
+        self._is_over = False
         self._depth = 1  # shielded until the cell's code begins
         self._waiting = False
 
@@ -57,6 +58,10 @@ class Interruption:
         """The cell's code has ended: nothing is sent from here on."""
         self._depth = 1
 
+    def finish(self) -> None:
+        """The cell is over: there is nothing to be interrupted any more."""
+        self._depth, self._is_over = 1, True
+
     def _raise_if_waiting(self) -> None:
         if self._waiting and self._depth == 0:
             self._waiting = False
@@ -64,6 +69,8 @@ class Interruption:
 
     def request(self) -> None:
         """Interrupt the cell, now or as soon as the shield is lifted."""
+        if self._is_over:
+            return
         function, thread, exception = _set_async_exc(self.thread, self.exception)
         self.requested = True
         # Between the test and the call there is no point at which CPython hands
