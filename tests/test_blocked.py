@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Collection
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -164,7 +163,7 @@ def test_names_of_interpreters(name: str, plain: bool) -> None:
 def test_gone_or_another() -> None:
     with Target("verdict_idle") as target:
         process = identify(target.pid)
-        other = replace(process, start_time=process.start_time + 1)
+        other = process._replace(start_time=process.start_time + 1)
         assert blocked.describe(other).sentence == f"pid {target.pid} has ended"
     assert blocked.describe(process).sentence == f"pid {target.pid} has ended"
     assert not blocked.main_thread_is_in_epoll(target.pid)

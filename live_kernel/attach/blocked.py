@@ -14,7 +14,6 @@ import ast
 import re
 import subprocess
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,8 +50,7 @@ class Frame(NamedTuple):
         return f"{module}.{self.function}"
 
 
-@dataclass(frozen=True, slots=True)
-class Blocked:
+class Blocked(NamedTuple):
     """What a thread does. `thread`: its id. `state`: a letter as in proc(5), "" if gone.
 
     `number` and `syscall`: the system call that it is in, None if in none or
@@ -238,7 +236,7 @@ def describe(process: Process) -> Blocked:
     if seen.state in ("", "Z", "X"):
         return seen
     with suppress(Exception):
-        return replace(seen, stack=tuple(_stack(process, thread)))
+        return seen._replace(stack=tuple(_stack(process, thread)))
     return seen
 
 

@@ -15,8 +15,8 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ..errors import NotAttachable
 from . import landing, permission, proc, verdicts
@@ -25,8 +25,7 @@ _KERNEL = "live-attach"
 _LONGEST_NAME = len("/live-kernel-xxxxxxxx/link")
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """`ok` None: neither good nor bad, or not looked at. `remedy`: empty where none is needed."""
 
     name: str
@@ -35,7 +34,7 @@ class Finding:
     remedy: str = ""
 
     def as_json(self) -> dict[str, object]:
-        return asdict(self)
+        return self._asdict()
 
 
 def doctor(pid: int | None = None, *, yama: Path = permission.YAMA) -> list[Finding]:

@@ -10,7 +10,6 @@ the program's stderr about a file that it can't open (PEP 768).
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -79,6 +78,8 @@ def _call_there(process: Process, script: str, bundle: Path | None) -> None:
         "package": payload.package_name(),
         "sources": [] if bundle is None else payload.sources(),
     }
+    import subprocess  # not on the way into a target of our own version
+
     text = (payload.HERE / "attach" / "foreign.py").read_text()
     try:
         run = interpreter.run(

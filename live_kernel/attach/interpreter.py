@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from . import proc
+
+if TYPE_CHECKING:
+    import subprocess
 
 _NAME = re.compile(r"python(\d(\.\d+)?)?[td]*( \(deleted\))?")
 
@@ -33,6 +35,8 @@ def run(
     now, PermissionError if the binary is no plain Python or can't be run), and
     `subprocess.TimeoutExpired` after `timeout` seconds.
     """
+    import subprocess  # not on the way into a target of our own version
+
     binary = os.open(f"/proc/{pid}/exe", os.O_RDONLY | os.O_CLOEXEC)
     try:
         name = os.readlink(f"/proc/self/fd/{binary}")

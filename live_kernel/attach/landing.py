@@ -14,7 +14,6 @@ import secrets
 import socket
 import stat
 import struct
-import tempfile
 from pathlib import Path
 
 LONGEST_SOCKET_PATH = 107
@@ -36,8 +35,16 @@ def runtime_directory(uid: int) -> Path:
             private = stat.S_ISDIR(status.st_mode) and not status.st_mode & 0o077
             if private and status.st_uid == uid and os.access(configured, os.W_OK | os.X_OK):
                 return Path(configured)
-    temporary = Path(tempfile.gettempdir())
-    return temporary if len(os.fsencode(temporary)) < 60 else Path("/tmp")
+    temporary = os.environ.get("TMPDIR", "")
+    usable = len(os.fsencode(temporary)) < 60 and os.access(temporary, os.W_OK | os.X_OK)
+    return Path(temporary if usable else "/tmp")
+
+
+def _private_directory(parent: Path) -> Path:
+    """A new directory that only its owner can enter (as `tempfile.mkdtemp`, which loads a lot)."""
+    path = parent / f"live-kernel-{secrets.token_hex(6)}"
+    path.mkdir(0o700)
+    return path
 
 
 class Landing:
@@ -49,7 +56,7 @@ class Landing:
 
     def __init__(self, uid: int, gid: int) -> None:
         self.token = secrets.token_hex(16)
-        self.path = Path(tempfile.mkdtemp(prefix="live-kernel-", dir=runtime_directory(uid)))
+        self.path = _private_directory(runtime_directory(uid))
         self._owner = None if uid == os.geteuid() else (uid, gid)
         self._descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         self._is_open = True

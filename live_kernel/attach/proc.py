@@ -13,8 +13,8 @@ import os
 import pwd
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 GONE = (FileNotFoundError, ProcessLookupError)
@@ -29,8 +29,7 @@ def read(pid: int | str, name: str) -> bytes:
         return file.readall()
 
 
-@dataclass(frozen=True, slots=True)
-class Stat:
+class Stat(NamedTuple):
     """The fields of /proc/PID/stat that are used; `start_time` in clock ticks after boot."""
 
     name: str
@@ -67,8 +66,7 @@ def stat(pid: int) -> Stat:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(NamedTuple):
     """The fields of /proc/PID/status that are used.
 
     `uids` and `gids`: real, effective, saved, file system. `inner_pids`: the

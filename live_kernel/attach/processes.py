@@ -11,8 +11,8 @@ from __future__ import annotations
 import itertools
 import os
 import sys
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ..errors import AttachNotPermitted, NoTarget, NotAttachable, NotPython, TargetNotFound
 from . import proc
@@ -21,8 +21,7 @@ from .runtime import PythonVersion
 from .verdicts import Subject, examine, gone, same_build, span, title
 
 
-@dataclass(frozen=True, slots=True)
-class Process:
+class Process(NamedTuple):
     """A process as it was when looked at; `pid` and `start_time` say which one.
 
     `start_time`: in clock ticks after boot. `uid` and `gid`: the effective
@@ -76,14 +75,13 @@ class Process:
     def as_json(self) -> dict[str, object]:
         """Plain values, for `json.dumps`."""
         version = str(self.python) if self.python else None
-        return {**asdict(self), "python": version, "uptime": round(self.uptime, 1)}
+        return {**self._asdict(), "python": version, "uptime": round(self.uptime, 1)}
 
     def __str__(self) -> str:
         return f"pid {self.pid} ({self.title})"
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A process with its verdict: `error` is None if it can be attached to."""
 
     process: Process

@@ -16,7 +16,6 @@ import re
 import struct
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from . import proc
@@ -105,8 +104,7 @@ class _Build(NamedTuple):
     layout: _Layout | None
 
 
-@dataclass(frozen=True, slots=True)
-class Runtime:
+class Runtime(NamedTuple):
     """The Python of one process.
 
     `version` None: a Python that does not say which. `path`: the executable or
@@ -295,7 +293,7 @@ def _by_name(files: Iterable[_File], maps: bytes) -> Runtime | None:
             return Runtime("PyPy", _version_in(name), False, file.path)
         if re.fullmatch(r"(lib)?python[\d.]*t?[dm]*(\.so[\d.]*)?", name):
             found = Runtime("CPython", _version_in(name), False, _undeleted(file.path))
-            return found if found.version else replace(found, version=_version_in_maps(maps))
+            return found if found.version else found._replace(version=_version_in_maps(maps))
     return None
 
 

@@ -1,40 +1,58 @@
 """The command line on which Jupyter starts the launcher.
 
-Runs in the launcher, before everything else. Rule: parsed without a library,
-since every millisecond here is one before the kernel answers.
+Runs in the launcher, before everything else. Rule: as little as possible is
+loaded here, since every millisecond is one before the kernel answers.
 """
 
 from __future__ import annotations
 
-import argparse
+import getopt
+import sys
 
 from .choosing import Choice
 
+USAGE = """\
+Usage: live-kernel kernel -f FILE [--pid N | --match TEXT]
 
-def parser() -> argparse.ArgumentParser:
-    """`-f FILE`, as the kernelspec has it, and what the user added after `--`."""
-    parsing = argparse.ArgumentParser(
-        prog="live-kernel kernel",
-        description="Run the kernel that Jupyter starts from the kernelspec live-attach.",
-    )
-    parsing.add_argument("-f", dest="file", metavar="FILE", required=True, help="connection file")
-    chosen = parsing.add_mutually_exclusive_group()
-    chosen.add_argument("--pid", type=int, metavar="N", help="attach to this process")
-    chosen.add_argument(
-        "--match", metavar="TEXT", help="attach to the one process whose command line has TEXT"
-    )
-    return parsing
+  Run the kernel that Jupyter starts from the kernelspec live-attach.
+
+  -f FILE       the connection file
+  --pid N       attach to this process
+  --match TEXT  attach to the one process with TEXT in its command line"""
 
 
-def run_kernel(arguments: list[str]) -> int:
+class UsageError(ValueError):
+    """The words on the command line make no sense together."""
+
+
+def parse(words: list[str]) -> tuple[str, Choice | None]:
+    """The connection file, and what the user added after `--`. Raises UsageError."""
+    try:
+        found, rest = getopt.getopt([w for w in words if w != "--"], "f:", ["pid=", "match="])
+    except getopt.GetoptError as error:
+        raise UsageError(str(error)) from None
+    options = dict(found)
+    if rest or "-f" not in options:
+        raise UsageError(f"can't make sense of {rest[0]!r}" if rest else "-f FILE is missing")
+    if "--pid" in options and "--match" in options:
+        raise UsageError("--pid and --match exclude each other")
+    if "--pid" in options and not options["--pid"].isdecimal():
+        raise UsageError(f"--pid takes a number, not {options['--pid']!r}")
+    chosen = [Choice(options[name], name) for name in ("--pid", "--match") if name in options]
+    return options["-f"], chosen[0] if chosen else None
+
+
+def run_kernel(words: list[str]) -> int:
     """Run the kernel for these arguments. Returns the exit status."""
-    given = parser().parse_args([word for word in arguments if word != "--"])
-    choice = None
-    if given.pid is not None:
-        choice = Choice(str(given.pid), "--pid")
-    elif given.match:
-        choice = Choice(given.match, "--match")
+    if words and words[0] in ("-h", "--help"):
+        print(USAGE)
+        return 0
+    try:
+        file, choice = parse(words)
+    except UsageError as error:
+        print(f"live-kernel: {error}\n\n{USAGE}", file=sys.stderr)
+        return 2
 
     from .kernel import main
 
-    return main(given.file, choice)
+    return main(file, choice)

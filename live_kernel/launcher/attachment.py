@@ -21,7 +21,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, Protocol
 
-from ..attach import blocked, ending, injector, slot, wake
+from ..attach import ending, injector, slot
 from ..attach.landing import SCRIPT, Landing
 from ..attach.processes import Process
 from ..errors import AgentFailed, AgentLost, LiveKernelError, TargetBlocked
@@ -149,6 +149,8 @@ class Attachment:
         in_background(self._look_from_outside)
 
     def _look_from_outside(self) -> None:
+        from ..attach import blocked
+
         _nudge_if_idle(self.process)
         seen = blocked.describe(self.process)
         error = TargetBlocked(self.process.pid, seen.sentence, seen.remedy)
@@ -443,6 +445,8 @@ def _could_not_start(process: Process, detail: str) -> str:
 
 
 def _nudge_if_idle(process: Process) -> None:
+    from ..attach import blocked, wake  # a target that reacts at once needs neither
+
     if blocked.main_thread_is_in_epoll(process.pid):
         wake.nudge(process.pid)
 

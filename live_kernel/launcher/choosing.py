@@ -9,16 +9,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ..attach import processes
 from ..attach.processes import Process
 from ..errors import LiveKernelError, TargetNotFound
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(NamedTuple):
     """A pid, or text of exactly one attachable process's command line.
 
     `source` says who chose, in words. A choice from memory also knows the
@@ -64,7 +63,7 @@ class Memory:
 
     def remember(self, process: Process, text: str, pinned: bool) -> None:
         """Keep this choice for the next launcher with the same connection file."""
-        kept = asdict(Choice(str(process.pid), "the restart", process.start_time))
+        kept = Choice(str(process.pid), "the restart", process.start_time)._asdict()
         record = json.dumps({**kept, "pattern": text, "pinned": pinned})
         descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:

@@ -7,6 +7,7 @@ own busy and idle.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -23,6 +24,10 @@ _EVENTS = {
 }
 """Events of the link that are Jupyter's messages under another name."""
 
+BATCH_GAP = 0.1
+"""Seconds that may pass between two cells which a notebook sends at once ("Run All"). A cell
+that comes so soon behind a failed one was sent before anyone could have seen it fail."""
+
 
 class Execution:
     """One execute request on its way to an answer."""
@@ -36,6 +41,7 @@ class Execution:
         self.expressions: dict[str, str] = dict(content.get("user_expressions") or {})
         self.allows_input = bool(content.get("allow_stdin", True))
         self.stops_on_error = bool(content.get("stop_on_error", True))
+        self.notebook = str(request.header.get("session")) if "cellId" in request.metadata else None
         self.count = 0
         self.payload: list[Content] = []
         self._frontend = frontend
@@ -82,11 +88,26 @@ class Queue:
         self.running: Execution | None = None
         self.count = 0
         self.history: list[tuple[int, str]] = []
+        self._failed: str | None = None
+        self._failed_at = 0.0
 
     def add(self, request: Request) -> None:
         """Take a request; run it now or after those before it."""
-        self._waiting.append(Execution(request, self._frontend))
-        self._next()
+        execution = Execution(request, self._frontend)
+        if self._is_of_a_failed_batch(execution):
+            self._abort(execution)
+        else:
+            self._waiting.append(execution)
+            self._next()
+
+    def _is_of_a_failed_batch(self, execution: Execution) -> bool:
+        """Did this cell start its way together with one that has failed meanwhile?
+
+        A notebook takes longer to send its cells than we do to run one. Other
+        clients, which answer a failure within a millisecond, send no cell id.
+        """
+        in_time = time.monotonic() - self._failed_at < BATCH_GAP
+        return in_time and execution.notebook is not None and execution.notebook == self._failed
 
     def _next(self) -> None:
         while self.running is None and self._waiting:
@@ -110,7 +131,8 @@ class Queue:
     def succeed(self, execution: Execution, expressions: Content | None = None) -> None:
         """The cell has run."""
         content = {"user_expressions": expressions or {}, "payload": execution.payload}
-        self._finish(execution, {"status": "ok", **content})
+        self._answer(execution, {"status": "ok", "execution_count": execution.count, **content})
+        self._go_on(execution)
 
     def fail(self, execution: Execution, error: LiveKernelError) -> None:
         """The cell could not be run, for a reason of ours."""
@@ -124,17 +146,15 @@ class Queue:
             execution.publish("error", error)
         if execution.stops_on_error:
             self._frontend.take_in("shell")  # what was sent before the failure could be known
-        self._answer(execution, {"status": "error", **error, "payload": execution.payload})
+        content = {"execution_count": execution.count, "payload": execution.payload}
+        self._answer(execution, {"status": "error", **error, **content})
         if execution.stops_on_error:
+            self._failed = execution.notebook
+            self._failed_at = time.monotonic()
             self._abort_waiting()
         self._go_on(execution)
 
-    def _finish(self, execution: Execution, content: Content) -> None:
-        self._answer(execution, content)
-        self._go_on(execution)
-
     def _answer(self, execution: Execution, content: Content) -> None:
-        content["execution_count"] = execution.count
         self._frontend.reply(execution.request, "execute_reply", content)
         self._frontend.status("idle", execution.request.header)
 
@@ -145,7 +165,10 @@ class Queue:
 
     def _abort_waiting(self) -> None:
         while self._waiting:
-            execution = self._waiting.popleft()
-            self._frontend.status("busy", execution.request.header)
-            execution.count = self.count
-            self._answer(execution, {"status": "aborted"})
+            self._abort(self._waiting.popleft())
+
+    def _abort(self, execution: Execution) -> None:
+        """Answer without running it. It gets no number: a front-end would show it as run."""
+        self._failed_at = time.monotonic()
+        self._frontend.status("busy", execution.request.header)
+        self._answer(execution, {"status": "aborted"})

@@ -52,7 +52,7 @@ class Kernel:
         self._frontend.status("starting", None)
         self._watch_signals()
         self._watch_parent()
-        self._reactor.call(self._attach_first)
+        self._attach_first()
         self._reactor.run()
         self._leave()
 

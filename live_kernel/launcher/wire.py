@@ -14,7 +14,6 @@ import json
 import uuid
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,17 +32,24 @@ class WireError(ValueError):
     """What arrived is no Jupyter message, or was not signed with our key."""
 
 
-@dataclass(slots=True)
 class Request:
     """A message from a front-end. `channel` is where its answer goes."""
 
-    identities: list[bytes]
-    header: Content
-    parent: Content
-    metadata: Content
-    content: Content
-    buffers: list[bytes] = field(default_factory=list)
-    channel: str = "shell"
+    __slots__ = ("buffers", "channel", "content", "header", "identities", "metadata", "parent")
+
+    def __init__(
+        self,
+        identities: list[bytes],
+        header: Content,
+        parent: Content,
+        metadata: Content,
+        content: Content,
+        buffers: Sequence[bytes] = (),
+        channel: str = "shell",
+    ) -> None:
+        self.identities, self.header, self.parent = identities, header, parent
+        self.metadata, self.content, self.buffers = metadata, content, buffers
+        self.channel = channel
 
     @property
     def kind(self) -> str:
