@@ -19,7 +19,7 @@ _ANSWERS_WITHIN = 10.0
 
 _QUESTION = """
 def testify(answer):
-    import json, os, signal, sys, threading
+    import atexit, json, os, signal, sys, threading
 
     def mark(value):
         plain = isinstance(value, (int, float, str, bytes, bool, type(None), tuple))
@@ -49,6 +49,8 @@ def testify(answer):
             "path": repr(sys.path), "meta_path": repr(list(map(id, sys.meta_path))),
             "path_hooks": repr(list(map(id, sys.path_hooks))),
         },
+        "threads known to threading": marks((t.ident, t) for t in threading.enumerate()),
+        "functions to call at exit": dict.fromkeys(map(str, range(atexit._ncallbacks())), ""),
         "loaded modules": dict.fromkeys(sorted(sys.modules), ""),
     }
     with open(answer + ".new", "w") as file:
