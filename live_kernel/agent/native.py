@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _imp
 import _thread
+import sys
 from _frozen_importlib import ModuleSpec
 
 TYPE_CHECKING = False
@@ -47,9 +48,21 @@ def start(body: Callable[..., object], *args: object, name: str) -> int:
             _native.set_name(name)
         except (AttributeError, OSError, ValueError):
             pass  # not on this platform: the name is a courtesy
-        body(*args)
+        try:
+            body(*args)
+        finally:
+            leave_gevent()
 
     return int(_native.start_new_thread(named, ()))
+
+
+def leave_gevent() -> None:
+    """Close the hub that gevent may have made for this thread, which is about to end."""
+    try:
+        hub = sys.modules["gevent._hub_local"].get_hub_if_exists()
+        hub.destroy(destroy_loop=True)
+    except (AttributeError, KeyError):
+        pass  # there is no gevent, or it has made none
 
 
 class Signal:
