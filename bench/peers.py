@@ -1,0 +1,140 @@
+"""live-kernel and those that it is compared with, each driven as its users drive it.
+
+Runs in the benchmark. Kernels are started from kernelspecs by jupyter_client's
+`KernelManager`; ipykernel in a thread is put into its target by
+`sys.remote_exec`, for it has no way in of its own. Rule: the same interpreter,
+environment and client for all; each context manager ends what it began.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from jupyter_client.connect import write_connection_file
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import KernelManager
+
+from .machine import ROOT
+from .targets import PROGRAMS, Target
+from .wire import Client
+
+OURS, STOCK = "ours", "stock"
+_COMMANDS = {
+    OURS: ["-m", "live_kernel", "kernel", "-f", "{connection_file}"],
+    STOCK: ["-m", "ipykernel_launcher", "-f", "{connection_file}"],
+}
+
+
+class Workshop:
+    """A directory for all that a run leaves behind, and the environment that goes with it."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        own = ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR")
+        self.environment = {
+            **kept,
+            **{name: str(place / name.lower()) for name in own},
+            "PYTHONPATH": str(ROOT),
+        }
+        for name in own:
+            (place / name.lower()).mkdir()
+        # The manager, too, looks there; kernels keep their connection files in it.
+        os.environ.update({name: self.environment[name] for name in own})
+        for name, command in _COMMANDS.items():
+            spec = {"argv": [sys.executable, *command], "display_name": name, "language": "python"}
+            folder = place / "kernels" / name
+            folder.mkdir(parents=True)
+            (folder / "kernel.json").write_text(json.dumps(spec))
+
+    # -- kernels as processes -----------------------------------------------------------
+
+    def _manager(self, name: str) -> KernelManager:
+        specs = KernelSpecManager(
+            kernel_dirs=[str(self.place / "kernels")], ensure_native_kernel=False
+        )
+        return KernelManager(kernel_name=name, kernel_spec_manager=specs)
+
+    def _start(self, manager: KernelManager, target: Target | None) -> None:
+        chosen = [] if target is None else ["--pid", str(target.pid)]
+        manager.start_kernel(
+            extra_arguments=chosen,
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    @contextmanager
+    def kernel(self, name: str, target: Target | None = None) -> Iterator[Client]:
+        """A client of a kernel that has answered; ours needs a target."""
+        manager = self._manager(name)
+        try:
+            self._start(manager, target)
+            with Client(manager.get_connection_info()) as client:
+                client.await_ready()
+                client.run("1")
+                yield client
+        finally:
+            _shut_down(manager)
+
+    def spawn(self, name: str, target: Target | None = None) -> float:
+        """Seconds from asking for a kernel to the reply to its first cell."""
+        manager = self._manager(name)
+        try:
+            begun = time.perf_counter()
+            self._start(manager, target)
+            with Client(manager.get_connection_info()) as client:
+                client.first_reply("6 * 7")
+                return time.perf_counter() - begun
+        finally:
+            _shut_down(manager)
+
+    # -- ipykernel in a thread of a target ----------------------------------------------
+
+    @contextmanager
+    def in_thread(self, target: Target) -> Iterator[Client]:
+        """A client of an ipykernel in a thread of `target`, where it stays until that ends."""
+        file, connection = write_connection_file(str(self.place / f"thread-{target.pid}.json"))
+        text = (PROGRAMS / "ipykernel_in_thread.py").read_text()
+        with tempfile.NamedTemporaryFile("w", suffix=".py", dir=self.place) as script:
+            script.write(f"CONNECTION_FILE = {file!r}\n{text}")
+            script.flush()
+            sys.remote_exec(target.pid, script.name)
+            with Client(connection) as client:
+                client.await_ready()
+                client.run("1")
+                yield client
+
+    # -- the debugger -------------------------------------------------------------------
+
+    @contextmanager
+    def pdb(self, target: Target) -> Iterator[None]:
+        """`pdb -p PID`, left at its first prompt before the block begins."""
+        subprocess.run(
+            [sys.executable, "-m", "pdb", "-p", str(target.pid)],
+            input="q\n",
+            env=self.environment,
+            capture_output=True,
+            check=True,
+            text=True,
+            timeout=30,
+        )
+        yield
+
+
+def _shut_down(manager: KernelManager) -> None:
+    """Ask the kernel to leave; kill it if it does not."""
+    if not manager.has_kernel:
+        return
+    try:
+        manager.shutdown_kernel()
+    except Exception:
+        manager.shutdown_kernel(now=True)

@@ -1,0 +1,18 @@
+"""How much a run measures.
+
+Runs in the benchmark. Rule: a quick run takes fewer samples of the same things.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`quick`: about a minute for all rows; else about six."""
+
+    quick: bool
+
+    def rounds(self, quick: int, full: int) -> int:
+        return quick if self.quick else full

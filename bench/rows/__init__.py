@@ -1,0 +1,31 @@
+"""What is measured, one module for each thing.
+
+Runs in the benchmark. A measurement takes a workshop and a plan and returns
+rows; its name is what the command line calls it. README.md says of each row why
+it matters and where its limit is. Rule: a measurement checks that what came
+back is right before it believes how long that took.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..peers import Workshop
+from ..plan import Plan
+from ..samples import Row
+from . import loops, memory, output, round_trip, spawn, speed, stall
+
+type Measurement = Callable[[Workshop, Plan], list[Row]]
+
+MEASUREMENTS: dict[str, Measurement] = {
+    "spawn": spawn.measure,
+    "idle": round_trip.measure_idle,
+    "busy": round_trip.measure_busy,
+    "complete": round_trip.measure_completion,
+    "lines": output.measure_lines,
+    "figure": output.measure_figure,
+    "loop": loops.measure,
+    "stall": stall.measure,
+    "speed": speed.measure,
+    "memory": memory.measure,
+}

@@ -1,0 +1,136 @@
+"""The programs that are attached to, and what can be read off them from outside.
+
+Runs in the benchmark. Each is a process of its own, in a session of its own.
+Rule: none outlives the benchmark, not even one that is killed: the system ends
+a target by SIGALRM after `LIFETIME`.
+"""
+
+from __future__ import annotations
+
+import array
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+PROGRAMS = Path(__file__).resolve().parent / "programs"
+LIFETIME = 900
+_ROOM = 4096
+"""Doubles in a busy program's record."""
+
+
+class Target:
+    """A running program of `programs/`."""
+
+    def __init__(self, name: str, environment: Mapping[str, str], *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, str(PROGRAMS / f"{name}.py"), *arguments],
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+            preexec_fn=_limit_lifetime,  # noqa: PLW1509 - no thread of ours holds a lock here
+        )
+        self.pid = self.process.pid
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def pause(self) -> None:
+        """Leave the processor to others."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+        time.sleep(0.02)  # until it has warmed its caches again
+
+    def memory(self) -> dict[str, float]:
+        """Megabytes: resident (`Rss`), thereof its very own (`Anonymous`), fair share (`Pss`)."""
+        text = Path(f"/proc/{self.pid}/smaps_rollup").read_text()
+        fields = (line.split() for line in text.splitlines())
+        kilobytes = {words[0].rstrip(":"): int(words[1]) for words in fields if words[-1] == "kB"}
+        return {name: kilobytes[name] / 1024 for name in ("Rss", "Anonymous", "Pss")}
+
+    def waited_for_processor(self) -> float:
+        """Seconds that its main thread was ready to run but had no processor."""
+        text = Path(f"/proc/{self.pid}/task/{self.pid}/schedstat").read_text()
+        return int(text.split()[1]) / 1e9
+
+
+class Gap(NamedTuple):
+    """Seconds between two turns of a loop, thereof those in which it had no processor."""
+
+    length: float
+    unscheduled: float
+
+    @property
+    def stalled(self) -> float:
+        """Seconds that the program was kept waiting by its own interpreter."""
+        return max(self.length - self.unscheduled, 0.0)
+
+
+class BusyTarget(Target):
+    """The program `busy`, whose record is read as it runs."""
+
+    def __init__(self, environment: Mapping[str, str], file: Path) -> None:
+        file.write_bytes(bytes(_ROOM * 8))
+        super().__init__("busy", environment, str(file))
+        self._file = file
+
+    def _record(self) -> array.array[float]:
+        return array.array("d", self._file.read_bytes())
+
+    @property
+    def turns(self) -> float:
+        """How often its loop has run."""
+        return self._record()[0]
+
+    def gaps(self, since: float, until: float) -> list[Gap]:
+        """The stretches that ended in this time, in which its loop did not run."""
+        record = self._record()
+        known = min(int(record[1]), (_ROOM - 2) // 3)
+        triples = [record[place : place + 3] for place in range(2, 2 + 3 * known, 3)]
+        return [Gap(length, waited) for end, length, waited in triples if since <= end <= until]
+
+
+def _limit_lifetime() -> None:
+    signal.alarm(LIFETIME)  # which survives the exec
+
+
+@contextmanager
+def idle(environment: Mapping[str, str]) -> Iterator[Target]:
+    """The program `idle`, while the block runs."""
+    target = Target("idle", environment)
+    try:
+        time.sleep(0.2)  # until it has started
+        yield target
+    finally:
+        target.close()
+
+
+@contextmanager
+def busy(environment: Mapping[str, str]) -> Iterator[BusyTarget]:
+    """The program `busy`, while the block runs, from when it has got going."""
+    descriptor, name = tempfile.mkstemp(prefix="live-kernel-bench-")
+    os.close(descriptor)
+    target = None
+    try:
+        target = BusyTarget(environment, Path(name))
+        deadline = time.monotonic() + 20
+        while target.turns == 0:
+            if time.monotonic() > deadline:
+                raise TimeoutError("the busy program did not start")
+            time.sleep(0.01)
+        time.sleep(0.1)
+        yield target
+    finally:
+        if target is not None:
+            target.close()
+        Path(name).unlink()
