@@ -142,7 +142,7 @@ def test_any_body_gives_one_object_or_a_frame_error(body: bytes) -> None:
 def test_a_large_frame_in_small_pieces_is_not_copied_for_each_of_them() -> None:
     decoder = Decoder()
     frame = encode({"x": "y" * 400_000})
-    for start in range(0, len(frame) - 1):
+    for start in range(len(frame) - 1):
         decoder.feed(frame[start : start + 1])
     assert len(decoder.feed(frame[-1:])[0]["x"]) == 400_000
 
