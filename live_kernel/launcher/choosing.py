@@ -17,6 +17,10 @@ from ..attach.processes import Process
 from ..errors import LiveKernelError, TargetNotFound
 
 
+_IN_SIGHT = ("%attach", "the prompt", "the caller")
+"""Sources of which nobody needs to be reminded: they have just said it."""
+
+
 class Choice(NamedTuple):
     """A pid, or text of exactly one attachable process's command line.
 
@@ -29,11 +33,12 @@ class Choice(NamedTuple):
     start_time: int | None = None
 
     def resolve(self) -> Process:
-        """The process that is meant. Raises LiveKernelError, naming the source."""
+        """The process that is meant. Raises LiveKernelError, naming a source out of sight."""
         try:
             return self._find()
         except LiveKernelError as error:
-            error.args = (f"{error} (chosen by {self.source})",)
+            if self.source not in _IN_SIGHT:
+                error.args = (f"{self.source}: {error}",)
             raise
 
     def _find(self) -> Process:
@@ -76,7 +81,7 @@ class Memory:
         """
         try:
             record = json.loads(self._file.read_text())
-            choice = Choice(record["text"], "what it was before the restart", record["start_time"])
+            choice = Choice(record["text"], "attached before the restart", record["start_time"])
             if record["pinned"] is not pinned:
                 return None
             pattern = record["pattern"]

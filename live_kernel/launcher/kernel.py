@@ -62,7 +62,7 @@ class Kernel:
         if choice is None:
             return
         try:
-            self._target.choose(choice, pinned=choice.source.startswith("what it was"))
+            self._target.choose(choice, pinned=choice.source.startswith("attached before"))
         except LiveKernelError as error:
             self._target.failure = error
 

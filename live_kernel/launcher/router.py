@@ -264,10 +264,16 @@ class Router:
                 execution.display({"text/plain": notice})
 
     def _choose_first(self, code: str, execution: Execution) -> None:
-        """A cell before any attach: ask for a program, or say which there are."""
+        """A cell before any attach: ask for a program, or say which there are.
+
+        If one was chosen in advance, or was there and has gone, tell what became of it.
+        """
+        failure = self._target.failure
+        if failure is not None and execution.allows_input:
+            execution.print(str(failure).partition("\n")[0])
         execution.display(tables.as_bundle(processes.candidates()))
         if not execution.allows_input:
-            raise self._target.failure or NoTarget(
+            raise failure or NoTarget(
                 "No program is attached.", "Run %attach PID, or %attach TEXT of its command line."
             )
 
