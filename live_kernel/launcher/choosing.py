@@ -16,7 +16,6 @@ from ..attach import processes
 from ..attach.processes import Process
 from ..errors import LiveKernelError, TargetNotFound
 
-
 _IN_SIGHT = ("%attach", "the prompt", "the caller")
 """Sources of which nobody needs to be reminded: they have just said it."""
 
