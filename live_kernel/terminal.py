@@ -6,6 +6,7 @@ plain text, never as markup or terminal control.
 
 from __future__ import annotations
 
+import base64
 import json
 import sys
 from collections.abc import Sequence
@@ -53,6 +54,10 @@ def print_findings(findings: Sequence[Finding]) -> None:
     _console().print(table)
 
 
+def _base64(blob: bytes) -> str:
+    return base64.b64encode(blob).decode()
+
+
 class Printer:
     """What `exec` prints: the cell's output as it comes, or everything as JSON in the end."""
 
@@ -79,6 +84,6 @@ class Printer:
         """The cell's end: its error on stderr, or the JSON object on stdout."""
         if self._as_json:
             whole = {"pid": process.pid, "outputs": self._events, **outcome}
-            click.echo(json.dumps(whole, indent=2))
+            click.echo(json.dumps(whole, indent=2, default=_base64))
         elif outcome["status"] == "error":
             click.echo("\n".join(outcome["error"]["traceback"]), err=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import enum
 import json
 import random
@@ -19,6 +18,7 @@ if sys.version_info < (3, 14):
 
 from live_kernel.agent.display import DisplayHandle, bundle, display, json_safe
 from live_kernel.agent.pretty import LIMIT, Printer, pretty
+from live_kernel.link.frames import Decoder, encode
 
 
 class Colour(enum.Enum):
@@ -436,15 +436,15 @@ class TestBundle:
             "text/html": "<b>rich</b>",
             "text/markdown": "**rich**",
             "image/svg+xml": "<svg/>",
-            "image/png": base64.b64encode(PNG).decode(),
-            "image/jpeg": base64.b64encode(b"jpeg").decode(),
-            "application/pdf": base64.b64encode(b"%PDF").decode(),
+            "image/png": PNG,
+            "image/jpeg": b"jpeg",
+            "application/pdf": b"%PDF",
             "text/latex": "$x$",
-            "application/json": {"a": [1, None, [2]], "3": {"b": "eA=="}},
+            "application/json": {"a": [1, None, [2]], "3": {"b": b"x"}},
             "text/plain": "rich",
         }
         assert metadata == {"image/jpeg": {"width": 10}}
-        json.dumps([data, metadata], allow_nan=False)
+        encode({"sent": [data, metadata]})
 
     def test_include_and_exclude(self) -> None:
         assert set(bundle(Rich(), include=["text/html"])[0]) == {"text/html"}
@@ -583,8 +583,8 @@ class TestJsonSafe:
             ([1e308, 1e308], [1e308, 1e308]),
             ([10**400, 1.0], [10**400, 1.0]),
             ("a\ud800", "a?"),
-            (b"\x00", "AA=="),
-            (memoryview(b"\x00"), "AA=="),
+            (b"\x00", b"\x00"),
+            (memoryview(b"\x00"), b"\x00"),
             ((1, [2]), [1, [2]]),
             ({1: {None: "x"}}, {"1": {"None": "x"}}),
             ({3}, "{3}"),
@@ -596,7 +596,8 @@ class TestJsonSafe:
     )
     def test_values(self, value: object, safe: object) -> None:
         assert json_safe(value) == safe
-        assert json.loads(json.dumps(json_safe(value), allow_nan=False)) == safe
+        (received,) = Decoder().feed(b"".join(encode({"value": json_safe(value)})))
+        assert received["value"] == safe
 
     def test_arrays(self) -> None:
         class Array:
@@ -643,7 +644,7 @@ class Emitted(list[tuple[str, Any, Any, Any]]):
     """What `emit` was called with."""
 
     def __call__(self, kind: str, data: Any, metadata: Any, transient: Any) -> None:
-        json.dumps([data, metadata, transient], allow_nan=False)
+        encode({"sent": [data, metadata, transient]})
         self.append((kind, data, metadata, transient))
 
 
@@ -692,7 +693,7 @@ class TestDisplay:
 
     def test_raw(self, emit: Emitted) -> None:
         display({"image/png": PNG, "text/plain": "x"}, raw=True, emit=emit)
-        assert emit[0][1] == {"image/png": base64.b64encode(PNG).decode(), "text/plain": "x"}
+        assert emit[0][1] == {"image/png": PNG, "text/plain": "x"}
         with pytest.raises(TypeError, match="dict"):
             display("x", raw=True, emit=emit)
 

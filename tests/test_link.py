@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from live_kernel.link import frames, messages
-from live_kernel.link.frames import HEADER, Decoder, FrameError, encode
+from live_kernel.link.frames import HEADER, Decoder, FrameError
 from live_kernel.link.messages import from_agent, from_launcher
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
@@ -25,8 +25,13 @@ json_values = st.recursive(
 json_objects = st.dictionaries(texts, json_values, max_size=5)
 
 
-def framed(body: bytes) -> bytes:
-    return len(body).to_bytes(HEADER, "big") + body
+def encode(message: Any) -> bytes:
+    return b"".join(frames.encode(message))
+
+
+def framed(body: bytes, behind: bytes = b"") -> bytes:
+    size = len(body) + len(behind)
+    return size.to_bytes(4, "big") + len(body).to_bytes(4, "big") + body + behind
 
 
 # -- frames
@@ -53,8 +58,41 @@ def test_each_message_comes_with_its_last_byte() -> None:
         assert decoder.feed(bytes([byte])) == ends.get(count, [])
 
 
-def test_a_frame_is_its_length_and_compact_utf8_json() -> None:
-    assert encode({"é": [1, None]}) == b"\0\0\0\x0f" + '{"é":[1,null]}'.encode()
+def test_a_frame_is_its_lengths_and_compact_utf8_json() -> None:
+    assert encode({"é": [1, None]}) == b"\0\0\0\x0f" * 2 + '{"é":[1,null]}'.encode()
+
+
+def test_bytes_follow_the_json_as_they_are() -> None:
+    blob = bytes(range(256))
+    pieces = frames.encode({"a": [blob, {"b": b""}], "c": "x"})
+    assert pieces[1:] == [blob, b""]
+    assert pieces[1] is blob
+    assert Decoder().feed(b"".join(pieces)) == [{"a": [blob, {"b": b""}], "c": "x"}]
+
+
+def test_what_looks_like_bytes_but_brought_none_stays_an_object() -> None:
+    message = {"x": {"$bytes": 3}}
+    assert Decoder().feed(encode(message)) == [message]
+
+
+@pytest.mark.parametrize(
+    ("body", "behind"),
+    [
+        (b'{"x":{"$bytes":4}}', b"abc"),
+        (b'{"x":{"$bytes":-1}}', b"abc"),
+        (b'{"x":{"$bytes":2}}', b"abc"),
+        (b'{"x":{"$bytes":3},"y":{"$bytes":1}}', b"abc"),
+        (b"{}", b"abc"),
+    ],
+)
+def test_bytes_that_do_not_fit_their_frame_are_refused(body: bytes, behind: bytes) -> None:
+    with pytest.raises(FrameError):
+        Decoder().feed(framed(body, behind))
+
+
+def test_a_json_length_beyond_the_frame_is_refused() -> None:
+    with pytest.raises(FrameError, match="shorter"):
+        Decoder().feed(b"\0\0\0\x02\0\0\0\x03{}")
 
 
 def test_lone_surrogates_travel_as_question_marks() -> None:
@@ -62,7 +100,7 @@ def test_lone_surrogates_travel_as_question_marks() -> None:
 
 
 @pytest.mark.parametrize(
-    "message", [{"x": object()}, {"x": b"raw"}, {"x": 1j}, {(1, 2): 3}], ids=repr
+    "message", [{"x": object()}, {"x": bytearray(b"raw")}, {"x": 1j}, {(1, 2): 3}], ids=repr
 )
 def test_what_is_not_json_is_not_encoded(message: Any) -> None:
     with pytest.raises((TypeError, ValueError)):
@@ -83,14 +121,14 @@ def test_a_frame_of_the_largest_size_is_accepted() -> None:
 
 def test_a_larger_frame_is_refused_by_its_header_alone() -> None:
     decoder = Decoder(largest=10)
-    assert decoder.feed(b"\0\0\0") == []
+    assert decoder.feed(b"\0\0\0\x0b\0\0\0") == []
     with pytest.raises(FrameError, match="11 bytes"):
         decoder.feed(b"\x0b")
 
 
 def test_a_peer_cannot_make_us_wait_for_four_gigabytes() -> None:
     with pytest.raises(FrameError):
-        Decoder().feed(b"\xff\xff\xff\xff")
+        Decoder().feed(b"\xff" * HEADER)
 
 
 @pytest.mark.parametrize(

@@ -169,7 +169,9 @@ _DEPTH = 100
 
 
 def json_safe(value: Any, around: tuple[int, ...] = ()) -> Any:
-    """The same in plain JSON types: bytes as base64, odd keys and values as text.
+    """The same in types that the link carries: odd keys and values become text.
+
+    Bytes stay what they are; the launcher makes base64 of them.
 
     `around`: the containers in which it stands, by id.
     """
@@ -180,7 +182,7 @@ def json_safe(value: Any, around: tuple[int, ...] = ()) -> Any:
     if is_a(value, float):
         return _number(float.__float__(value))
     if is_a(value, (bytes, bytearray, memoryview)):
-        return _base64(value)
+        return bytes(value)
     if id(value) in around or len(around) > _DEPTH:
         return "..."
     around = (*around, id(value))
@@ -213,12 +215,6 @@ def _number(value: float) -> float | None:
 
 def _key(key: object) -> str:
     return _sendable(str.__str__(key)) if is_a(key, str) else pretty(key, 1000)
-
-
-def _base64(value: Any) -> str:
-    from binascii import b2a_base64
-
-    return b2a_base64(value, newline=False).decode("ascii")
 
 
 def _sendable(text: str) -> str:

@@ -68,7 +68,7 @@ def _tell(text: str) -> None:
     connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
         connection.connect(PLACE + "/link")
-        connection.sendall(len(body).to_bytes(4, "big") + body)
+        connection.sendall(len(body).to_bytes(4, "big") * 2 + body)
     finally:
         connection.close()
 

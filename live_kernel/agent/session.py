@@ -74,14 +74,15 @@ class Channel:
 
     def send(self, message: Message) -> None:
         """Send one message; blocks while the launcher is slow. Raises OSError once it is gone."""
-        frame = frames.encode(message)
+        pieces = frames.encode(message)
         with self._send_lock:
-            self._socket.sendall(frame)
+            for piece in pieces:
+                self._socket.sendall(piece)
 
     def send_or_drop(self, message: Message) -> None:
         """Send one message if that takes no waiting. Raises OSError where it would."""
         self._socket.settimeout(0)
-        self._socket.sendall(frames.encode(message))
+        self._socket.sendall(b"".join(frames.encode(message)))
 
     def received(self) -> Iterator[Message]:
         """Each message that a launcher may send, until the channel closes."""

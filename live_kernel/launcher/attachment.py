@@ -485,7 +485,7 @@ class Channel:
 
     def send(self, message: Message) -> None:
         """Send a message. What the agent does not take at once is sent as it reads."""
-        self._unsent += frames.encode(message)
+        self._unsent += b"".join(frames.encode(message))
         self._write()
 
     def _write(self) -> None:

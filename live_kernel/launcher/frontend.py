@@ -30,6 +30,9 @@ _CHANNELS = {
 _IOPUB_BACKLOG = 1000
 """Messages that wait for one slow front-end inside ZMQ before we notice."""
 
+_COPIED = 1 << 16
+"""Bytes of a message from which ZMQ is lent our buffers instead of being given copies."""
+
 _IOPUB_PATIENCE = 10.0
 """Seconds for which everybody waits for the slowest front-end; then it loses messages."""
 
@@ -170,7 +173,8 @@ class Frontend:
 
     def _try_to_publish(self, frames: list[bytes]) -> bool:
         try:
-            self._sockets["iopub"].send_multipart(frames, zmq.NOBLOCK)
+            is_small = sum(map(len, frames)) < _COPIED
+            self._sockets["iopub"].send_multipart(frames, zmq.NOBLOCK, copy=is_small)
         except zmq.Again:
             return False
         return True

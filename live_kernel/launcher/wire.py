@@ -7,13 +7,16 @@ attach.) Source: "Messaging in Jupyter", section "The Wire Protocol".
 
 from __future__ import annotations
 
+import binascii
 import getpass
 import hashlib
 import hmac
+import itertools
 import json
+import secrets
 import uuid
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -136,18 +139,40 @@ class Codec:
 
 
 def dump(part: Content) -> bytes:
-    """JSON as Jupyter wants it; lone surrogates become `?`, NaN and its like null.
+    """JSON as Jupyter wants it: bytes as base64, lone surrogates as `?`, NaN and its like as null.
 
-    So does what a target has nested deeper than anybody writes, lest we fall into it.
+    What a target has nested deeper than anybody writes becomes null too, lest we fall into it.
     """
+    blobs: list[bytes] = []
+    mark = secrets.token_hex(8)
+
+    def stand_in(value: object) -> str:
+        if not isinstance(value, bytes):
+            raise TypeError(f"{type(value).__name__} is not JSON")
+        blobs.append(value)
+        return mark
+
     try:
-        text = _strict.encode(part)
+        text = _encode(part, stand_in)
     except (ValueError, RecursionError):
-        text = _strict.encode(_tame(part, _DEEPEST))
-    return text.encode("utf-8", "replace")
+        blobs.clear()
+        text = _encode(_tame(part, _DEEPEST), stand_in)
+    return _with_base64(text.encode("utf-8", "replace"), mark.encode(), blobs)
 
 
-_strict = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+def _encode(part: Content, stand_in: Callable[[object], str]) -> str:
+    return json.JSONEncoder(
+        ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=stand_in
+    ).encode(part)
+
+
+def _with_base64(text: bytes, mark: bytes, blobs: list[bytes]) -> bytes:
+    """Put the base64 of `blobs` where the marks are: it needs no escaping, which takes long."""
+    if not blobs:
+        return text
+    pieces = text.split(mark)
+    encoded = [binascii.b2a_base64(blob, newline=False) for blob in blobs]
+    return b"".join(itertools.chain(*zip(pieces, encoded, strict=False), pieces[-1:]))
 
 
 def _tame(value: Any, deepest: int) -> Any:
