@@ -232,7 +232,8 @@ class Session:
         if os.getpid() != self.pid:
             os._exit(0)  # a cell forked, and this is the child, back from its cell
         self._cells_ended.set()
-        self._control.shut()
+        if not self._is_closing:
+            self._control.shut()  # the link broke here: end the session from its other end
 
     def _run(self, message: Message) -> bool:
         """Run one cell. Returns whether this thread is still the one that runs cells."""
@@ -268,6 +269,7 @@ class Session:
 
     def _close(self) -> None:
         """Undo everything, say goodbye, and let go of the sockets."""
+        self._is_closing = True
         cell = self._running
         if cell is not None:
             cell.output.close()
