@@ -58,6 +58,8 @@ class Row:
     """One line of the table. Values are medians, `samples` what they are the medians of.
 
     `against` says who the reference is. A row that was not measured says why in `note`.
+    `is_paired`: the ratio is the median of the rounds' own ratios, in which what
+    changes slowly cancels out; else that of the medians.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Row:
     samples: Samples = field(default_factory=dict)
     note: str = ""
     digits: int = 2
+    is_paired: bool = False
 
     def median(self, who: str) -> float | None:
         taken = self.samples.get(who)
@@ -78,7 +81,15 @@ class Row:
         return quartiles(taken) if len(taken) > 1 else None
 
     @property
+    def ratios(self) -> list[float]:
+        """Those of the rounds."""
+        ours, reference = self.samples.get(OURS, []), self.samples.get(REFERENCE, [])
+        return [mine / other for mine, other in zip(ours, reference, strict=True)]
+
+    @property
     def ratio(self) -> float | None:
+        if self.is_paired:
+            return statistics.median(self.ratios)
         ours, reference = self.median(OURS), self.median(REFERENCE)
         return ours / reference if ours is not None and reference else None
 
