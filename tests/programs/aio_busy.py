@@ -20,6 +20,8 @@ async def load(port):
     number = 0
     while True:
         number += 1
+        if number == 10:
+            print("ready", flush=True)
         begin = loop.time()
         writer.write(f"{number}\n".encode())
         answer = await asyncio.wait_for(reader.readline(), 20)
@@ -32,7 +34,6 @@ async def load(port):
 async def main():
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     asyncio.get_running_loop().set_exception_handler(lambda loop, told: print("loop", told))
-    print("ready", flush=True)
     await load(server.sockets[0].getsockname()[1])
 
 
