@@ -141,11 +141,11 @@ class Cells:
     def _compile(self, source: str, filename: str) -> tuple[Compiled, set[str]]:
         """The code, and those of the program's globals that its functions assign."""
         compiled = self._compile_tree(self._parse(source, filename), source, filename)
-        written = self._namespace.written_by_functions(compiled.names)
-        if written:
-            tree = direct_global_writes(self._parse(source, filename), written)
+        declared, visible = self._namespace.stored_globally(compiled.names)
+        if visible:
+            tree = direct_global_writes(self._parse(source, filename), declared, visible)
             compiled = self._compile_tree(tree, source, filename)
-        return compiled, written
+        return compiled, declared
 
     def _parse(self, source: str, filename: str) -> Any:
         return self._compile_one(source, filename, "exec", ONLY_AST)

@@ -34,33 +34,40 @@ PROGRAM = "__program__"
 class Names:
     """The names that pieces of code, with all code inside them, read and write by look-up.
 
-    `read`: looked up anywhere. `stored`: assigned or deleted at the top level.
-    `stored_globally`: assigned or deleted by a `global` statement, at any depth.
-    `deleted`: deleted at the top level. `star`: there is an `import *`, which may assign anything.
+    `read`: looked up anywhere. `read_later`: by functions that other functions make.
+    `stored`: assigned or deleted at the top level. `stored_globally`: assigned or deleted by
+    a `global` statement, at any depth, or assigned by `:=` in a comprehension at the top level.
+    `deleted`: deleted at the top level, but for the name of an `except` at its end.
+    `star`: there is an `import *`, which may assign anything.
     """
 
     def __init__(self, *codes: CodeType) -> None:
         self.read: set[str] = set()
+        self.read_later: set[str] = set()
         self.stored: set[str] = set()
         self.deleted: set[str] = set()
         self.stored_globally: set[str] = set()
         self.star = any(("*",) in code.co_consts for code in codes)
         for code in codes:
-            self._scan(code, top=True)
+            self._scan(code, 0)
 
-    def _scan(self, code: CodeType, top: bool) -> None:
+    def _scan(self, code: CodeType, depth: int) -> None:
+        before = ("", "")
         for operation, name in _named_operations(code):
             if operation in _READS:
                 self.read.add(name)
+                if depth > 1:
+                    self.read_later.add(name)
             elif operation in _GLOBAL_WRITES:
                 self.stored_globally.add(name)
-            elif top:
+            elif depth == 0:
                 self.stored.add(name)
-                if operation == "DELETE_NAME":
+                if operation == "DELETE_NAME" and before != ("STORE_NAME", name):
                     self.deleted.add(name)
+            before = operation, name
         for constant in code.co_consts:
             if isinstance(constant, _CODE):
-                self._scan(constant, top=False)
+                self._scan(constant, depth + 1)
 
 
 def _named_operations(code: CodeType) -> Iterator[tuple[str, str]]:
@@ -77,77 +84,166 @@ def _named_operations(code: CodeType) -> Iterator[tuple[str, str]]:
         argument = 0
 
 
-def direct_global_writes(tree: Any, names: Collection[str]) -> Any:
-    """Rewrite functions in which one of `names` is declared `global`: `x = 1` becomes
-    `__program__.x = 1`, so that it reaches the program whenever the function is called.
+def direct_global_writes(tree: Any, declared: Collection[str], visible: Collection[str]) -> Any:
+    """Rewrite what Python would store in a cell's own globals, so that it reaches the program.
 
-    `tree` is an `ast.Module`, changed in place and returned. Definitions, imports
-    and captures of such a name can't be written so and are left as they are.
+    Where one of the names `declared` is declared `global`, `x = 1` becomes `__program__.x = 1`,
+    in a function whenever that is called. At the top level, `x = 1` with x one of `visible`
+    becomes `__program__["x"] = 1`: a declaration in any function makes it a global there, too,
+    and so does `:=` in a comprehension. Definitions, imports and captures can't be written so;
+    they hand over what they stored at once.
+    `tree` is an `ast.Module`, changed in place and returned.
     """
     import ast
 
-    return _GlobalWrites(ast, names).module(tree)
+    return _GlobalWrites(ast, declared, visible).module(tree)
+
+
+class _Place:
+    """A scope: names that become attributes of `__program__`, and its items."""
+
+    __slots__ = ("attributes", "items")
+
+    def __init__(self, attributes: Collection[str] = (), items: Collection[str] = ()) -> None:
+        self.attributes, self.items = attributes, items
+
+
+_NOTHING = _Place()
 
 
 class _GlobalWrites:
     """The walk over the tree. (Not an `ast.NodeTransformer`, which would need `ast` to load us.)"""
 
-    def __init__(self, ast: ModuleType, names: Collection[str]) -> None:
+    def __init__(
+        self, ast: ModuleType, declared: Collection[str], visible: Collection[str]
+    ) -> None:
         self._ast = ast
-        self._names = names
+        self._declared = declared
+        self._visible = visible
+        self._handlers = {
+            ast.FunctionDef: self._function,
+            ast.AsyncFunctionDef: self._function,
+            ast.Lambda: self._lambda,
+            ast.ClassDef: self._class,
+            ast.Import: self._import,
+            ast.ImportFrom: self._import,
+            ast.TypeAlias: self._type_alias,
+            ast.match_case: self._case,
+            ast.comprehension: self._generator,
+            ast.AnnAssign: self._annotated,
+            ast.NamedExpr: self._walrus,
+            ast.Name: self._name,
+        }
 
     def module(self, tree: Any) -> Any:
-        self._children(tree, frozenset())
+        attributes = self._declared_in(tree)
+        self._fields(tree, _Place(attributes, set(self._visible) - attributes))
         return tree
 
-    def _children(self, node: Any, declared: frozenset[str]) -> None:
-        for field, value in self._ast.iter_fields(node):
+    def _fields(self, node: Any, place: _Place, *names: str) -> None:
+        """Visit what is in these fields of a node, or in all."""
+        for name in names or node._fields:
+            value = getattr(node, name, None)
             if isinstance(value, list):
-                value[:] = [self._visit(item, declared) for item in value]
+                visited = [self._visit(item, place) for item in value]
+                value[:] = [
+                    each for one in visited for each in (one if type(one) is list else [one])
+                ]
             else:
-                setattr(node, field, self._visit(value, declared))
+                setattr(node, name, self._visit(value, place))
 
-    def _visit(self, node: Any, declared: frozenset[str]) -> Any:
-        ast = self._ast
-        if not isinstance(node, ast.AST):
+    def _visit(self, node: Any, place: _Place) -> Any:
+        if not isinstance(node, self._ast.AST):
             return node
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            declared = frozenset(self._declared_in(node))
-        elif isinstance(node, (ast.Lambda, ast.ClassDef)):
-            declared = frozenset()
-        self._children(node, declared)
-        if isinstance(node, ast.NamedExpr):
-            return self._walrus(node, declared)
-        if isinstance(node, ast.Name) and node.id in declared:
-            return self._redirected(node)
+        handler = self._handlers.get(type(node))
+        if handler is not None:
+            return handler(node, place)
+        self._fields(node, place)
         return node
 
-    def _declared_in(self, function: Any) -> set[str]:
-        """Those of our names that the function itself (not one inside it) declares global."""
+    def _function(self, node: Any, place: _Place) -> Any:
+        self._fields(node, place, "decorator_list", "args", "returns")
+        self._fields(node, _Place(self._declared_in(node)), "body")
+        return [node, *self._handed_over([node.name], node, place)]
+
+    def _declared_in(self, block: Any) -> set[str]:
+        """Those of our names that a block itself (not one inside it) declares global."""
+        ast = self._ast
         found: set[str] = set()
-        waiting = list(function.body)
+        waiting = list(block.body)
         while waiting:
             node = waiting.pop()
-            if isinstance(node, self._ast.Global):
-                found.update(name for name in node.names if name in self._names)
-            elif not isinstance(
-                node, (self._ast.FunctionDef, self._ast.AsyncFunctionDef, self._ast.ClassDef)
-            ):
-                waiting.extend(self._ast.iter_child_nodes(node))
+            if isinstance(node, ast.Global):
+                found.update(name for name in node.names if name in self._declared)
+            elif not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                waiting.extend(ast.iter_child_nodes(node))
         return found
 
-    def _redirected(self, node: Any) -> Any:
+    def _lambda(self, node: Any, place: _Place) -> Any:
+        self._fields(node, place, "args")
+        self._fields(node, _NOTHING, "body")
+        return node
+
+    def _class(self, node: Any, place: _Place) -> Any:
+        self._fields(node, place, "decorator_list", "bases", "keywords")
+        self._fields(node, _NOTHING, "body")
+        return [node, *self._handed_over([node.name], node, place)]
+
+    def _import(self, node: Any, place: _Place) -> Any:
+        names = [alias.asname or alias.name.partition(".")[0] for alias in node.names]
+        return [node, *self._handed_over(names, node, place)]
+
+    def _type_alias(self, node: Any, place: _Place) -> Any:
+        return [node, *self._handed_over([node.name.id], node, place)]
+
+    def _case(self, node: Any, place: _Place) -> Any:
+        self._fields(node, place, "guard", "body")
+        kinds = (self._ast.MatchAs, self._ast.MatchStar, self._ast.MatchMapping)
+        captures = [each for each in self._ast.walk(node.pattern) if isinstance(each, kinds)]
+        names = [getattr(each, "rest", None) or getattr(each, "name", None) for each in captures]
+        node.body[:0] = self._handed_over(names, node.body[0], place)
+        return node
+
+    def _handed_over(self, names: list[Any], where: Any, place: _Place) -> list[Any]:
+        """Statements that give to the program what the one before them has stored."""
+        ast = self._ast
+        known = [name for name in names if name in place.attributes or name in place.items]
+        calls = [self._call(name, ast.Name(name, ast.Load()), place) for name in known]
+        statements = [ast.copy_location(ast.Expr(call), where) for call in calls]
+        return [ast.fix_missing_locations(statement) for statement in statements]
+
+    def _generator(self, node: Any, place: _Place) -> Any:
+        """`for x in y if z`: its x is nobody else's."""
+        self._fields(node, place, "iter", "ifs")
+        return node
+
+    def _annotated(self, node: Any, place: _Place) -> Any:
+        self._fields(node, place)
+        node.simple &= isinstance(node.target, self._ast.Name)
+        return node
+
+    def _name(self, node: Any, place: _Place) -> Any:
         ast = self._ast
         if isinstance(node.ctx, ast.Load):
             return node
-        program = ast.copy_location(ast.Name(PROGRAM, ast.Load()), node)
-        return ast.copy_location(ast.Attribute(program, node.id, node.ctx), node)
-
-    def _walrus(self, node: Any, declared: frozenset[str]) -> Any:
-        """`(x := v)`, whose target was redirected, as `__program__.__call__("x", v)`."""
-        ast = self._ast
-        if not isinstance(node.target, ast.Attribute):
+        program: Any = ast.Name(PROGRAM, ast.Load())
+        if node.id in place.attributes:
+            program = ast.Attribute(program, node.id, node.ctx)
+        elif node.id in place.items:
+            program = ast.Subscript(program, ast.Constant(node.id), node.ctx)
+        else:
             return node
-        program = ast.Name(PROGRAM, ast.Load())
-        call = ast.Call(program, [ast.Constant(node.target.attr), node.value], [])
-        return ast.fix_missing_locations(ast.copy_location(call, node))
+        return ast.fix_missing_locations(ast.copy_location(program, node))
+
+    def _walrus(self, node: Any, place: _Place) -> Any:
+        self._fields(node, place, "value")
+        if node.target.id not in place.attributes and node.target.id not in place.items:
+            return node
+        call = self._call(node.target.id, node.value, place)
+        return self._ast.fix_missing_locations(self._ast.copy_location(call, node))
+
+    def _call(self, name: str, value: Any, place: _Place) -> Any:
+        """An assignment as an expression: `__program__("x", value, is an item)`."""
+        ast = self._ast
+        arguments = [ast.Constant(name), value, ast.Constant(name in place.items)]
+        return ast.Call(ast.Name(PROGRAM, ast.Load()), arguments, [])

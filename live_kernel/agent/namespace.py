@@ -10,12 +10,14 @@ costs what it costs anywhere (PEP 667 makes the write to a running frame real).
 How: a cell runs with the scratch dictionary as its globals. What is not found
 there, Python looks up in `__builtins__`, which is ours: a dictionary of the
 builtins whose `__missing__` asks the program. Only a cell that assigns one of
-the program's names runs with a mapping as its locals, to direct the store.
+the program's names runs with a mapping as its locals, to direct the store; and
+what Python would store as a global is rewritten to reach the program (`names.py`).
 """
 
 from __future__ import annotations
 
 import builtins
+from _collections_abc import MutableMapping
 
 from .names import PROGRAM, Names
 
@@ -26,8 +28,24 @@ if TYPE_CHECKING:
 
     from .frames import Binding
 
-_LOOKS_AROUND = frozenset({"eval", "exec", "globals", "locals", "vars", "dir", "compile"})
+_RUNS_TEXT = frozenset({"eval", "exec", "compile"})
+_LOOKS_AROUND = _RUNS_TEXT | {"globals", "locals", "vars", "dir"}
 """Builtins that may use names which the code itself does not show."""
+
+_OF_THE_CODE = frozenset(
+    {"__doc__", "__annotations__", "__annotate__", "__conditional_annotations__"}
+)
+"""What the compiler stores at the top level about the code itself: nothing of the program's."""
+
+
+def _become(names: dict[str, Any], now: Mapping[str, Any]) -> None:
+    """Give a dictionary new contents, with no moment at which a name of both is missing.
+
+    Threads of the program that run a cell's functions look names up in it all the while.
+    """
+    names.update(now)
+    for name in names.keys() - now.keys():
+        del names[name]
 
 
 class ProgramNames(dict[str, object]):
@@ -48,15 +66,14 @@ class ProgramNames(dict[str, object]):
     def refresh(self, additions: Mapping[str, object]) -> None:
         """Take the builtins as they are now, without those that the program's names hide."""
         local, module = self.binding.names()
-        self.clear()
-        self.update(builtins.__dict__)
-        self.update(additions)
-        for name in [n for n in self if n in module or (local is not None and n in local)]:
+        now = {**builtins.__dict__, **additions}
+        for name in [n for n in now if n in module or (local is not None and n in local)]:
             if name not in ("__build_class__", "__import__"):
-                del self[name]
+                del now[name]
+        _become(self, now)
 
 
-class Scope:
+class Scope(MutableMapping):  # type: ignore[type-arg] # subscribing it would need `typing`
     """Directs the stores of one cell, as the `locals` of its top level."""
 
     def __init__(self, scratch: dict[str, Any], local: Any, module: dict[str, Any]) -> None:
@@ -64,7 +81,7 @@ class Scope:
 
     def _home(self, name: str) -> Any:
         """The namespace in which this name lives, or in which it will."""
-        if name not in self._scratch:
+        if name not in self._scratch and name not in _OF_THE_CODE:
             if self._local is not None and name in self._local:
                 return self._local
             if name in self._module:
@@ -79,51 +96,86 @@ class Scope:
 
     def __delitem__(self, name: str) -> None:
         home = self._home(name)
-        del home[name]
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._home(name)
-
-    def keys(self) -> Iterator[str]:
-        return iter(self._scratch)
+        try:
+            del home[name]
+        except ValueError:
+            if home[name] is not None:
+                raise
+            # The end of `except … as name`, which leaves it None: see `_refuse_deletion`.
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._scratch)
 
-    def get(self, name: str, default: Any = None) -> Any:
-        try:
-            return self[name]
-        except KeyError:
-            return default
+    def __len__(self) -> int:
+        return len(self._scratch)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
 
 
 class ProgramGlobals:
-    """`__program__` in rewritten code: the globals of the bound module as attributes."""
+    """`__program__` in rewritten code: the bound module's globals as attributes, and what a
+    cell sees of the program as items. Called, it assigns either and returns the value;
+    what the cell itself has stored under that name is handed over by that.
+    """
 
-    __slots__ = ("_program",)
+    __slots__ = ("_program", "_scratch")
 
-    def __init__(self, program: ProgramNames) -> None:
+    def __init__(self, program: ProgramNames, scratch: dict[str, Any]) -> None:
         object.__setattr__(self, "_program", program)
+        object.__setattr__(self, "_scratch", scratch)
 
-    def _globals(self) -> dict[str, Any]:
-        program: ProgramNames = object.__getattribute__(self, "_program")
-        return program.binding.names()[1]
-
-    def __getattr__(self, name: str) -> Any:
+    def __getattribute__(self, name: str) -> Any:
         try:
-            return self._globals()[name]
+            return _module_of(self)[name]
         except KeyError:
-            raise NameError(f"name {name!r} is not defined") from None
+            if name.startswith("__") and name.endswith("__"):
+                return object.__getattribute__(self, name)
+            raise _undefined(name) from None
 
     def __setattr__(self, name: str, value: Any) -> None:
-        self._globals()[name] = value
+        _module_of(self)[name] = value
 
     def __delattr__(self, name: str) -> None:
-        del self._globals()[name]
+        try:
+            del _module_of(self)[name]
+        except KeyError:
+            raise _undefined(name) from None
 
-    def __call__(self, name: str, value: Any) -> Any:
-        self._globals()[name] = value
+    def __getitem__(self, name: str) -> Any:
+        try:
+            return _home_of(self, name)[name]
+        except KeyError:
+            raise _undefined(name) from None
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        _home_of(self, name)[name] = value
+
+    def __delitem__(self, name: str) -> None:
+        try:
+            del _home_of(self, name)[name]
+        except KeyError:
+            raise _undefined(name) from None
+
+    def __call__(self, name: str, value: Any, as_item: bool) -> Any:
+        (_home_of(self, name) if as_item else _module_of(self))[name] = value
+        object.__getattribute__(self, "_scratch").pop(name, None)
         return value
+
+
+def _module_of(program: ProgramGlobals) -> dict[str, Any]:
+    names: ProgramNames = object.__getattribute__(program, "_program")
+    return names.binding.names()[1]
+
+
+def _home_of(program: ProgramGlobals, name: str) -> Any:
+    names: ProgramNames = object.__getattribute__(program, "_program")
+    local, module = names.binding.names()
+    return module if local is None or name not in local else local
+
+
+def _undefined(name: str) -> NameError:
+    return NameError(f"name {name!r} is not defined", name=name)
 
 
 def _refuse_deletion(names: set[str], local: Any, module: dict[str, Any]) -> None:
@@ -147,8 +199,9 @@ class Namespace:
         self.additions = dict(additions)
         self.scratch: dict[str, Any] = {}
         self._program = ProgramNames(binding)
-        self.additions[PROGRAM] = ProgramGlobals(self._program)
+        self.additions[PROGRAM] = ProgramGlobals(self._program, self.scratch)
         self._plain: dict[str, object] = {}
+        self._is_chained = False
 
     def bind(self, binding: Binding) -> None:
         """From the next cell on, see the names of another place."""
@@ -159,43 +212,50 @@ class Namespace:
         self._program.refresh(self.additions)
         self.scratch["__name__"] = self.binding.module
         local, module = self.binding.names()
+        stored = names.stored - _OF_THE_CODE
         theirs = {
             name
-            for name in names.read | names.stored
+            for name in names.read | stored
             if name not in self.scratch
             and (name in module or (local is not None and name in local))
         }
         if local is not None:
             _refuse_deletion(names.deleted & theirs, local, module)
         if self._is_self_contained(names, theirs):
-            self._plain.clear()
-            self._plain.update(self._program)
+            _become(self._plain, {**builtins.__dict__, **self.additions})
             # A plain dictionary here lets CPython specialise the look-ups in functions.
             self.scratch["__builtins__"] = self._plain
             return self.scratch, self.scratch
         self.scratch["__builtins__"] = self._program
-        if names.star or theirs & names.stored:
+        if names.star or theirs & stored or names.read & _RUNS_TEXT:
             return self.scratch, Scope(self.scratch, local, module)
         return self.scratch, self.scratch
 
     def _is_self_contained(self, names: Names, theirs: set[str]) -> bool:
-        """Does this code get along without the program's names, now and when called later?"""
-        if theirs or names.star or names.stored_globally or names.read & _LOOKS_AROUND:
+        """Does this code get along without the program's names, now and when called later?
+
+        A function finds its `__builtins__` when it is made. So once there are functions that
+        may make others which need the program, no cell has the plain ones any more.
+        """
+        own = names.stored | self.scratch.keys() | self._program.keys()
+        self._is_chained |= bool(names.read & _RUNS_TEXT or not names.read_later <= own)
+        if self._is_chained or theirs or names.star:
             return False
-        return all(
-            name in self._program or name in self.scratch or name in names.stored
-            for name in names.read
-        )
+        return not names.stored_globally and not names.read & _LOOKS_AROUND and names.read <= own
 
-    def written_by_functions(self, names: Names) -> set[str]:
-        """The program's globals that functions of a cell assign by a `global` statement."""
-        module = self.binding.names()[1]
-        return {n for n in names.stored_globally if n in module and n not in self.scratch}
+    def stored_globally(self, names: Names) -> tuple[set[str], set[str]]:
+        """What a cell stores as globals although the program has it: in the bound module, and
+        where the cell sees it.
+        """
+        local, module = self.binding.names()
+        ours = names.stored_globally - self.scratch.keys()
+        declared = {name for name in ours if name in module}
+        return declared, declared | {n for n in ours if local is not None and n in local}
 
-    def settle(self, written: set[str]) -> None:
+    def settle(self, declared: set[str]) -> None:
         """After a cell: hand over what it stored by `global` in a way that was not rewritten."""
         module = self.binding.names()[1]
-        for name in written & self.scratch.keys():
+        for name in declared & self.scratch.keys():
             module[name] = self.scratch.pop(name)
 
     def lookup(self, name: str) -> object:
@@ -217,3 +277,4 @@ class Namespace:
         self.scratch.clear()
         self._program.clear()
         self._plain.clear()
+        self._is_chained = False
