@@ -116,7 +116,6 @@ class Attachment:
             )
             return
         self._reactor.read(self._landing.listener, self._on_connection)
-        self._timers.append(self._reactor.later(NUDGE_AFTER, self._nudge))
         self._timers.append(self._reactor.later(BLOCKED_AFTER, self._look))
         self._injecting = in_background(self._inject)
 
@@ -137,8 +136,13 @@ class Attachment:
             failure = AgentFailed(self.process.pid, f"{self.process} was not entered: {detail}")
         else:
             self._scheduled = True
+            self._reactor.call(self._on_scheduled)
             return
         self._reactor.call(lambda: self._fail(failure))
+
+    def _on_scheduled(self) -> None:
+        if self.state is State.INJECTING:
+            self._timers.append(self._reactor.later(NUDGE_AFTER, self._nudge))
 
     def _nudge(self) -> None:
         """The main thread did not react at once: wake it if it idles in its event loop."""
