@@ -45,7 +45,7 @@ class Reactor:
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
         self.read(self._wake_read, self._drain)
-        self._stopped = False
+        self._stopped = self._closed = False
 
     def read(self, source: Any, callback: Callback) -> None:
         """Call back whenever `source` (a ZMQ socket, a socket or a descriptor) can be read."""
@@ -94,8 +94,10 @@ class Reactor:
         self._stopped = True
 
     def close(self) -> None:
-        """Let go of the reactor's own file descriptors."""
-        self._stopped = True
+        """Let go of the reactor's own file descriptors. Doing so twice does no harm."""
+        if self._closed:
+            return
+        self._stopped = self._closed = True
         os.close(self._wake_read)
         os.close(self._wake_write)
 
