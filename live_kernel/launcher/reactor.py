@@ -10,6 +10,7 @@ import heapq
 import itertools
 import math
 import os
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -46,6 +47,7 @@ class Reactor:
         os.set_blocking(self._wake_write, False)
         self.read(self._wake_read, self._drain)
         self._stopped = self._closed = False
+        self._closing = threading.RLock()  # reentrant: signal handlers call, too
 
     def read(self, source: Any, callback: Callback) -> None:
         """Call back whenever `source` (a ZMQ socket, a socket or a descriptor) can be read."""
@@ -68,12 +70,13 @@ class Reactor:
     def call(self, callback: Callback) -> None:
         """Call back soon, on the reactor's thread. Any thread (or signal handler) may ask."""
         self._calls.append(callback)
-        try:
-            os.write(self._wake_write, b"\0")
-        except BlockingIOError:
-            pass  # the pipe is full of reasons to wake up
-        except OSError:
-            pass  # the reactor was closed: nobody is there to be called
+        with self._closing:
+            if self._closed:
+                return  # nobody is there to be called
+            try:
+                os.write(self._wake_write, b"\0")
+            except BlockingIOError:
+                pass  # the pipe is full of reasons to wake up
 
     def run(self) -> None:
         """Run until `stop`."""
@@ -95,11 +98,12 @@ class Reactor:
 
     def close(self) -> None:
         """Let go of the reactor's own file descriptors. Doing so twice does no harm."""
-        if self._closed:
-            return
-        self._stopped = self._closed = True
-        os.close(self._wake_read)
-        os.close(self._wake_write)
+        with self._closing:
+            if self._closed:
+                return
+            self._stopped = self._closed = True
+            os.close(self._wake_read)
+            os.close(self._wake_write)
 
     def step(self, longest: float | None = None) -> None:
         """Wait for what comes next, for `longest` seconds at most, and handle it."""
