@@ -2,20 +2,24 @@
 
 Runs in the launcher, on a thread that may wait. `sys.remote_exec` says nothing
 of what became of a script, and overwrites one that has not run yet; so the slot
-is looked at from outside. Rule: never clear what another has left there.
+is looked at from outside, and launchers take turns at it. Rule: never clear what
+another has left there.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import socket
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 from . import permission, runtime
 from .processes import Process
 
 _LOOK_EVERY = 0.05
+_TURN_EVERY = 0.002
 
 
 def waiting_script(process: Process) -> str | None:
@@ -51,7 +55,31 @@ def clear(process: Process, script: str) -> bool:
     return False
 
 
-def wait_until_free(process: Process, wanted: Callable[[], bool]) -> None:
-    """Wait while somebody else's script waits there, as long as `wanted()`."""
-    while waiting_script(process) and wanted():
-        time.sleep(_LOOK_EVERY)
+def when_free(process: Process, fill: Callable[[], object], wanted: Callable[[], bool]) -> bool:
+    """Call `fill`, which puts a script there, as soon as nobody else's waits there.
+
+    Returns whether it came to that: only as long as `wanted()`.
+    """
+    while wanted():
+        with _turn(process) as is_ours:
+            if is_ours and not waiting_script(process):
+                fill()
+                return True
+        time.sleep(_LOOK_EVERY if is_ours else _TURN_EVERY)
+    return False
+
+
+@contextmanager
+def _turn(process: Process) -> Iterator[bool]:
+    """Whether no other launcher is at this target's slot; none comes to it meanwhile.
+
+    The mark is an abstract Unix address: it needs no file, any user can set it, and it goes
+    with its owner. Whoever sets it for longer than a moment only keeps launchers out.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as mark:
+        try:
+            mark.bind(f"\0live-kernel/{process.pid}/{process.start_time}")
+        except OSError as error:
+            yield error.errno != errno.EADDRINUSE
+        else:
+            yield True

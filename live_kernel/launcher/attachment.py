@@ -125,10 +125,12 @@ class Attachment:
         assert landing is not None
         failure: LiveKernelError
         try:
-            slot.wait_until_free(self.process, lambda: self.state is State.INJECTING)
-            if self.state is not State.INJECTING:
+            if not slot.when_free(
+                self.process,
+                lambda: injector.inject(self.process, landing),
+                lambda: self.state is State.INJECTING,
+            ):
                 return
-            injector.inject(self.process, landing)
         except LiveKernelError as error:
             failure = error
         except Exception as error:  # whatever it is, nobody else would tell the user
