@@ -19,7 +19,7 @@ from . import permission, runtime
 from .processes import Process
 
 _LOOK_EVERY = 0.05
-_TURN_EVERY = 0.002
+_TURN_EVERY, _TURN_WITHIN = 0.002, 3.0
 
 
 def waiting_script(process: Process) -> str | None:
@@ -60,8 +60,10 @@ def when_free(process: Process, fill: Callable[[], object], wanted: Callable[[],
 
     Returns whether it came to that: only as long as `wanted()`.
     """
+    latest = time.monotonic() + _TURN_WITHIN
     while wanted():
         with _turn(process) as is_ours:
+            is_ours = is_ours or time.monotonic() > latest
             if is_ours and not waiting_script(process):
                 fill()
                 return True
@@ -74,7 +76,7 @@ def _turn(process: Process) -> Iterator[bool]:
     """Whether no other launcher is at this target's slot; none comes to it meanwhile.
 
     The mark is an abstract Unix address: it needs no file, any user can set it, and it goes
-    with its owner. Whoever sets it for longer than a moment only keeps launchers out.
+    with its owner. One that stays for longer than a turn takes is not respected.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as mark:
         try:
