@@ -1,0 +1,56 @@
+"""IPython's input syntax, turned into plain Python before a cell leaves for the target.
+
+Runs in the launcher. Rule: a look at the text decides whether there can be any;
+only then is IPython's own transformation loaded, so that plain cells never pay
+for it. Whatever it can't make sense of goes to the target as it is, whose
+compiler has the words for it.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any
+
+_MAY_BE_SYNTAX = re.compile(
+    r"""
+      \A \s* \n? [ \t]+ \S                      # indented as a whole
+    | ^ [ \t]* (?: [%!?] | >>> | \.\.\.\ | In\ \[\d+\]: )   # %magic  !command  ?name  a pasted prompt
+    | ^ [^\n#]* [^\n=<>!]= [ \t]* [%!] [ \t]* \w            # x = %magic, x = !command
+    | ^ [^\n]* \? [ \t]* ;? [ \t]* (?: \# [^\n]* )? $       # name?
+    """,
+    re.VERBOSE | re.MULTILINE,
+)
+
+
+def may_hold_syntax(code: str) -> bool:
+    """Could there be IPython's syntax in this cell? Never False where there is some."""
+    return _MAY_BE_SYNTAX.search(code) is not None
+
+
+def to_python(code: str) -> str:
+    """The cell as Python, each statement on the line on which it stood."""
+    if not may_hold_syntax(code):
+        return code
+    before, body = _without_blank_lines(code)
+    try:
+        changed = str(_manager().transform_cell(body))
+    except (SyntaxError, ValueError):
+        return code
+    return code if changed in (body, body + "\n") else before + changed
+
+
+def _without_blank_lines(code: str) -> tuple[str, str]:
+    """The empty lines at the beginning, which IPython would drop, and the rest."""
+    lines = code.splitlines(keepends=True)
+    count = 0
+    while count < len(lines) and not lines[count].strip():
+        count += 1
+    return "\n" * count, "".join(lines[count:])
+
+
+@cache
+def _manager() -> Any:
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    return TransformerManager()
