@@ -63,8 +63,8 @@ def when_free(process: Process, fill: Callable[[], object], wanted: Callable[[],
     latest = time.monotonic() + _TURN_WITHIN
     while wanted():
         with _turn(process) as is_ours:
-            is_ours = is_ours or time.monotonic() > latest
-            if is_ours and not waiting_script(process):
+            may_fill = is_ours or time.monotonic() > latest
+            if may_fill and not waiting_script(process):
                 fill()
                 return True
         time.sleep(_LOOK_EVERY if is_ours else _TURN_EVERY)
