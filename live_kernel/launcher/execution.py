@@ -79,15 +79,21 @@ class Queue:
     """The execute requests of one kernel.
 
     `run(execution)` starts one; whoever runs it calls `succeed` or `fail` in the end.
+    `remember(number, code)` is told of each that belongs to the history.
     """
 
-    def __init__(self, frontend: Frontend, run: Callable[[Execution], None]) -> None:
+    def __init__(
+        self,
+        frontend: Frontend,
+        run: Callable[[Execution], None],
+        remember: Callable[[int, str], None],
+    ) -> None:
         self._frontend = frontend
         self._run = run
+        self._remember = remember
         self._waiting: deque[Execution] = deque()
         self.running: Execution | None = None
         self.count = 0
-        self.history: list[tuple[int, str]] = []
         self._failed: str | None = None
         self._failed_at = 0.0
 
@@ -122,7 +128,7 @@ class Queue:
         self._frontend.status("busy", execution.request.header)
         if execution.keeps_history:
             self.count += 1
-            self.history.append((self.count, execution.code))
+            self._remember(self.count, execution.code)
         execution.count = self.count
         if not execution.silent:
             content = {"code": execution.code, "execution_count": execution.count}

@@ -35,7 +35,7 @@ class Kernel:
         self._reactor = Reactor()
         self._memory = Memory(connection_file)
         self._target = Target(self._reactor, self._memory)
-        self._router = Router(self._target, self._shut_down)
+        self._router = Router(self._reactor, self._target, self._shut_down)
         self._frontend = Frontend(
             connection_file,
             self._reactor,
@@ -103,9 +103,11 @@ class Kernel:
     def _leave(self) -> None:
         if not self._is_restart:
             self._memory.forget()
+        self._router.history.leave()
         attachment = self._target.attachment
         if attachment is not None:
             attachment.detach(within=_FAREWELL)
+        self._router.history.close(_LINGER)
         self._frontend.close(_LINGER)
 
 

@@ -6,7 +6,6 @@ sent here and in `execution.py`, nowhere else; what can be answered at once is.
 
 from __future__ import annotations
 
-import codeop
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -17,10 +16,14 @@ from ..errors import AgentLost, LiveKernelError, NoTarget
 from . import commands, tables
 from .attachment import State
 from .choosing import Choice
+from .completeness import Completeness
 from .execution import Execution, Queue
 from .frontend import Frontend
+from .history import History
 from .questions import Questions
+from .reactor import Reactor
 from .target import CellRun, Target, Waiter
+from .usage import Usage
 from .wire import PROTOCOL_VERSION, Content, Request
 
 _PROMPT = "Attach to (pid, or text of its command line): "
@@ -29,9 +32,12 @@ _PROMPT = "Attach to (pid, or text of its command line): "
 class Router:
     """Takes each request of the front-ends to whoever can answer it."""
 
-    def __init__(self, target: Target, shut_down: Callable[[bool], None]) -> None:
+    def __init__(self, reactor: Reactor, target: Target, shut_down: Callable[[bool], None]) -> None:
         self._target = target
         self._shut_down = shut_down
+        self.history = History(reactor)
+        self._completeness = Completeness(reactor)
+        self._usage = Usage(reactor)
         self._frontend: Frontend
         self._queue: Queue
         self._questions = Questions()
@@ -39,7 +45,7 @@ class Router:
     def connect(self, frontend: Frontend) -> None:
         """Answer over this front-end from now on."""
         self._frontend = frontend
-        self._queue = Queue(frontend, self._execute)
+        self._queue = Queue(frontend, self._execute, self.history.add)
 
     # -- requests -----------------------------------------------------------------------
 
@@ -48,12 +54,12 @@ class Router:
         if request.kind == "execute_request":
             self._queue.add(request)
             return
-        handler = getattr(self, f"_on_{request.kind}", None)
-        if handler is None or not request.kind.endswith("_request"):
-            print(f"live-kernel: no answer to {request.kind!r}", file=sys.stderr)
-            return
         self._frontend.status("busy", request.header)
-        handler(request)
+        handler = getattr(self, f"_on_{request.kind}", None)
+        if handler is not None and request.kind.endswith("_request"):
+            handler(request)
+        else:  # of a protocol to come, or for a kernel of another kind
+            self._frontend.status("idle", request.header)
 
     def _answer(self, request: Request, content: Content) -> None:
         kind = request.kind.removesuffix("_request") + "_reply"
@@ -101,15 +107,28 @@ class Router:
         self._answer(request, {"comms": {}})
 
     def _on_history_request(self, request: Request) -> None:
-        content = request.content
-        count = content.get("n") or len(self._queue.history)
-        wanted = self._queue.history[-count:] if count else []
-        with_output = bool(content.get("output"))
-        entries = [[0, n, [code, None] if with_output else code] for n, code in wanted]
-        self._answer(request, {"history": entries})
+        self.history.ask(request.content, lambda lines: self._answer(request, {"history": lines}))
 
     def _on_is_complete_request(self, request: Request) -> None:
-        self._answer(request, is_complete(str(request.content.get("code", ""))))
+        code = str(request.content.get("code", ""))
+        self._completeness.ask(code, lambda content: self._answer(request, content))
+
+    def _on_usage_request(self, request: Request) -> None:
+        is_there = self._target.state in (State.ATTACHED, State.INJECTING)
+        process = self._target.process if is_there else None
+        pid = None if process is None else process.pid
+        self._usage.ask(pid, lambda content: self._answer(request, content))
+
+    def _on_debug_request(self, request: Request) -> None:
+        """A request of the debug adapter protocol. We tell no front-end that we have a debugger."""
+        refusal = {
+            "type": "response",
+            "request_seq": request.content.get("seq", 0),
+            "success": False,
+            "command": request.content.get("command", ""),
+            "message": "This kernel has no debugger.",
+        }
+        self._answer(request, refusal)
 
     def _on_complete_request(self, request: Request) -> None:
         code = str(request.content.get("code", ""))
@@ -323,33 +342,6 @@ def asks_for_help(code: str) -> tuple[str, int] | None:
     if not name or "?" in name or not is_name.replace("'", "").replace('"', "").isidentifier():
         return None
     return name, int(marks > 1)
-
-
-def is_complete(code: str) -> Content:
-    """Would Enter run this code? With the indentation of the next line where it would not."""
-    if not code.strip() or code.lstrip().startswith(("%", "!", "?")):
-        return {"status": "complete"}
-    try:
-        compiled = codeop.compile_command(code if code.endswith("\n") else code + "\n")
-    except (SyntaxError, ValueError, OverflowError):
-        return {"status": "invalid" if not _awaits(code) else "complete"}
-    if compiled is not None:
-        return {"status": "complete"}
-    last = code.rstrip("\n").rpartition("\n")[2]
-    indent = last[: len(last) - len(last.lstrip())]
-    return {
-        "status": "incomplete",
-        "indent": indent + ("    " if last.rstrip().endswith(":") else ""),
-    }
-
-
-def _awaits(code: str) -> bool:
-    """Is it only the top-level `await` that makes this code no module?"""
-    try:
-        compile(code, "<input>", "exec", 0x2000, dont_inherit=True)  # PyCF_ALLOW_TOP_LEVEL_AWAIT
-    except (SyntaxError, ValueError):
-        return False
-    return True
 
 
 def complete_command(code: str, cursor: int) -> Content | None:
