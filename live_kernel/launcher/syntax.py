@@ -15,9 +15,9 @@ from typing import Any
 _MAY_BE_SYNTAX = re.compile(
     r"""
       \A \s* \n? [ \t]+ \S                      # indented as a whole
-    | ^ [ \t]* (?: [%!?] | >>> | \.\.\.\ | In\ \[\d+\]: )   # %magic  !command  ?name  a pasted prompt
-    | ^ [^\n#]* [^\n=<>!]= [ \t]* [%!] [ \t]* \w            # x = %magic, x = !command
-    | ^ [^\n]* \? [ \t]* ;? [ \t]* (?: \# [^\n]* )? $       # name?
+    | ^ [ \t]* (?: [%!?] | >>> | In\ \[\d+\]: ) # %magic, !command, ?name, a pasted prompt
+    | ^ [^\n#]* [^\n=<>!]= [ \t]* [%!] [ \t]* \w # x = %magic, x = !command
+    | ^ [^\n]* \? [ \t]* ;? [ \t]* $            # name?
     """,
     re.VERBOSE | re.MULTILINE,
 )

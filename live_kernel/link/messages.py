@@ -38,6 +38,23 @@ def from_agent(message: Message) -> bool:
         # On `cells`: what a cell produced since the last of these, in order; `done` ends it.
         case {"op": "cell", "cell": int(), "events": list(events), "done": done}:
             return all(map(_is_event, events)) and (done is None or _is_outcome(done))
+        # On `cells`, behind the output up to here: run a command beside the launcher, for this
+        # cell. A str is for a shell; `text` is its stdin. Its output is the cell's, or comes
+        # back with `ran` if `capture`.
+        case {
+            "op": "system",
+            "cell": int(),
+            "id": int(),
+            "command": str() | list() as command,
+            "text": str(),
+            "environment": dict(environment),
+            "capture": bool(),
+        }:
+            return _are_texts(command) and _are_texts([*environment, *environment.values()])
+        # On `cells`: a cell uses IPython. What commands has the kernel itself, and, if `needed`,
+        # where is there an IPython for this target, which has none?
+        case {"op": "lend", "cell": int(), "id": int(), "needed": bool()}:
+            return True
         # On `control`: the running cell calls input() or getpass().
         case {"op": "input", "cell": int(), "prompt": str(), "password": bool()}:
             return True
@@ -59,7 +76,8 @@ def from_launcher(message: Message) -> bool:
         # On `control`: the hello was right; work may begin.
         case {"op": "welcome"}:
             return True
-        # On `cells`: run this, as input number `count`.
+        # On `cells`: run this, as input number `count`. Where it is not what the user typed,
+        # that comes as `source`.
         case {
             "op": "run",
             "cell": int(),
@@ -69,7 +87,7 @@ def from_launcher(message: Message) -> bool:
             "expressions": dict(),
             "allow_input": bool(),
         }:
-            return True
+            return isinstance(message.get("source", ""), str)
         # On `control`: raise KeyboardInterrupt in this cell, if it is the one that runs.
         case {"op": "interrupt", "cell": int()}:
             return True
@@ -81,6 +99,14 @@ def from_launcher(message: Message) -> bool:
             return True
         # On `control`: the user's line, or null where the front-end has gone.
         case {"op": "input", "cell": int(), "value": str() | None}:
+            return True
+        # On `control`: a command has ended; minus the number of the signal that ended it. What
+        # was captured, as pairs of stream and text.
+        case {"op": "ran", "id": int(), "status": int(), "output": list(output)}:
+            return all(map(_is_text_of_stream, output))
+        # On `control`: directories, the modules that may be taken from there, and the kernel's
+        # commands with their help.
+        case {"op": "lent", "id": int(), "path": list(), "modules": list(), "commands": dict()}:
             return True
         # On `control`: a question that is answered while cells run.
         case {"op": "ask", "id": int(), "about": "complete" | "inspect" | "status"}:
@@ -105,6 +131,24 @@ def _is_event(event: object) -> bool:
             return True
         case {"event": "error", "error": dict(error)}:
             return is_error(error)
+        # For the front-end's pager, from this line on; and for its next input cell.
+        case {"event": "page", "data": dict(), "start": int()}:
+            return True
+        case {"event": "next_input", "text": str(), "replace": bool()}:
+            return True
+    return False
+
+
+def _are_texts(values: object) -> bool:
+    return isinstance(values, str) or (
+        isinstance(values, list) and all(isinstance(value, str) for value in values)
+    )
+
+
+def _is_text_of_stream(pair: object) -> bool:
+    match pair:
+        case ["stdout" | "stderr", str()]:
+            return True
     return False
 
 
