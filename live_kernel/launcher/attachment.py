@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Callable
 from enum import Enum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..attach import ending, injector, slot
 from ..attach.landing import SCRIPT, Landing
@@ -27,6 +27,9 @@ from ..attach.processes import Process
 from ..errors import AgentFailed, AgentLost, LiveKernelError, TargetBlocked
 from ..link import frames, messages
 from .reactor import Reactor, Timer
+
+if TYPE_CHECKING:
+    from .system import Command
 
 Message = dict[str, Any]
 
@@ -94,6 +97,7 @@ class Attachment:
         self._flush: Timer | None = None
         self._cell: int | None = None
         self._is_interrupted = False
+        self._commands: dict[int, Command] = {}
         self._questions: dict[int, Callable[[Message], None]] = {}
         self._serial = 0
         self._farewell: Message | None = None
@@ -292,6 +296,8 @@ class Attachment:
             channel.pause()
         else:
             channel.resume()
+        for command in self._commands.values():
+            command.hold(hold and not self._is_interrupted)
 
     def interrupt(self) -> None:
         """Interrupt the cell that runs; leave its thread to itself if that does not help."""
@@ -300,6 +306,8 @@ class Attachment:
             self._is_interrupted = True
             self.hold_output(False)  # a cell that waits to be read from can't be interrupted
             self._send("interrupt", cell=cell)
+            for command in self._commands.values():
+                command.interrupt()
             self._timers.append(self._reactor.later(ABANDON_AFTER, lambda: self._abandon(cell)))
 
     def _abandon(self, cell: int) -> None:
@@ -349,6 +357,10 @@ class Attachment:
                 self._on_ready(message)
             case {"op": "cell", "cell": cell, "events": events, "done": done}:
                 self._on_cell(cell, events, done)
+            case {"op": "system"}:
+                self._on_system(message)
+            case {"op": "lend", "id": number, "needed": needed}:
+                self._on_lend(number, needed)
             case {"op": "answer", "id": number, "answer": answer}:
                 self._on_answer(number, answer)
             case {"op": "input", "prompt": prompt, "password": password}:
@@ -366,6 +378,48 @@ class Attachment:
         else:
             self._flush_later()
         self._owner.on_cell(cell, events, done)
+
+    def _on_system(self, message: Message) -> None:
+        """A cell wants a command run. (Only a cell that somebody here has asked for may.)"""
+        from .system import CAPTURED, REFUSED, Command
+
+        number, cell, captures = message["id"], message["cell"], message["capture"]
+        output: list[tuple[str, str]] = []
+        size = 0
+
+        def write(stream: str, text: str) -> None:
+            nonlocal size
+            if not captures:
+                self._on_cell(cell, [{"event": "stream", "name": stream, "text": text}], None)
+            elif size < CAPTURED:
+                size += len(text)
+                output.append((stream, text))
+
+        def ended(status: int) -> None:
+            self._commands.pop(number, None)
+            if self.state is State.ATTACHED:
+                self._send("ran", id=number, status=status, output=output)
+
+        if self._cell is None or number in self._commands:
+            self._send("ran", id=number, status=REFUSED, output=[])
+            return
+        self._commands[number] = Command(
+            message["command"],
+            message["text"],
+            message["environment"],
+            self.process,
+            self._reactor,
+            write,
+            ended,
+        )
+
+    def _on_lend(self, number: int, needed: bool) -> None:
+        """A cell is about to use IPython: lend ours, if there is none in the target."""
+        from . import commands, lending  # needed by few
+
+        path, modules = lending.ipython() if needed else ([], [])
+        helps = {name: commands.help_text(name) for name in commands.COMMANDS}
+        self._send("lent", id=number, path=path, modules=modules, commands=helps)
 
     # -- getting out --------------------------------------------------------------------
 
@@ -439,6 +493,9 @@ class Attachment:
         if self._death.descriptor is not None:
             self._reactor.forget(self._death.descriptor)
         self._death.close()
+        for command in self._commands.values():
+            command.close()
+        self._commands.clear()
         for number in list(self._questions):
             self._on_answer(number, {})
 

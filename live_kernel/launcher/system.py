@@ -37,6 +37,12 @@ _LOOK_EVERY = 0.02
 NOT_STARTED = 126
 """The status of a command that could not be started, as a shell has it."""
 
+REFUSED = 125
+"""The status of a command for which no cell has asked."""
+
+CAPTURED = 1 << 26
+"""Characters of output that are sent to the target at most; the rest is dropped."""
+
 
 class Command:
     """A command that runs.

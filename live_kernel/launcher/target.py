@@ -12,6 +12,7 @@ from typing import Any
 
 from ..attach.processes import Process
 from ..errors import AgentLost, LiveKernelError, NoTarget, TargetBlocked
+from . import syntax
 from .attachment import Attachment, State
 from .choosing import Choice, Memory
 from .reactor import Reactor
@@ -159,6 +160,9 @@ class Target:
         assert self.attachment is not None
         self._cells += 1
         self._run = run
+        code = syntax.to_python(request["code"])
+        if code != request["code"]:
+            request = request | {"code": code, "source": request["code"]}
         self.attachment.run(self._cells, request)
 
     def interrupt(self) -> None:
