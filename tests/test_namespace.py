@@ -10,6 +10,7 @@ from __future__ import annotations
 import builtins
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from types import FrameType, ModuleType
 from typing import Any
@@ -896,9 +897,26 @@ def test_the_listed_names_and_their_values(running: Running) -> None:
 
 
 def test_closing_lets_go_of_everything(cell: Notebook) -> None:
-    cell("fresh = count")
-    cell.namespace.clear()
-    assert cell.scratch == {}
+    scratch = cell.scratch
+    cell("fresh = Order()")
+    values = [weakref.ref(scratch["fresh"])]
+    cell.namespace.release()
+    assert "fresh" not in scratch
+    assert values[0]() is None
+
+
+def test_a_function_left_in_the_program_goes_on_working(
+    cell: Notebook, program: ModuleType
+) -> None:
+    cell("seen, idle = [], []\ndef note(x): seen.append(x); return len(seen) + count")
+    cell("register(note)")
+    scratch = cell.scratch
+    cell.namespace.release()
+    assert "idle" not in scratch
+    (note,) = program.registry.values()
+    assert note(1) == 11
+    program.count = 20
+    assert note(2) == 22
 
 
 # -- against plain Python

@@ -77,9 +77,9 @@ try:
     if MAGIC != MAGIC_NUMBER:
         raise ImportError(f"the agent was compiled for another Python than {sys.version}")
     _load()
-    _begin = sys.modules[PACKAGE + ".agent.session"].begin
+    _run = sys.modules[PACKAGE + ".agent.session"].begin(PLACE, TOKEN)
 except BaseException as _error:
     _tell(f"{type(_error).__name__}: {_error}")
 else:
     del MODULES
-    _begin(PLACE, TOKEN)
+    _run()

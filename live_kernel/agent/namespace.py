@@ -24,6 +24,7 @@ from .names import PROGRAM, Names
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from types import CodeType
     from typing import Any
 
     from .frames import Binding
@@ -178,6 +179,21 @@ def _undefined(name: str) -> NameError:
     return NameError(f"name {name!r} is not defined", name=name)
 
 
+_FUNCTION = type(lambda: 0)
+_MODULE = type(builtins)
+
+
+def _codes_of(made: Any) -> Iterator[CodeType]:
+    """The code of a function, or of the methods of a class."""
+    if isinstance(made, _FUNCTION):
+        yield made.__code__
+        return
+    for value in list(vars(made).values()):
+        function = getattr(value, "__func__", None) or getattr(value, "fget", None) or value
+        if isinstance(function, _FUNCTION):
+            yield function.__code__
+
+
 def _refuse_deletion(names: set[str], local: Any, module: dict[str, Any]) -> None:
     """Say before the cell runs what Python would only call an undefined name (PEP 667)."""
     for name in names:
@@ -272,9 +288,19 @@ class Namespace:
             yield from list(local)
         yield from list(module)
 
-    def clear(self) -> None:
-        """Let go of everything."""
-        self.scratch.clear()
-        self._program.clear()
-        self._plain.clear()
-        self._is_chained = False
+    def release(self) -> None:
+        """Let go of everything, but for what functions left in the program go on needing.
+
+        Whether any was left can't be told cheaply; so functions, classes and modules stay in
+        the dictionary, and the values that these functions read. Nobody but the functions
+        refers to it: without them it is gone at once, or at the next garbage collection.
+        """
+        made = [value for value in self.scratch.values() if isinstance(value, (_FUNCTION, type))]
+        needed = {name for value in made for code in _codes_of(value) for name in Names(code).read}
+        needed |= {"__builtins__", "__name__"}
+        for name, value in list(self.scratch.items()):
+            if name not in needed and not isinstance(value, (_FUNCTION, type, _MODULE)):
+                del self.scratch[name]
+        self.scratch = {}
+        self._program = ProgramNames(self.binding)
+        self._plain = {}

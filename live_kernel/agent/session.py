@@ -24,7 +24,7 @@ from .stdin import Input
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     Message = dict[str, Any]
@@ -121,7 +121,7 @@ class Session:
         self._ledger.record("the link's cells channel", self._cells_channel.close)
         self._begun = monotonic()
         self._namespace = Namespace(default_binding(), {})
-        self._ledger.record("the scratch namespace", self._namespace.clear)
+        self._ledger.record("the scratch namespace", self._namespace.release)
         mark = f" #{len(_sessions) + 1}" if _sessions else ""
         self._cells = Cells(self._namespace, self._ledger, mark)
         self._input = Input(self._control.send)
@@ -312,9 +312,17 @@ def _abandoned() -> Message:
     return {"status": "error", "error": error}
 
 
-def begin(place: str, token: str) -> None:
-    """Run one session. Called once by the bootstrap's thread; raises nothing."""
-    try:
-        Session(place, token).serve()
-    except BaseException as error:
-        del error  # nothing may reach the program's stderr; the launcher sees the link close
+def begin(place: str, token: str) -> Callable[[], None]:
+    """Meet the launcher. Returns what then runs the session to its end and raises nothing.
+
+    Raises OSError, or whatever else is in the way, while the launcher can still be told.
+    """
+    session = Session(place, token)
+
+    def run() -> None:
+        try:
+            session.serve()
+        except BaseException as error:
+            del error  # nothing may reach the program's stderr; the launcher sees the link close
+
+    return run
