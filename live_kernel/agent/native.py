@@ -32,6 +32,7 @@ def _is_builtin(function: object) -> bool:
 _native: Any = _thread if _is_builtin(_thread.start_new_thread) else _fresh_thread_module()
 
 Lock: Callable[[], Any] = _native.allocate_lock
+RLock: Callable[[], Any] = _native.RLock
 get_ident: Callable[[], int] = _native.get_ident
 main_ident: Callable[[], int] = _native._get_main_thread_ident
 TIMEOUT_MAX: float = _native.TIMEOUT_MAX

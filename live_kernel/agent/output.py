@@ -4,13 +4,17 @@ Runs in the target, written to by the cell's thread and by those that the cell
 started, emptied by them and by the control thread. Rule: a short cell leaves
 in one send; text waits at most `FLUSH_AFTER` in here while somebody writes,
 and the launcher asks for the rest with `flush`.
+
+Garbage may be collected at any point in here, and with it run a `__del__` of the
+program's that prints, on the same thread: it must neither wait for itself nor
+come between. So whoever has the lock does what others left for it, in turn.
 """
 
 from __future__ import annotations
 
 from time import monotonic
 
-from .native import Lock
+from .native import RLock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +31,10 @@ FLUSH_SIZE = 1 << 16
 """Characters of text that are sent on at once, however young."""
 
 
+_UNSENDABLE = (TypeError, ValueError, MemoryError, RecursionError)
+"""What `deliver` raises for what can't be sent, whoever listens."""
+
+
 class Output:
     """The pending events of one cell.
 
@@ -37,7 +45,9 @@ class Output:
 
     def __init__(self, deliver: Deliver) -> None:
         self._deliver = deliver
-        self._lock = Lock()
+        self._lock = RLock()
+        self._is_taken = False
+        self._to_do: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
         self._events: list[Event] = []
         self._texts: list[str] = []
         self._stream = ""
@@ -47,52 +57,73 @@ class Output:
 
     def write(self, stream: str, text: str) -> None:
         """Add text of `stdout` or `stderr`."""
-        if not text:
-            return
-        with self._lock:
-            if stream != self._stream:
-                self._seal()
-                self._stream = stream
-            self._texts.append(text)
-            self._size += len(text)
-            if self._size > FLUSH_SIZE or monotonic() - self._sent_at > FLUSH_AFTER:
-                self._send(None)
+        if text:
+            with self._lock:
+                self._do(self._write, stream, text)
 
     def add(self, event: Event) -> None:
         """Add an event other than text."""
         with self._lock:
-            self._seal()
-            self._events.append(event)
-            if monotonic() - self._sent_at > FLUSH_AFTER:
-                self._send(None)
+            self._do(self._add, event)
 
     def flush(self) -> None:
         """Send what there is."""
         with self._lock:
-            self._send_pending()
+            self._do(self._flush)
 
     def flush_unless_busy(self) -> None:
         """Send what there is, unless somebody is sending, who may wait for a slow launcher."""
         if self._lock.acquire(False):
             try:
-                self._send_pending()
+                self._do(self._flush)
             finally:
                 self._lock.release()
-
-    def _send_pending(self) -> None:
-        if self._events or self._texts:
-            self._send(None)
 
     def finish(self, done: dict[str, Any]) -> None:
         """Send what there is together with the cell's outcome; nothing is taken after that."""
         with self._lock:
-            if not self.closed:
-                self._send(done)
-                self.closed = True
+            self._do(self._finish, done)
 
     def close(self) -> None:
         """Drop what there is and take nothing more."""
         self.closed = True
+
+    def _do(self, action: Callable[..., None], *arguments: Any) -> None:
+        """Do it now; but if we are within another action, when that is done."""
+        self._to_do.append((action, arguments))
+        if self._is_taken:
+            return
+        self._is_taken = True
+        try:
+            while self._to_do:
+                action, arguments = self._to_do.pop(0)
+                action(*arguments)
+        finally:
+            self._is_taken = False
+
+    def _write(self, stream: str, text: str) -> None:
+        if stream != self._stream:
+            self._seal()
+            self._stream = stream
+        self._texts.append(text)
+        self._size += len(text)
+        if self._size > FLUSH_SIZE or monotonic() - self._sent_at > FLUSH_AFTER:
+            self._send(None)
+
+    def _add(self, event: Event) -> None:
+        self._seal()
+        self._events.append(event)
+        if monotonic() - self._sent_at > FLUSH_AFTER:
+            self._send(None)
+
+    def _flush(self) -> None:
+        if self._events or self._texts:
+            self._send(None)
+
+    def _finish(self, done: dict[str, Any]) -> None:
+        if not self.closed:
+            self._send(done)
+            self.closed = True
 
     def _seal(self) -> None:
         """Turn the text gathered so far into an event."""
@@ -106,5 +137,19 @@ class Output:
         self._seal()
         events, self._events = self._events, []
         if not self.closed:
-            self._deliver(events, done)
+            try:
+                self._deliver(events, done)
+            except _UNSENDABLE as error:
+                self._send_instead(error, done)
         self._sent_at = monotonic()
+
+    def _send_instead(self, error: Exception, done: dict[str, Any] | None) -> None:
+        """Say that there was something; and a cell ends even if its outcome can't be sent."""
+        text = f"Some output could not be sent to the front-end: {error}"
+        events = [{"event": "stream", "name": "stderr", "text": text + "\n"}]
+        try:
+            self._deliver(events, done)
+        except _UNSENDABLE as failure:
+            name, text = type(failure).__name__, f"the outcome could not be sent: {failure}"
+            as_message = {"ename": name, "evalue": text, "traceback": [f"{name}: {text}"]}
+            self._deliver([], {"status": "error", "error": as_message})

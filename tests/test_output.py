@@ -1,0 +1,314 @@
+"""What a cell produces, gathered and sent on: batches, order, and the end.
+
+In process, with a clock that stands still unless told. Rule: everything is
+delivered once and in order, and nothing after the outcome.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from live_kernel.agent import output as output_module
+from live_kernel.agent.output import FLUSH_AFTER, FLUSH_SIZE, Output
+
+OK = {"status": "ok", "expressions": {}}
+EVENT = {"event": "clear", "wait": False}
+
+
+class Launcher:
+    """Where an output goes: keeps what was delivered, and has the clock."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.batches: list[tuple[list[dict[str, Any]], dict[str, Any] | None]] = []
+
+    def deliver(self, events: list[dict[str, Any]], done: dict[str, Any] | None) -> None:
+        self.batches.append((events, done))
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return list(itertools.chain.from_iterable(events for events, _ in self.batches))
+
+    def text(self, stream: str = "stdout") -> str:
+        return "".join(event["text"] for event in self.events if event.get("name") == stream)
+
+
+@pytest.fixture
+def launcher(monkeypatch: pytest.MonkeyPatch) -> Launcher:
+    made = Launcher()
+    monkeypatch.setattr(output_module, "monotonic", lambda: made.now)
+    return made
+
+
+@pytest.fixture
+def output(launcher: Launcher) -> Output:
+    return Output(launcher.deliver)
+
+
+def stream(text: str, name: str = "stdout") -> dict[str, Any]:
+    return {"event": "stream", "name": name, "text": text}
+
+
+# -- batches
+
+
+def test_a_short_cell_leaves_in_one_send(output: Output, launcher: Launcher) -> None:
+    output.write("stdout", "a")
+    output.write("stdout", "b\n")
+    output.add(EVENT)
+    output.write("stdout", "c")
+    assert launcher.batches == []
+    output.finish(OK)
+    assert launcher.batches == [([stream("ab\n"), EVENT, stream("c")], OK)]
+
+
+def test_a_cell_without_output_sends_its_outcome(output: Output, launcher: Launcher) -> None:
+    output.write("stdout", "")
+    output.flush()
+    output.finish(OK)
+    assert launcher.batches == [([], OK)]
+
+
+def test_streams_and_events_keep_their_order(output: Output, launcher: Launcher) -> None:
+    for name, text in [("stdout", "1"), ("stderr", "2"), ("stderr", "3"), ("stdout", "4")]:
+        output.write(name, text)
+    output.finish(OK)
+    assert launcher.events == [stream("1"), stream("23", "stderr"), stream("4")]
+
+
+def test_old_text_leaves_with_the_next_write(output: Output, launcher: Launcher) -> None:
+    output.write("stdout", "a")
+    launcher.now += FLUSH_AFTER + 0.001
+    output.write("stdout", "b")
+    assert launcher.batches == [([stream("ab")], None)]
+    output.write("stdout", "c")
+    assert len(launcher.batches) == 1
+    launcher.now += FLUSH_AFTER + 0.001
+    output.add(EVENT)
+    assert launcher.batches[1:] == [([stream("c"), EVENT], None)]
+
+
+def test_much_text_leaves_at_once(output: Output, launcher: Launcher) -> None:
+    output.write("stdout", "x" * FLUSH_SIZE)
+    assert launcher.batches == []
+    output.write("stdout", "y")
+    assert launcher.text() == "x" * FLUSH_SIZE + "y"
+    output.write("stdout", "z")
+    assert len(launcher.batches) == 1
+
+
+def test_flush_sends_what_there_is_and_nothing_for_nothing(
+    output: Output, launcher: Launcher
+) -> None:
+    output.flush()
+    output.write("stdout", "a")
+    output.flush()
+    output.flush()
+    output.add(EVENT)
+    output.flush_unless_busy()
+    output.flush_unless_busy()
+    assert launcher.batches == [([stream("a")], None), ([EVENT], None)]
+
+
+def test_flushing_waits_for_nobody_who_sends() -> None:
+    """The control thread flushes; it must not wait with the cell for a slow launcher."""
+    sending, go_on = threading.Event(), threading.Event()
+    delivered: list[int] = []
+
+    def deliver(events: list[dict[str, Any]], done: object) -> None:
+        sending.set()
+        assert go_on.wait(10)
+        delivered.append(len(events))
+
+    output = Output(deliver)
+    output.write("stdout", "a")
+    thread = threading.Thread(target=output.flush)
+    thread.start()
+    try:
+        assert sending.wait(10)
+        output.flush_unless_busy()
+        assert delivered == []
+    finally:
+        go_on.set()
+        thread.join()
+    assert delivered == [1]
+
+
+# -- the end
+
+
+def test_nothing_follows_the_outcome(output: Output, launcher: Launcher) -> None:
+    output.finish(OK)
+    launcher.now += 1
+    output.write("stdout", "late")
+    output.add(EVENT)
+    output.flush()
+    output.finish({"status": "ok", "expressions": {"again": 1}})
+    assert launcher.batches == [([], OK)]
+    assert output.closed
+
+
+def test_a_closed_output_drops_what_it_has(output: Output, launcher: Launcher) -> None:
+    output.write("stdout", "a")
+    output.close()
+    output.write("stdout", "b")
+    output.flush()
+    output.finish(OK)
+    assert launcher.batches == []
+
+
+def test_a_closed_output_does_not_grow(output: Output) -> None:
+    """A thread that a cell has started may write for ever."""
+    output.close()
+    for _ in range(10):
+        output.write("stdout", "x" * FLUSH_SIZE)
+    assert sum(map(len, output._texts)) <= FLUSH_SIZE
+
+
+def test_a_launcher_that_is_gone_is_told_to_who_writes(launcher: Launcher) -> None:
+    def deliver(events: object, done: object) -> None:
+        raise BrokenPipeError("gone")
+
+    output = Output(deliver)
+    output.write("stdout", "a")
+    for attempt in (output.flush, lambda: output.finish(OK)):
+        output.write("stdout", "b")
+        with pytest.raises(BrokenPipeError):
+            attempt()
+    assert not output.closed
+
+
+# -- what can't be sent
+
+
+class Picky(Launcher):
+    """Delivers only what it does not choke on."""
+
+    def __init__(self, chokes_on: str, error: Exception) -> None:
+        super().__init__()
+        self._chokes_on, self._error = chokes_on, error
+
+    def deliver(self, events: list[dict[str, Any]], done: dict[str, Any] | None) -> None:
+        if self._chokes_on in repr((events, done)):
+            raise self._error
+        super().deliver(events, done)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("a message of 9 bytes"), TypeError("no JSON"), MemoryError("out")],
+    ids=repr,
+)
+@pytest.mark.parametrize("how", ["flush", "finish"])
+def test_output_that_cannot_be_sent_does_not_end_the_session(how: str, error: Exception) -> None:
+    launcher = Picky("too large", error)
+    output = Output(launcher.deliver)
+    output.add({"event": "display", "data": {"text/plain": "too large"}})
+    if how == "flush":
+        output.flush()
+    output.finish(OK)
+    assert [done for _, done in launcher.batches if done] == [OK]
+    assert launcher.text("stderr").startswith("Some output could not be sent")
+    assert str(error) in launcher.text("stderr")
+
+
+def test_an_outcome_that_cannot_be_sent_is_an_error() -> None:
+    launcher = Picky("too large", ValueError("a message of 9 bytes"))
+    output = Output(launcher.deliver)
+    output.write("stdout", "a")
+    output.finish({"status": "ok", "expressions": {"x": "too large"}})
+    ((_, done),) = launcher.batches
+    assert done is not None
+    assert done["status"] == "error"
+    assert "9 bytes" in done["error"]["evalue"]
+    assert output.closed
+
+
+# -- threads, and code that runs in the middle
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["stdout", "stderr", "event", "flush", "wait"]), st.text()),
+        max_size=20,
+    )
+)
+def test_whatever_comes_when_all_is_delivered_in_order(steps: list[tuple[str, str]]) -> None:
+    launcher = Launcher()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(output_module, "monotonic", lambda: launcher.now)
+        output = Output(launcher.deliver)
+        expected: list[tuple[str, str]] = []
+        for kind, text in steps:
+            if kind == "flush":
+                output.flush()
+            elif kind == "wait":
+                launcher.now += FLUSH_AFTER * 2
+            elif kind == "event":
+                output.add({"event": text})
+                expected.append((kind, text))
+            else:
+                output.write(kind, text)
+                expected += [(kind, letter) for letter in text]
+        output.finish(OK)
+    seen: list[tuple[str, str]] = []
+    for event in launcher.events:
+        if event["event"] == "stream" and "name" in event:
+            assert event["text"]
+            seen += [(event["name"], letter) for letter in event["text"]]
+        else:
+            seen.append(("event", event["event"]))
+    assert seen == expected
+
+
+def test_threads_write_without_losing_anything() -> None:
+    launcher = Launcher()
+    output = Output(launcher.deliver)
+
+    def work(name: str) -> None:
+        for number in range(300):
+            output.write("stdout", f"{name}{number}\n")
+            if number % 50 == 0:
+                output.flush()
+
+    threads = [threading.Thread(target=work, args=[name]) for name in "abc"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    output.finish(OK)
+    lines = launcher.text().splitlines()
+    for name in "abc":
+        own = [line for line in lines if line.startswith(name)]
+        assert own == [f"{name}{number}" for number in range(300)]
+    assert len(lines) == 900
+
+
+def test_a_destructor_may_print_in_the_middle() -> None:
+    """Garbage is collected wherever Python likes: here, while something is delivered."""
+    launcher = Launcher()
+
+    def deliver(events: list[dict[str, Any]], done: dict[str, Any] | None) -> None:
+        if not launcher.batches:
+            output.write("stdout", "from __del__\n")
+            output.flush()
+        launcher.deliver(events, done)
+
+    output = Output(deliver)
+    output.write("stdout", "a\n")
+    end = threading.Thread(
+        target=lambda: (output.flush(), output.write("stdout", "b\n"), output.finish(OK)),
+        daemon=True,
+    )
+    end.start()
+    end.join(10)
+    assert not end.is_alive(), "it waits for itself"
+    assert launcher.text() == "a\nfrom __del__\nb\n"
+    assert launcher.batches[-1][1] == OK
