@@ -403,7 +403,7 @@ def _environment(place: Path, notebook: Path | None) -> dict[str, str]:
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("LIVE_KERNEL", "JPY_", "COVERAGE"))
-        and name not in ("XDG_RUNTIME_DIR", "PYTHONPATH")
+        and name != "XDG_RUNTIME_DIR"
     }
     kept |= {"TMPDIR": str(place), "PYTHONWARNINGS": "default"}
     if notebook is not None:
