@@ -113,7 +113,7 @@ class SplitInput:
         return getattr(self.original, name)
 
 
-_STAND_INS = {"stdout": SplitStream, "stderr": SplitStream, "stdin": SplitInput}
+_STAND_INS: dict[str, Any] = {"stdout": SplitStream, "stderr": SplitStream, "stdin": SplitInput}
 
 
 class Split:
@@ -136,11 +136,12 @@ class Split:
         return entry
 
     def _wrap(self, name: str) -> None:
-        present = getattr(sys, name, None)
+        present: Any = getattr(sys, name, None)
         stand_in = _STAND_INS[name]
-        if not isinstance(present, stand_in):
-            self._wrapped[name] = stand_in(name, present)
-            setattr(sys, name, self._wrapped[name])
+        while isinstance(present, stand_in):  # the program has put back what it got from us
+            present = present.original
+        self._wrapped[name] = stand_in(name, present)
+        setattr(sys, name, self._wrapped[name])
 
     def _leave(self) -> None:
         with self._lock:
