@@ -247,10 +247,18 @@ def additions() -> dict[str, object]:
 
     def show(*objects: object, **options: Any) -> Any:
         """Display objects in the notebook, as IPython's `display` does."""
+        return display(*objects, emit=emit, on_error=report, **options)
+
+    def emit(*event: Any) -> None:  # of the cell that runs when a handle is updated
         cell = current_cell.get()
         if cell is None:
             raise RuntimeError("display() works in a cell, and in threads and tasks it started")
-        return display(*objects, emit=cell.emit, on_error=cell.report, **options)
+        cell.emit(*event)
+
+    def report(error: BaseException) -> None:
+        cell = current_cell.get()
+        if cell is not None:
+            cell.report(error)
 
     def ask(prompt: object = "", /) -> str:
         """Read a line from the front-end, as the built-in `input` does from a terminal."""
