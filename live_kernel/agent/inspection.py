@@ -2,7 +2,7 @@
 
 Runs in the target on the thread `control`, also while a cell runs.
 Rule: `inspect` raises nothing and runs no property (see `lookup`). The one thing
-of the program that it runs is an instance's `repr`, whose text is bounded.
+of the program that it runs is an instance's `repr`, bounded in length and time.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from __future__ import annotations
 import sys
 from types import FunctionType, MethodType, ModuleType
 
-from .completion import kind_of
+from .asking import PATIENCE, ask
+from .cursor import Scan, is_word
+from .expressions import promised_class, read_text
 from .lookup import (
     ABSENT,
-    Reading,
-    Scan,
+    Unread,
     bases,
     class_dict,
     class_name,
@@ -22,26 +23,21 @@ from .lookup import (
     full_name,
     getter_of,
     is_a,
-    is_word,
+    is_exactly,
+    kind_of,
     module_name,
-    own_dict,
     own_entry,
-    plain_function,
-    read_steps,
-    read_text,
-    signature,
     type_entry,
 )
-from .pretty import failure, pretty
+from .pretty import SCALARS, failure, pretty
+from .signatures import plain_function, signature
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from .lookup import Names, Step
-
-    type Place = tuple[str, int]
+    from .expressions import Names
 
 REPR_LIMIT = 2_000
 DOC_LIMIT = 100_000
@@ -55,10 +51,10 @@ SIGNATURE_WIDTH = 75
 def inspect(code: str, cursor: int, detail: int, names: Names) -> dict[str, Any]:
     """The page about what is at a cursor, or about what is called around it."""
     try:
-        for steps in _candidates(code, max(0, min(cursor, len(code)))):
-            reading = read_steps(steps, names)
-            if reading is not None and reading.tells:
-                return _found(reading, detail, _written(steps))
+        for text in _candidates(code, max(0, min(cursor, len(code)))):
+            reply = inspect_name(text, detail, names)
+            if reply["found"]:
+                return reply
     except BaseException:  # of the program's making; there is just no page then
         pass
     return {"found": False, "data": {}}
@@ -67,43 +63,31 @@ def inspect(code: str, cursor: int, detail: int, names: Names) -> dict[str, Any]
 def inspect_name(name: str, detail: int, names: Names) -> dict[str, Any]:
     """The page about an expression of names, attributes and constant subscripts."""
     try:
-        reading = read_text(name, names)
-        if reading is not None and reading.tells:
-            return _found(reading, detail, name.strip())
+        value = read_text(name, names)
+        if value is not ABSENT:
+            page = Page(detail, name.strip())
+            page.describe(value)
+            return {"found": True, "data": {"text/plain": page.text()}}
     except BaseException:  # as above
         pass
     return {"found": False, "data": {}}
 
 
-def _found(reading: Reading, detail: int, name: str) -> dict[str, Any]:
-    page = Page(detail, name)
-    page.describe(reading)
-    return {"found": True, "data": {"text/plain": page.text()}}
-
-
-def _candidates(code: str, cursor: int) -> Iterator[list[Step]]:
+def _candidates(code: str, cursor: int) -> Iterator[str]:
     """The expressions that may be meant, the likeliest first."""
     end = cursor
     while end < len(code) and is_word(code[end]):
         end += 1
     scan = Scan(code, end)
     if scan.string is None and not scan.in_comment:
-        steps = scan.primary(end)
-        while steps and steps[-1][0] == "call":
-            steps.pop()
-        if steps:
-            yield steps
+        end = scan.skip_space(end)
+        while code[end - 1 : end] == ")" and scan.follows_value(scan.starts.get(end, 0)):
+            end = scan.starts[end]
+        yield scan.primary(end)
     scan = Scan(code, cursor)
     for opening in reversed(scan.open):
         if opening.text == "(":
             yield scan.primary(opening.start)
-
-
-_WRITTEN = {"attribute": ".{}", "item": "[{}]", "call": "({})"}
-
-
-def _written(steps: list[Step]) -> str:
-    return "".join(_WRITTEN.get(kind, "{}").format(text) for kind, text in steps)
 
 
 class Page:
@@ -114,11 +98,10 @@ class Page:
         self._name = name
         self._sections: list[tuple[str, str]] = []
 
-    def describe(self, reading: Reading) -> None:
+    def describe(self, value: Any) -> None:
         """Fill the page."""
-        value = reading.value
-        if not reading.is_live:
-            self._unread(reading)
+        if type(value) is Unread:
+            self._unread(value)
         elif is_a(value, type):
             self._class(value)
         elif is_a(value, ModuleType):
@@ -174,28 +157,26 @@ class Page:
         self._add("String form", _string_form(value))
         self._add("Length", _length(value))
         self._add("File", _place_text(cls))
-        own = own_entry(value, "__doc__")
-        if is_a(own, str):
-            self._add("Docstring", _shortened(own, DOC_LIMIT))
         self._doc_or_source(cls, "Class docstring")
         call = type_entry(cls, "__call__")
         if type(call) is FunctionType:
             self._add("Call signature", self._signature(MethodType(call, value)))
             self._add("Call docstring", docstring_of(call))
 
-    def _unread(self, reading: Reading) -> None:
+    def _unread(self, value: Unread) -> None:
         """What is known of a value that only code of the program could tell."""
-        if reading.entry is not ABSENT:
-            self._add("Type", full_name(type(reading.entry)))
+        if value.entry is not ABSENT:
+            self._add("Type", full_name(type(value.entry)))
             self._add("Value", "not read, because that would run code of the program")
-        if reading.cls is not None:
-            self._add("Promised type", full_name(reading.cls))
-        getter = getter_of(reading.entry)
+        promised = promised_class(value)
+        if promised is not None:
+            self._add("Promised type", full_name(promised))
+        getter = getter_of(value.entry)
         if getter is not ABSENT:
             self._doc_or_source(getter)
             self._add("File", _place_text(getter))
-        elif reading.cls is not None:
-            self._doc_or_source(reading.cls, "Class docstring")
+        elif promised is not None:
+            self._doc_or_source(promised, "Class docstring")
 
     def _signature(self, value: object) -> str:
         text = signature(value, annotated=True, width=SIGNATURE_WIDTH)
@@ -210,10 +191,15 @@ def _section(title: str, text: str, width: int) -> str:
 
 
 def _string_form(value: object) -> str:
-    try:
-        return pretty(value, REPR_LIMIT)
-    except BaseException as error:  # an interrupt that nobody sent: the program's `repr` raised it
-        return failure(error)
+    def text() -> str:
+        try:
+            return pretty(value, REPR_LIMIT)
+        except BaseException as error:
+            return failure(error)
+
+    if is_exactly(value, SCALARS):
+        return text()
+    return ask(text) or f"<repr has not come to an end in {PATIENCE:g} s>"
 
 
 _SIZED = (str, bytes, bytearray, list, tuple, dict, set, frozenset)
@@ -243,26 +229,17 @@ def docstring_of(thing: object) -> str:
     return ""
 
 
-def _docstrings(thing: object) -> Iterator[Any]:
+def _docstrings(thing: Any) -> Iterator[Any]:
     if is_a(thing, type):
-        for base in bases(thing):  # type: ignore[arg-type]
-            if base is not object:
-                yield class_dict(base).get("__doc__")
+        yield from (class_dict(base).get("__doc__") for base in bases(thing) if base is not object)
         return
     yield own_entry(thing, "__doc__")
     if kind_of(thing) == "function":
         yield thing.__doc__
-        yield from _inherited_docstrings(thing)
-
-
-def _inherited_docstrings(thing: object) -> Iterator[Any]:
-    """Of the methods that a bound method overrides."""
-    if type(thing) is not MethodType or type(thing.__func__) is not FunctionType:
-        return
-    for base in bases(class_of(thing.__self__)):
-        entry = class_dict(base).get(thing.__func__.__name__)
-        if type(entry) is FunctionType:
-            yield entry.__doc__
+    if type(thing) is MethodType and type(thing.__func__) is FunctionType:
+        for base in bases(class_of(thing.__self__)):  # those of the methods that it overrides
+            entry = class_dict(base).get(thing.__func__.__name__)
+            yield entry.__doc__ if type(entry) is FunctionType else None
 
 
 # Source.
@@ -270,80 +247,68 @@ def _inherited_docstrings(thing: object) -> Iterator[Any]:
 
 def source_of(thing: object) -> str:
     """The source text, "" if it is not there or is not that of the thing any more."""
-    place = place_of(thing)
-    if place is None:
-        return ""
-    file, line = place
-    lines = _lines(file, thing)
+    file, line = place_of(thing)
+    lines = _lines(file) if file else []
     if not line:
         return _shortened("".join(lines), SOURCE_LIMIT)
-    block = _block(lines[line - 1 :])
-    name = _defined_name(thing)
-    return _shortened(block, SOURCE_LIMIT).rstrip() if name in block else ""
+    import inspect as standard
+
+    try:
+        block = "".join(standard.getblock(lines[line - 1 :]))
+    except Exception:  # what is no Python any more: the errors of tokenize are many
+        return ""
+    return _shortened(block, SOURCE_LIMIT).rstrip() if _defined_name(thing) in block else ""
 
 
-def place_of(thing: object) -> Place | None:
-    """The file and line where a function or class is defined; line 0 for a module."""
-    if is_a(thing, type):
-        return _place_of_class(thing)  # type: ignore[arg-type]
+def place_of(thing: Any) -> tuple[str, int]:
+    """The file, if it is known, and line where a thing is defined; line 0 for a module."""
     if is_a(thing, ModuleType):
-        file = own_entry(thing, "__file__")
-        return (file, 0) if type(file) is str else None
+        return _file_of(thing), 0
+    if is_a(thing, type):
+        return _place_of_class(thing)
     plain = plain_function(thing)
-    return (plain.__code__.co_filename, plain.__code__.co_firstlineno) if plain else None
+    return (plain.__code__.co_filename, plain.__code__.co_firstlineno) if plain else ("", 0)
 
 
-def _place_of_class(cls: type) -> Place | None:
+def _place_of_class(cls: type) -> tuple[str, int]:
     """From the line that the compiler noted, and the file of a method or else of the module."""
     line = class_dict(cls).get("__firstlineno__")
     if type(line) is not int:
-        return None
-    for entry in list(class_dict(cls).values()):
-        method = plain_function(getter_of(entry) if getter_of(entry) is not ABSENT else entry)
-        if method is None or not method.__qualname__.startswith(class_name(cls) + "."):
-            continue
-        if method.__code__.co_firstlineno >= line:
+        return "", 0
+    for method in map(plain_function, list(class_dict(cls).values())):
+        own = method and method.__qualname__.startswith(class_name(cls) + ".")
+        if method and own and method.__code__.co_firstlineno >= line:
             return method.__code__.co_filename, line
-    file = own_entry(sys.modules.get(module_name(cls)), "__file__")
-    if type(file) is not str:
-        return None
+    file = _file_of(sys.modules.get(module_name(cls)))
     # A class of a cell claims to be of the module that the cell is bound to.
-    head = "".join(_lines(file, cls)[line - 1 : line + 9])
-    return (file, line) if f"class {_defined_name(cls)}" in head else None
+    head = "".join(_lines(file)[line - 1 : line + 9]) if file else ""
+    return (file, line) if f"class {_defined_name(cls)}" in head else ("", 0)
 
 
-def _defined_name(thing: object) -> str:
+def _file_of(module: object) -> str:
+    file = own_entry(module, "__file__")
+    return file if type(file) is str else ""
+
+
+def _place_text(thing: object) -> str:
+    file, line = place_of(thing)
+    return f"{file}:{line}" if line else file
+
+
+def _defined_name(thing: Any) -> str:
     """A word that the source must contain."""
     if is_a(thing, type):
-        return class_name(thing).rpartition(".")[2]  # type: ignore[arg-type]
+        return class_name(thing).rpartition(".")[2]
     plain = plain_function(thing)
     return plain.__code__.co_name.strip("<>") if plain else ""
 
 
-def _place_text(thing: object) -> str:
-    place = place_of(thing)
-    if place is None:
-        return ""
-    return f"{place[0]}:{place[1]}" if place[1] else place[0]
-
-
-def _lines(file: str, thing: object) -> list[str]:
+def _lines(file: str) -> list[str]:
     """The lines of a file, or of a cell, without leaving them in the program's memory."""
     import linecache
 
     known = file in linecache.cache
-    plain = plain_function(thing)
-    scope = plain.__globals__ if plain else own_dict(thing)
-    lines = linecache.getlines(file, scope if type(scope) is dict else None)
+    lines = linecache.getlines(file)
     if not known:
         linecache.cache.pop(file, None)
     return lines
-
-
-def _block(lines: list[str]) -> str:
-    import inspect as standard
-
-    try:
-        return "".join(standard.getblock(lines))
-    except Exception:  # what is no Python any more: the errors of tokenize are many
-        return ""

@@ -25,8 +25,8 @@ from .lookup import (
     is_exactly,
     items,
     own_dict,
-    signature,
 )
+from .signatures import signature
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ class Printer:
         """Write a value. Raises nothing of its `repr`'s making."""
         if self.is_full:
             return
-        if id(type(value)) in _SCALARS:  # is_exactly(), for speed
+        if id(type(value)) in SCALARS:  # is_exactly(), for speed
             self.text(_scalar(value, self.room))
             return
         depth, indentation = len(self._groups), self.indentation
@@ -275,7 +275,7 @@ class Printer:
 # What is written at once.
 
 _SLICED = exact(str, bytes, bytearray)
-_SCALARS = exact(bool, complex, float, int, type(...), type(None)) | _SLICED
+SCALARS = exact(bool, complex, float, int, type(...), type(None)) | _SLICED
 
 
 def _scalar(value: Any, limit: int) -> str:
