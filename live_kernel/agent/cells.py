@@ -129,6 +129,8 @@ class Cells:
             tracebacks.remember_source(filename, cell.code, self._ledger)
             self._remember_input(cell)
         compiled, written = self._compile(cell.code, filename)
+        if compiled.names.imported:
+            split.expect(compiled.names.imported)
         scope = self._namespace.prepare(compiled.names)
         try:
             if compiled.is_coroutine:

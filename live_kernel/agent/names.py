@@ -23,7 +23,7 @@ _WRITES = ("STORE_NAME", "DELETE_NAME")
 _GLOBAL_WRITES = ("STORE_GLOBAL", "DELETE_GLOBAL")
 _OPERATIONS = {
     opcode.opmap[name]: name
-    for name in (*_READS, *_WRITES, *_GLOBAL_WRITES)
+    for name in (*_READS, *_WRITES, *_GLOBAL_WRITES, "IMPORT_NAME")
     if name in opcode.opmap
 }
 
@@ -38,6 +38,7 @@ class Names:
     `stored`: assigned or deleted at the top level. `stored_globally`: assigned or deleted by
     a `global` statement, at any depth, or assigned by `:=` in a comprehension at the top level.
     `deleted`: deleted at the top level, but for the name of an `except` at its end.
+    `imported`: modules that are imported by their name, at any depth.
     `star`: there is an `import *`, which may assign anything.
     """
 
@@ -47,6 +48,7 @@ class Names:
         self.stored: set[str] = set()
         self.deleted: set[str] = set()
         self.stored_globally: set[str] = set()
+        self.imported: set[str] = set()
         self.star = any(("*",) in code.co_consts for code in codes)
         for code in codes:
             self._scan(code, 0)
@@ -60,6 +62,8 @@ class Names:
                     self.read_later.add(name)
             elif operation in _GLOBAL_WRITES:
                 self.stored_globally.add(name)
+            elif operation == "IMPORT_NAME":
+                self.imported.add(name)
             elif depth == 0:
                 self.stored.add(name)
                 if operation == "DELETE_NAME" and before != ("STORE_NAME", name):

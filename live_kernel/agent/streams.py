@@ -16,6 +16,7 @@ from .native import Lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
     from typing import Any
 
     from .cells import Cell
@@ -130,10 +131,23 @@ class Split:
         with self._lock:
             self._cells += 1
             if self._cells == 1:
-                _inherit.install()
+                self._replace()
                 for name in _STAND_INS:
                     self._wrap(name)
         return entry
+
+    def expect(self, imported: Collection[str]) -> None:
+        """The cell is going to import these: load what we replace before it does."""
+        for each in _replaced:
+            # There is hardly a module that starts threads and is imported under this name.
+            if each.module in imported or each.module == "threading":
+                __import__(each.module)
+        with self._lock:
+            self._replace()
+
+    def _replace(self) -> None:
+        for each in _replaced:
+            each.install()
 
     def _wrap(self, name: str) -> None:
         present: Any = getattr(sys, name, None)
@@ -151,7 +165,8 @@ class Split:
 
     def restore(self) -> None:
         """Give the streams back, except one that the program has replaced in the meantime."""
-        _inherit.remove()
+        for each in _replaced:
+            each.remove()
         for name, stream in self._wrapped.items():
             present = getattr(sys, name, None)
             if present is stream:
@@ -165,42 +180,72 @@ class Split:
         self.restore()
 
 
-class _InheritContext:
-    """While a cell runs: a `threading.Thread` that the cell starts inherits its context.
+class _Replaced:
+    """One function of the standard library, replaced while a cell runs.
 
-    That is what CPython itself does under `-X thread_inherit`; here only
-    for threads started by a cell. A program that never imported `threading` is
-    given nothing.
+    `owner`: the class that has it, or "" for the module itself. `make` gets the
+    original, and makes what stands in for it; for threads of the program that
+    must behave like the original. A program that has not loaded the module is
+    given nothing: see `Split.expect`.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, module: str, owner: str, name: str, make: Callable[[Callable[..., Any]], Any]
+    ) -> None:
+        self.module = module
+        self._owner_name, self._name, self._make = owner, name, make
         self._original: Any = None
         self._ours: Any = None
-        self._class: Any = None
+        self._owner: Any = None
 
     def install(self) -> None:
-        threading = sys.modules.get("threading")
-        thread_class = getattr(threading, "Thread", None)
-        if thread_class is None or "start" not in vars(thread_class):
+        module = sys.modules.get(self.module)
+        owner = getattr(module, self._owner_name, None) if self._owner_name else module
+        original = getattr(owner, "__dict__", {}).get(self._name)
+        if self._owner is not None or original is None:
             return
-        original = thread_class.start
-
-        def start(self: Any) -> Any:
-            if running_cell() is not None and getattr(self, "_context", 0) is None:
-                self._context = contextvars.copy_context()
-            return original(self)
-
-        start.__doc__ = original.__doc__
-        start.__qualname__ = original.__qualname__
-        self._original, self._class, self._ours = original, thread_class, start
-        thread_class.start = start
+        ours = self._make(original)
+        ours.__doc__ = original.__doc__
+        ours.__name__, ours.__qualname__ = self._name, getattr(original, "__qualname__", self._name)
+        self._original, self._ours, self._owner = original, ours, owner
+        setattr(owner, self._name, ours)
 
     def remove(self) -> None:
-        thread_class, self._class = self._class, None
-        if thread_class is not None and vars(thread_class).get("start") is self._ours:
-            thread_class.start = self._original
+        """Put the original back, unless the program has replaced it itself in the meantime."""
+        owner, self._owner = self._owner, None
+        if owner is not None and vars(owner).get(self._name) is self._ours:
+            setattr(owner, self._name, self._original)
 
 
-_inherit = _InheritContext()
+def _start_in_context(original: Callable[..., Any]) -> Any:
+    """`Thread.start`: a thread that a cell starts inherits its context.
+
+    That is what CPython itself does under `-X thread_inherit_context`, for all threads.
+    """
+
+    def start(self: Any) -> Any:
+        if running_cell() is not None and getattr(self, "_context", 0) is None:
+            self._context = contextvars.copy_context()
+        return original(self)
+
+    return start
+
+
+def _ask_for_password(original: Callable[..., Any]) -> Any:
+    """`getpass.getpass`: a cell asks the front-end, never the terminal of the program."""
+
+    def getpass(prompt: str = "Password: ", *args: Any, **options: Any) -> Any:
+        cell = running_cell()
+        if cell is None:
+            return original(prompt, *args, **options)
+        return cell.ask(str(prompt), password=True)
+
+    return getpass
+
+
+_replaced = (
+    _Replaced("threading", "Thread", "start", _start_in_context),
+    _Replaced("getpass", "", "getpass", _ask_for_password),
+)
 split = Split()
 """The one of this process: sessions share it, since they share `sys`."""
