@@ -139,7 +139,7 @@ class Split:
     def expect(self, imported: Collection[str]) -> None:
         """The cell is going to import these: load what we replace before it does."""
         for each in _replaced:
-            # There is hardly a module that starts threads and is imported under this name.
+            # Threads may be started by any module, whatever its name.
             if each.module in imported or each.module == "threading":
                 __import__(each.module)
         with self._lock:
