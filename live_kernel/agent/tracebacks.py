@@ -11,6 +11,7 @@ from .frames import is_ours
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Any
 
@@ -34,31 +35,38 @@ def as_message(error: BaseException, interrupted: bool = False) -> dict[str, Any
 
     `interrupted`: whatever class was used to stop the cell, it is shown as KeyboardInterrupt.
     """
-    name = "KeyboardInterrupt" if interrupted else type(error).__name__
+    own_name = _name_of_class(type(error))
+    name = "KeyboardInterrupt" if interrupted else own_name
     try:
-        text = str(error)
+        text = _cut(str.__str__(str(error)))
     except BaseException as failure:
-        text = f"<str() failed: {type(failure).__name__}>"
+        text = f"<str() failed: {_name_of_class(type(failure))}>"
     try:
         lines = _format(error)
     except BaseException as failure:
-        lines = [f"{name}: {text}", f"(no traceback: {type(failure).__name__}: {failure})"]
-    if interrupted and type(error).__name__ != name:
+        lines = [f"{name}: {text}", f"(no traceback: {_name_of_class(type(failure))})"]
+    if own_name != name:
         lines[-1] = name
     return {"ename": name, "evalue": text, "traceback": lines}
+
+
+_name_of_class: Callable[[type], str] = type.__dict__["__name__"].__get__
+"""A class's name, whatever its metaclass says."""
+
+
+def _cut(text: str) -> str:
+    if len(text) <= LONGEST:
+        return text
+    half = LONGEST // 2
+    return f"{text[:half]}\n… {len(text) - LONGEST:,} characters left out …\n{text[-half:]}"
 
 
 def _format(error: BaseException) -> list[str]:
     import traceback
 
-    _hide_our_frames(error, set())
+    _hide_our_frames(error)
     shown = traceback.TracebackException.from_exception(error, compact=True)
-    text = "".join(_lines(shown)).rstrip("\n")
-    if len(text) > LONGEST:
-        half = LONGEST // 2
-        left_out = f"\n… {len(text) - LONGEST:,} characters left out …\n"
-        text = text[:half] + left_out + text[-half:]
-    return text.split("\n")
+    return _cut("".join(_lines(shown)).rstrip("\n")).split("\n")
 
 
 def _lines(shown: Any) -> Any:
@@ -68,16 +76,19 @@ def _lines(shown: Any) -> Any:
         return list(shown.format())
 
 
-def _hide_our_frames(error: BaseException | None, seen: set[int]) -> None:
+def _hide_our_frames(error: BaseException) -> None:
     """Cut the agent's frames off this exception's traceback and those that it came from."""
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        error.__traceback__ = _without_ours(error.__traceback__)
-        if isinstance(error, BaseExceptionGroup):
-            for part in error.exceptions:
-                _hide_our_frames(part, seen)
-        _hide_our_frames(error.__cause__, seen)
-        error = error.__context__
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        each = waiting.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        each.__traceback__ = _without_ours(each.__traceback__)
+        waiting += [each.__cause__, each.__context__]
+        if isinstance(each, BaseExceptionGroup):
+            waiting += each.exceptions
 
 
 def _without_ours(tb: TracebackType | None) -> TracebackType | None:
