@@ -14,6 +14,7 @@ from .interrupt import Interruption
 from .names import Names, direct_global_writes
 from .output import Output
 from .places import LoopRun, OwnLoop, program_loop
+from .shell import Shell
 from .streams import current_cell, split
 
 TYPE_CHECKING = False
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from .ledger import Ledger
     from .namespace import Namespace
     from .output import Deliver
+    from .shell import Errands
 
     Ask = Callable[["Cell", str, bool], str]
 
@@ -47,6 +49,8 @@ class Cell:
         self.output = Output(deliver)
         self.interruption = Interruption()
         self.in_loop: LoopRun | None = None
+        self.source: str = request.get("source", self.code)
+        self.shell: Shell | None = None
         self._ask = ask
 
     def interrupt(self) -> None:
@@ -86,13 +90,17 @@ class Compiled:
 class Cells:
     """Runs the cells of one session, one after the other."""
 
-    def __init__(self, namespace: Namespace, ledger: Ledger, mark: str) -> None:
+    def __init__(
+        self, namespace: Namespace, ledger: Ledger, mark: str, errands: Errands | None = None
+    ) -> None:
         self._namespace = namespace
         self._ledger = ledger
         self._mark = mark
         self._context = contextvars.Context()
         self._own_loop: OwnLoop | None = None
         self._future_flags = 0
+        self._shell = Shell(namespace, ledger, self, errands)
+        self._parts = 0
         namespace.additions.update(additions())
 
     def leave_thread(self) -> None:
@@ -102,12 +110,15 @@ class Cells:
 
     def run(self, cell: Cell) -> None:
         """Run a cell and send its outcome. Raises nothing."""
+        cell.shell = self._shell
         streams = split.enter(self._ledger)
+        imports = self._shell.imports.enter()
         try:
             done = self._outcome(cell)
         except BaseException as error:  # an interrupt that came too late to matter
             done = {"status": "error", "error": tracebacks.as_message(error)}
         cell.interruption.finish()
+        imports.undo()
         streams.undo()
         cell.output.finish(done)
 
@@ -118,15 +129,16 @@ class Cells:
             return {"status": "ok", "expressions": expressions}
         except BaseException as error:
             cell.interruption.end()
-            return {
-                "status": "error",
-                "error": tracebacks.as_message(error, cell.interruption.requested),
-            }
+            self._shell.last_error = error
+            message = tracebacks.as_message(error, cell.interruption.requested)
+            if message["ename"] == "UsageError":  # a magic's: the text says it all
+                message["traceback"] = [f"UsageError: {message['evalue']}"]
+            return {"status": "error", "error": message}
 
     def _execute(self, cell: Cell) -> None:
         filename = f"<In [{cell.count}]{self._mark}>"
         if not cell.silent:
-            tracebacks.remember_source(filename, cell.code, self._ledger)
+            tracebacks.remember_source(filename, cell.source, self._ledger)
             self._remember_input(cell)
         compiled, written = self._compile(cell.code, filename)
         if compiled.names.imported:
@@ -173,12 +185,41 @@ class Cells:
     def _run_here(self, cell: Cell, compiled: Compiled, scope: tuple[Any, Any]) -> None:
         current_cell.set(cell)
         value = None
-        cell.interruption.begin()
-        for part in compiled.parts:
-            value = eval(part, *scope)
-        cell.interruption.end()
+        self._shell.trigger("pre_execute", "pre_run_cell")
+        try:
+            cell.interruption.begin()
+            for part in compiled.parts:
+                value = eval(part, *scope)
+            cell.interruption.end()
+            if compiled.shows_last:
+                self._show(cell, value)
+        finally:
+            cell.interruption.end()
+            self._shell.trigger("post_execute", "post_run_cell")
+
+    def run_inside(self, code: str) -> object:
+        """Run code as a cell inside the one that runs, and show its value, which is returned."""
+        cell = current_cell.get()
+        if cell is None:
+            raise RuntimeError("this works in a cell, and in threads and tasks it started")
+        with cell.interruption:
+            self._parts += 1
+            filename = f"<In [{cell.count}]{self._mark}, part {self._parts}>"
+            tracebacks.remember_source(filename, code, self._ledger)
+            compiled, written = self._compile(code, filename)
+            if compiled.is_coroutine:
+                raise RuntimeError("`await` works at the top level of a cell, not inside a magic")
+            scope = self._namespace.prepare(compiled.names)
+        value = None
+        try:
+            for part in compiled.parts:
+                value = eval(part, *scope)
+        finally:
+            self._namespace.settle(written)
         if compiled.shows_last:
             self._show(cell, value)
+            cell.interruption.begin()
+        return value
 
     def _run_in_loop(self, cell: Cell, compiled: Compiled, scope: tuple[Any, Any]) -> None:
         loop = program_loop()
@@ -207,10 +248,10 @@ class Cells:
         inputs = scratch.setdefault("In", [""])
         while len(inputs) <= cell.count:
             inputs.append("")
-        inputs[cell.count] = cell.code
+        inputs[cell.count] = cell.source
         scratch["_iii"], scratch["_ii"] = scratch.get("_ii", ""), scratch.get("_i", "")
         scratch["_i"] = inputs[cell.count - 1]
-        scratch[f"_i{cell.count}"] = cell.code
+        scratch[f"_i{cell.count}"] = cell.source
 
     def _remember_output(self, cell: Cell, value: object) -> None:
         scratch = self._namespace.scratch
@@ -273,7 +314,13 @@ def additions() -> dict[str, object]:
         """End this cell. The program goes on; `%detach` leaves it."""
         raise SystemExit(code)
 
+    def get_ipython() -> Any:
+        """IPython's interface to the cell that runs: magics, commands, display."""
+        cell = current_cell.get()
+        return None if cell is None or cell.shell is None else cell.shell.present()
+
     show.__name__ = show.__qualname__ = "display"
     ask.__name__ = ask.__qualname__ = "input"
     leave.__name__ = leave.__qualname__ = "exit"
-    return {"display": show, "input": ask, "exit": leave, "quit": leave}
+    names = {"display": show, "input": ask, "exit": leave, "quit": leave}
+    return names | {"get_ipython": get_ipython}

@@ -20,6 +20,7 @@ from .cells import Cell, Cells
 from .frames import default_binding
 from .ledger import Ledger
 from .namespace import Namespace
+from .shell import Errands
 from .stdin import Input
 
 TYPE_CHECKING = False
@@ -123,7 +124,8 @@ class Session:
         self._namespace = Namespace(default_binding(), {})
         self._ledger.record("the scratch namespace", self._namespace.release)
         mark = f" #{len(_sessions) + 1}" if _sessions else ""
-        self._cells = Cells(self._namespace, self._ledger, mark)
+        self._errands = Errands(self._cells_channel.send)
+        self._cells = Cells(self._namespace, self._ledger, mark, self._errands)
         self._input = Input(self._control.send)
         self._running: Cell | None = None
         self._cells_ended = native.Signal()
@@ -172,6 +174,7 @@ class Session:
         if cell is not None and cell.number == message["cell"]:
             cell.interrupt()
             self._input.cancel()
+            self._errands.cancel()
 
     def _on_abandon(self, message: Message) -> None:
         """The cell's thread is stuck outside Python: leave it to itself, go on with a new one."""
@@ -189,6 +192,12 @@ class Session:
 
     def _on_input(self, message: Message) -> None:
         self._input.reply(message["value"])
+
+    def _on_ran(self, message: Message) -> None:
+        self._errands.reply(message)
+
+    def _on_lent(self, message: Message) -> None:
+        self._errands.reply(message)
 
     def _on_ask(self, message: Message) -> None:
         try:
@@ -275,6 +284,7 @@ class Session:
             cell.output.close()
             cell.interrupt()
         self._input.cancel()
+        self._errands.cancel()
         self._cells_channel.shut()
         self._cells_ended.wait(0.5)  # a thread stuck in its cell ends when the cell does
         self._ledger.close()

@@ -58,9 +58,14 @@ class Execution:
             self.publish("execute_result", {"execution_count": self.count, **content})
         elif kind == "error":
             self.publish("error", event["error"])
+        elif kind == "page":
+            self.page(event["data"], event["start"])
+        elif kind == "next_input":
+            fields = {"text": event["text"], "replace": event["replace"]}
+            self.payload.append({"source": "set_next_input", **fields})
         else:
-            message, fields = _EVENTS[kind]
-            self.publish(message, {field: event[field] for field in fields})
+            message, names = _EVENTS[kind]
+            self.publish(message, {name: event[name] for name in names})
 
     def print(self, text: str, stream: str = "stdout") -> None:
         """Publish a line of our own."""
@@ -70,9 +75,9 @@ class Execution:
         """Publish a MIME bundle of our own."""
         self.publish("display_data", {"data": data, "metadata": {}, "transient": {}})
 
-    def page(self, data: dict[str, Any]) -> None:
-        """Have the front-end show help in its pager."""
-        self.payload.append({"source": "page", "data": data, "start": 0})
+    def page(self, data: dict[str, Any], start: int = 0) -> None:
+        """Have the front-end show help in its pager, from line `start` on."""
+        self.payload.append({"source": "page", "data": data, "start": start})
 
 
 class Queue:

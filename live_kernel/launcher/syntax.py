@@ -51,6 +51,7 @@ def _without_blank_lines(code: str) -> tuple[str, str]:
 
 @cache
 def _manager() -> Any:
-    from IPython.core.inputtransformer2 import TransformerManager
+    from IPython.core import inputtransformer2
 
-    return TransformerManager()
+    manager: Any = inputtransformer2.TransformerManager
+    return manager()

@@ -1,0 +1,199 @@
+"""Imports of IPython by cells: found in the target, or lent; and made to speak through us.
+
+Runs in the target, on threads of cells. `IPython.display` asks one class for
+"the" shell of the process; here each cell has that of its session, and the
+program may have one of its own. So that class is taught to ask who asks.
+Rule: an import that the program makes itself is never answered here, and what
+was lent is gone from `sys.modules` when the last session leaves.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from . import native
+from .streams import running_cell
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import ModuleType
+    from typing import Any
+
+    from .ledger import Entry, Ledger
+    from .shell import Shell
+
+_SHELL = "IPython.core.interactiveshell"
+
+
+class Imports:
+    """The finder of one session, among the process's finders while a cell of it runs."""
+
+    def __init__(self, shell: Shell) -> None:
+        self._shell = shell
+        self._path: list[str] = []
+        self._modules: set[str] = {"IPython"}
+        self._has_asked = False
+
+    def enter(self) -> Entry:
+        """A cell begins. The entry's `undo` says that it has ended."""
+        entry = self._shell.ledger.record("a finder of modules, for a cell", self._leave)
+        sys.meta_path.insert(0, self)
+        module = sys.modules.get(_SHELL)
+        if module is not None:
+            _bridge.install(module, self._shell.ledger)
+        return entry
+
+    def _leave(self) -> None:
+        for index, finder in enumerate(sys.meta_path):
+            if finder is self:
+                del sys.meta_path[index]
+                return
+
+    def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> Any:
+        """What the import system asks every finder."""
+        if name == _SHELL:
+            return self._with_bridge(name, path) if running_cell() is not None else None
+        if name not in self._modules or running_cell() is None or _elsewhere(name, path):
+            return None
+        if not self._has_asked:
+            self._borrow(True)
+        return self._lent(name)
+
+    def _with_bridge(self, name: str, path: Sequence[str] | None) -> Any:
+        spec = _elsewhere(name, path)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _Loader(spec.loader, self._shell.ledger)
+        return spec
+
+    def _lent(self, name: str) -> Any:
+        from importlib.machinery import PathFinder
+
+        spec = PathFinder.find_spec(name, self._path)
+        if spec is not None:
+            _loans.add(name, self._path, self._shell.ledger)
+        return spec
+
+    def borrow(self) -> dict[str, str]:
+        """Be ready for IPython. Returns the kernel's own commands with their help."""
+        is_needed = "IPython" not in sys.modules and not _elsewhere("IPython", None)
+        return self._borrow(is_needed)
+
+    def _borrow(self, is_needed: bool) -> dict[str, str]:
+        answer = self._shell.errands.ask("lend", needed=is_needed)
+        if is_needed:
+            self._has_asked = True
+            self._path = [str(place) for place in answer["path"]]
+            self._modules.update(map(str, answer["modules"]))
+        return {str(name): str(text) for name, text in answer["commands"].items()}
+
+
+def _elsewhere(name: str, path: Sequence[str] | None) -> Any:
+    """What the process's own finders say."""
+    for finder in list(sys.meta_path):
+        find = None if isinstance(finder, Imports) else getattr(finder, "find_spec", None)
+        spec = None if find is None else find(name, path, None)
+        if spec is not None:
+            return spec
+    return None
+
+
+class _Loader:
+    """Loads IPython's shell module as its own loader does, and then teaches its class."""
+
+    def __init__(self, loader: Any, ledger: Ledger) -> None:
+        self._loader, self._ledger = loader, ledger
+
+    def create_module(self, spec: Any) -> Any:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__loader__ = self._loader
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._loader
+        self._loader.exec_module(module)
+        _bridge.install(module, self._ledger)
+
+
+class _Bridge:
+    """What `InteractiveShell` is taught, for as long as there are sessions that need it."""
+
+    def __init__(self) -> None:
+        self._lock = native.Lock()
+        self._ledgers: set[Ledger] = set()
+        self._class: Any = None
+
+    def install(self, module: ModuleType, ledger: Ledger) -> None:
+        shell_class = getattr(module, "InteractiveShell", None)
+        if ledger in self._ledgers or shell_class is None:
+            return
+        with self._lock:
+            self._ledgers.add(ledger)
+            ledger.record("IPython's idea of the present shell", lambda: self._leave(ledger))
+            if self._class is None:
+                self._class = shell_class
+                _teach(shell_class)
+
+    def _leave(self, ledger: Ledger) -> None:
+        with self._lock:
+            self._ledgers.discard(ledger)
+            if not self._ledgers and self._class is not None:
+                for name in ("instance", "initialized"):
+                    delattr(self._class, name)
+                self._class = None
+
+
+def _teach(shell_class: Any) -> None:
+    """In a cell, the shell is that of the cell's session; elsewhere what it was."""
+
+    def instance(cls: Any, *arguments: Any, **options: Any) -> Any:
+        present = _present()
+        if present is not None:
+            return present
+        return super(shell_class, cls).instance(*arguments, **options)
+
+    def initialized(cls: Any) -> bool:
+        return _present() is not None or bool(super(shell_class, cls).initialized())
+
+    shell_class.instance = classmethod(instance)
+    shell_class.initialized = classmethod(initialized)
+
+
+def _present() -> Any:
+    cell = running_cell()
+    return None if cell is None or cell.shell is None else cell.shell.present()
+
+
+class _Loans:
+    """The modules that were lent, to whichever sessions."""
+
+    def __init__(self) -> None:
+        self._lock = native.Lock()
+        self._ledgers: set[Ledger] = set()
+        self._names: set[str] = set()
+        self._places: set[str] = set()
+
+    def add(self, name: str, path: list[str], ledger: Ledger) -> None:
+        with self._lock:
+            self._names.add(name)
+            self._places.update(path)
+            if ledger not in self._ledgers:
+                self._ledgers.add(ledger)
+                ledger.record("modules that were lent", lambda: self._leave(ledger))
+
+    def _leave(self, ledger: Ledger) -> None:
+        with self._lock:
+            self._ledgers.discard(ledger)
+            if self._ledgers:
+                return
+            for name in list(sys.modules):
+                if name.partition(".")[0] in self._names:
+                    sys.modules.pop(name, None)
+            for place in [p for p in sys.path_importer_cache if p in self._places]:
+                sys.path_importer_cache.pop(place, None)
+            self._names.clear()
+            self._places.clear()
+
+
+_bridge = _Bridge()
+_loans = _Loans()
