@@ -1,0 +1,257 @@
+"""Who may import whom: the floors of the package, held by reading its imports.
+
+Reads source; imports nothing of it but the list of what is sent into targets.
+Rule: `link` below `agent` and `attach`, those below `launcher`, the entry
+points on top; the agent stands on the standard library, the link and itself.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import live_kernel
+from live_kernel.attach import payload
+
+PACKAGE = "live_kernel"
+ROOT = Path(live_kernel.__file__).parent
+ALONE = {"agent.bootstrap", "attach.foreign"}
+"""Sent into a target, or to its interpreter, as text of their own."""
+
+ROOMS = {
+    "link": {"link"},
+    "agent": {"agent", "link"},
+    "errors": {"errors"},
+    "attach": {"attach", "errors"},
+    "launcher": {"launcher", "attach", "link", "errors", "__init__"},
+    "handle": {"handle", "launcher", "attach", "errors"},
+    "kernelspec": {"kernelspec", "errors"},
+    "terminal": {"terminal", "launcher", "attach"},
+    "cli": {"cli", "handle", "kernelspec", "terminal", "launcher", "attach", "errors", "__init__"},
+    "__init__": {"__init__", "handle"},
+    "__main__": {"__main__", "cli", "launcher"},
+}
+"""Each room, and those from which it may import."""
+
+AT_ONCE = {
+    "__future__", "_collections_abc", "_frozen_importlib", "_frozen_importlib_external", "_socket",
+    "contextvars", "opcode", "os", "types",
+    "json", "collections", "functools", "re",
+}  # fmt: skip
+"""What the agent may import at the top of its modules, beside what is part of the interpreter:
+what is there in any program, what is small, and `json` with what that loads.
+"""
+
+
+@dataclass(frozen=True)
+class Import:
+    """One name taken from one module; `name` is empty for `import module`."""
+
+    importer: str
+    module: str
+    name: str
+    line: int
+    is_relative: bool
+    at_once: bool
+    for_types: bool
+
+    def __str__(self) -> str:
+        return f"{self.importer}:{self.line} imports {self.name or 'all'} of {self.module or '.'}"
+
+
+def modules() -> list[str]:
+    """All modules of the package, by their dotted names within it; `__init__` is the package."""
+    names = []
+    for path in sorted(ROOT.rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        names.append(".".join(parts[:-1] if parts[-1] == "__init__" else parts) or "__init__")
+    return names
+
+
+def source_of(module: str) -> Path:
+    path = ROOT.joinpath(*([] if module == "__init__" else module.split(".")))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+@cache
+def imports_of(module: str) -> tuple[Import, ...]:
+    tree = ast.parse(source_of(module).read_text())
+    return tuple(_walk(tree, module, at_once=True, for_types=False))
+
+
+def _walk(node: ast.AST, importer: str, at_once: bool, for_types: bool) -> Iterator[Import]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import):
+            for alias in child.names:
+                yield Import(importer, alias.name, "", child.lineno, False, at_once, for_types)
+        elif isinstance(child, ast.ImportFrom):
+            module = _absolute(importer, child)
+            for alias in child.names:
+                yield Import(
+                    importer, module, alias.name, child.lineno, child.level > 0, at_once, for_types
+                )
+        elif isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            for statement in child.body:
+                yield from _walk(_module(statement), importer, at_once, for_types=True)
+        else:
+            inside = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+            yield from _walk(child, importer, at_once and not inside, for_types)
+
+
+def _module(statement: ast.stmt) -> ast.Module:
+    return ast.Module([statement], [])
+
+
+def _absolute(importer: str, node: ast.ImportFrom) -> str:
+    """The module within the package that a relative import means, or the outside one."""
+    if not node.level:
+        return node.module or ""
+    is_package = source_of(importer).name == "__init__.py"
+    parts = [] if importer == "__init__" else importer.split(".")
+    keep = len(parts) - node.level + int(is_package and importer != "__init__")
+    base = parts[: max(keep, 0)]
+    return ".".join([*base, *((node.module or "").split(".") if node.module else [])])
+
+
+def targets_of(one: Import) -> str:
+    """The module that is loaded: `from . import frames` loads `frames`."""
+    whole = f"{one.module}.{one.name}" if one.module else one.name
+    return whole if whole in modules() else (one.module or "__init__")
+
+
+def room_of(module: str) -> str:
+    return module.partition(".")[0]
+
+
+MODULES = modules()
+AGENT = [m for m in MODULES if m.startswith("agent") and m not in ALONE]
+INJECTED = [m for m in MODULES if room_of(m) in ("agent", "link") and m not in ALONE]
+
+
+def test_the_walk_finds_the_imports_that_we_know() -> None:
+    """Or everything below would hold of an empty list."""
+    found = {str(one).partition(" ")[2] for module in MODULES for one in imports_of(module)}
+    assert {"imports frames of link", "imports main of cli", "imports all of zmq"} <= found
+    assert {"agent.session", "launcher.router", "link.frames", "cli", "__init__"} <= set(MODULES)
+    typed = [one for one in imports_of("agent.session") if one.for_types]
+    assert "typing" in {one.module for one in typed}
+    assert any(not one.at_once and one.name == "complete" for one in imports_of("agent.session"))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_each_room_imports_from_the_rooms_below(module: str) -> None:
+    for one in imports_of(module):
+        if one.is_relative:
+            assert room_of(targets_of(one)) in ROOMS[room_of(module)], one
+        else:
+            assert one.module.partition(".")[0] != PACKAGE, f"{one}: say it relatively"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_what_is_private_stays_in_its_room(module: str) -> None:
+    for one in imports_of(module):
+        if one.is_relative and room_of(targets_of(one)) != room_of(module):
+            parts = [*targets_of(one).split("."), one.name]
+            private = [part for part in parts if part.startswith("_") and part[:2] != "__"]
+            assert private == [], one
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_name_of_a_sibling_is_imported_that_is_private_there(module: str) -> None:
+    for one in imports_of(module):
+        if one.is_relative:
+            assert not one.name.startswith("_") or one.name.startswith("__"), one
+
+
+@pytest.mark.parametrize("module", [*AGENT, "link", "link.frames", "link.messages"])
+def test_a_target_needs_nothing_but_its_standard_library(module: str) -> None:
+    for one in imports_of(module):
+        if not one.is_relative and not one.for_types:
+            assert one.module.partition(".")[0] in sys.stdlib_module_names, one
+
+
+@pytest.mark.parametrize("module", INJECTED)
+def test_a_target_is_made_to_load_little_at_once(module: str) -> None:
+    for one in imports_of(module):
+        if not one.is_relative and one.at_once and not one.for_types:
+            assert one.module in AT_ONCE or one.module in sys.builtin_module_names, one
+
+
+@pytest.mark.parametrize("module", INJECTED)
+def test_a_target_is_never_made_to_load_these(module: str) -> None:
+    """`threading` and `socket` change when gevent comes; `typing` and `dataclasses` are large."""
+    for one in imports_of(module):
+        if not one.for_types:
+            assert one.module not in ("threading", "socket", "typing", "dataclasses", "ctypes"), one
+
+
+@pytest.mark.parametrize("module", sorted(ALONE))
+def test_what_is_sent_as_text_stands_alone(module: str) -> None:
+    assert imports_of(module) != ()
+    for one in imports_of(module):
+        assert not one.is_relative, one
+        assert one.module.partition(".")[0] in sys.stdlib_module_names, one
+
+
+def test_imports_go_round_in_no_circle() -> None:
+    """Counting all that is imported at once: two modules that need each other are one."""
+    graph = {
+        module: {
+            targets_of(one)
+            for one in imports_of(module)
+            if one.is_relative and one.at_once and not one.for_types
+        }
+        - {module}
+        for module in MODULES
+    }
+    done: set[str] = set()
+    while ready := {module for module in graph if module not in done and graph[module] <= done}:
+        done |= ready
+    assert set(graph) - done == set()
+
+
+# -- what is sent into a target
+
+
+def test_every_module_of_the_agent_is_sent() -> None:
+    """A new file that is not in the list would be missing in targets, and nowhere else."""
+    assert set(payload.MODULES) == set(INJECTED) - {"agent.entry"}
+    assert payload.WITH_ENTRY[:-1] == payload.MODULES
+    assert payload.WITH_ENTRY[-1] == "agent.entry"
+
+
+def test_every_module_is_sent_after_those_that_it_imports() -> None:
+    assert len(set(payload.MODULES)) == len(payload.MODULES)
+    for position, module in enumerate(payload.MODULES):
+        before = set(payload.MODULES[:position])
+        parent = module.rpartition(".")[0]
+        assert not parent or parent in before, module
+        for one in imports_of(module):
+            if one.is_relative and one.at_once and not one.for_types:
+                assert targets_of(one) in before, one
+
+
+def test_what_is_imported_later_is_sent_too() -> None:
+    sent = set(payload.WITH_ENTRY)
+    for module in payload.WITH_ENTRY:
+        for one in imports_of(module):
+            if one.is_relative and not one.for_types:
+                assert targets_of(one) in sent, one
+
+
+def test_the_sources_that_are_sent_are_those_files() -> None:
+    for module, file, text in payload.sources():
+        assert Path(file) == source_of(module)
+        assert text == Path(file).read_text()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_module_says_what_it_is(module: str) -> None:
+    tree = ast.parse(source_of(module).read_text())
+    assert (ast.get_docstring(tree) or "").strip(), f"{module} has no docstring"
