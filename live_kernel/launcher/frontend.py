@@ -33,6 +33,8 @@ _IOPUB_BACKLOG = 1000
 _COPIED = 1 << 16
 """Bytes of a message from which ZMQ is lent our buffers instead of being given copies."""
 
+_ASK_EVERY = 0.05
+
 _IOPUB_PATIENCE = 10.0
 """Seconds for which everybody waits for the slowest front-end; then it loses messages."""
 
@@ -76,6 +78,8 @@ class Frontend:
         socket.linger = 500
         if _CHANNELS[name] == zmq.ROUTER:
             socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
+        if name == "stdin":
+            socket.setsockopt(zmq.ROUTER_MANDATORY, 1)  # a question may not get lost
         if name == "iopub":
             socket.setsockopt(zmq.XPUB_NODROP, 1)
             socket.set_hwm(_IOPUB_BACKLOG)
@@ -148,12 +152,23 @@ class Frontend:
                 [*request.identities, *message], zmq.NOBLOCK
             )
 
-    def ask(self, request: Request, prompt: str, password: bool) -> None:
-        """Ask the front-end that sent `request`, and no other, for a line of input."""
+    def ask(
+        self, request: Request, prompt: str, password: bool, wanted: Callable[[], bool]
+    ) -> None:
+        """Ask the front-end that sent `request`, and no other, for a line of input.
+
+        Its stdin channel may come up after its shell: until then it is tried again, as long
+        as `wanted()`.
+        """
         content = {"prompt": prompt, "password": password}
         message = self._codec.pack("input_request", content, request.header)
-        with contextlib.suppress(zmq.Again):
+        try:
             self._sockets["stdin"].send_multipart([*request.identities, *message], zmq.NOBLOCK)
+        except zmq.ZMQError as error:
+            if error.errno not in (zmq.EAGAIN, zmq.EHOSTUNREACH):
+                raise
+            again = lambda: wanted() and self.ask(request, prompt, password, wanted)  # noqa: E731
+            self._reactor.later(_ASK_EVERY, again)
 
     def publish(self, kind: str, content: Content, parent: Content | None) -> None:
         """Tell all front-ends."""

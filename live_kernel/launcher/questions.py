@@ -27,7 +27,7 @@ class Questions:
         """Ask the front-end that sent `request`; `answered` is called once."""
         self.cancel()
         self._asked, self._answered = request, answered
-        frontend.ask(request, prompt, password)
+        frontend.ask(request, prompt, password, lambda: self._answered is answered)
 
     def on_reply(self, reply: Request) -> None:
         """An `input_reply`; from anyone but who was asked, it is ignored."""
