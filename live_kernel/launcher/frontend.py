@@ -167,7 +167,11 @@ class Frontend:
         except zmq.ZMQError as error:
             if error.errno not in (zmq.EAGAIN, zmq.EHOSTUNREACH):
                 raise
-            again = lambda: wanted() and self.ask(request, prompt, password, wanted)  # noqa: E731
+
+            def again() -> None:
+                if wanted():
+                    self.ask(request, prompt, password, wanted)
+
             self._reactor.later(_ASK_EVERY, again)
 
     def publish(self, kind: str, content: Content, parent: Content | None) -> None:
