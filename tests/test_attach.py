@@ -104,7 +104,6 @@ def test_detaching_twice(idle: Program) -> None:
     handle.detach()
 
 
-@pytest.mark.xfail(strict=True, reason="the package of that name takes its place when imported")
 def test_public_name(idle: Program) -> None:
     """`live_kernel.attach` is the function, whatever was imported before."""
     importlib.import_module("live_kernel.attach.processes")

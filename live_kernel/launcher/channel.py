@@ -1,0 +1,86 @@
+"""One of the link's two connections, as the launcher holds it.
+
+Runs on the launcher's reactor. Rule: what the protocol does not allow ends the
+connection; nothing of it is handed over.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from ..link import frames, messages
+from .reactor import Reactor
+
+Message = dict[str, Any]
+
+
+class Channel:
+    """A connection of an agent. `peer` is the pid at its other end, by the kernel's word.
+
+    `on_message` is called with each valid message, `on_closed` once when the other
+    end has closed (or broken the protocol); whoever holds the channel sets them.
+    """
+
+    def __init__(self, connection: socket.socket, peer: int, reactor: Reactor) -> None:
+        self.peer = peer
+        self.on_message: Callable[[Message], None] = lambda _message: None
+        self.on_closed: Callable[[], None] = lambda: None
+        self.is_paused = False
+        self._socket = connection
+        self._reactor = reactor
+        self._decoder = frames.Decoder()
+        self._unsent = bytearray()
+        connection.setblocking(False)
+        reactor.read(connection, self._receive)
+
+    def pause(self) -> None:
+        """Leave what arrives in the socket, until `resume`: then the agent has to wait."""
+        self.is_paused = True
+        self._reactor.forget(self._socket)
+
+    def resume(self) -> None:
+        if self.is_paused:
+            self.is_paused = False
+            self._reactor.read(self._socket, self._receive)
+
+    def send(self, message: Message) -> None:
+        """Send a message. What the agent does not take at once is sent as it reads."""
+        self._unsent += b"".join(frames.encode(message))
+        self._write()
+
+    def _write(self) -> None:
+        try:
+            while self._unsent:
+                del self._unsent[: self._socket.send(self._unsent)]
+        except BlockingIOError:
+            self._reactor.later(0.01, self._write)
+        except OSError:
+            self._unsent.clear()  # closed by the peer: reading will say so
+
+    def _receive(self) -> None:
+        try:
+            data = self._socket.recv(1 << 20)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data or not self._take(data):
+            self.close()
+            self.on_closed()
+
+    def _take(self, data: bytes) -> bool:
+        """Hand over the messages that `data` completes. Returns whether all were allowed."""
+        try:
+            for message in self._decoder.feed(data):
+                if not messages.from_agent(message):
+                    return False
+                self.on_message(message)
+        except frames.FrameError:
+            return False
+        return True
+
+    def close(self) -> None:
+        self._reactor.forget(self._socket)
+        self._socket.close()

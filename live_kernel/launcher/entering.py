@@ -1,0 +1,263 @@
+"""Getting into a target: from a process that knows nothing to an agent that is ready.
+
+Runs on the launcher's reactor; what may wait (the injection, looks at a target
+that does not react) runs on short-lived threads. Rule: whatever way it ends, no
+script is left that could run later, and no file.
+"""
+
+from __future__ import annotations
+
+import hmac
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ..attach import injector, slot
+from ..attach.landing import SCRIPT, Landing
+from ..attach.processes import Process
+from ..errors import AgentFailed, LiveKernelError, TargetBlocked
+from ..link import messages
+from .channel import Channel
+from .reactor import Reactor, Timer
+
+Message = dict[str, Any]
+Channels = dict[str, Channel]
+
+NUDGE_AFTER = 0.02
+"""Seconds after which a target that did not react is looked at, and nudged if it idles in epoll."""
+
+BLOCKED_AFTER = 0.5
+"""Seconds after which the user is told that the target's main thread is blocked."""
+
+CHECK_EVERY = 0.5
+"""Seconds between looks at whether our script still waits in a blocked target."""
+
+STARTED_WITHIN = 5.0
+"""Seconds that the agent has to connect once its bootstrap has run."""
+
+_INJECTED_WITHIN = 20.0
+
+
+class Entering:
+    """One attempt to enter `process`, begun at once.
+
+    Either `entered(channels, ready)` or `failed(error)` is called, once;
+    `blocked(error)` may be called before, and says what the target waits in.
+    """
+
+    def __init__(
+        self,
+        process: Process,
+        reactor: Reactor,
+        entered: Callable[[Channels, Message], None],
+        failed: Callable[[LiveKernelError], None],
+        blocked: Callable[[TargetBlocked], None],
+    ) -> None:
+        self._process = process
+        self._reactor = reactor
+        self._entered, self._failed, self._blocked = entered, failed, blocked
+        self._is_over = False
+        self._landing: Landing | None = None
+        self._script = ""
+        self._injecting: threading.Thread | None = None
+        self._scheduled = False
+        self._silent_since = time.monotonic()
+        self._channels: Channels = {}
+        self._ready: Message | None = None
+        self._timers: list[Timer] = []
+        reactor.call(self._begin)
+
+    def _begin(self) -> None:
+        if self._is_over:
+            return
+        try:
+            self._landing = Landing(self._process.uid, self._process.gid)
+        except OSError as error:
+            self._fail(f"no private directory could be made: {error}")
+            return
+        self._script = str(self._landing.path / SCRIPT)
+        self._reactor.read(self._landing.listener, self._on_connection)
+        self._later(BLOCKED_AFTER, self._look_from_outside)
+        self._injecting = in_background(self._inject)
+
+    def _later(self, seconds: float, work: Callable[[], None]) -> None:
+        """Do some work, on a thread of its own, unless it is all over by then."""
+        self._timers.append(self._reactor.later(seconds, lambda: in_background(work)))
+
+    # -- the script ---------------------------------------------------------------------
+
+    def _inject(self) -> None:
+        """On a thread of its own: schedule the bootstrap, behind anyone who came first."""
+        landing = self._landing
+        assert landing is not None
+        failure: LiveKernelError
+        try:
+            if not slot.when_free(
+                self._process,
+                lambda: injector.inject(self._process, landing),
+                lambda: not self._is_over,
+            ):
+                return
+        except LiveKernelError as error:
+            failure = error
+        except Exception as error:  # whatever it is, nobody else would tell the user
+            detail = f"{type(error).__name__}: {error}"
+            failure = AgentFailed(self._process.pid, f"{self._process} was not entered: {detail}")
+        else:
+            self._scheduled = True
+            self._reactor.call(self._on_scheduled)
+            return
+        self._reactor.call(lambda: self._end_with(failure))
+
+    def _on_scheduled(self) -> None:
+        if not self._is_over:
+            self._later(NUDGE_AFTER, self._nudge_if_idle)
+
+    def _nudge_if_idle(self) -> None:
+        """On a thread: wake the target if it idles in its event loop, which it won't notice."""
+        from ..attach import blocked, wake  # a target that reacts at once needs neither
+
+        if blocked.main_thread_is_in_epoll(self._process.pid):
+            wake.nudge(self._process.pid)
+
+    def _look_from_outside(self) -> None:
+        """On a thread: find out why the target does not react."""
+        from ..attach import blocked
+
+        self._nudge_if_idle()
+        seen = blocked.describe(self._process)
+        error = TargetBlocked(self._process.pid, seen.sentence, seen.remedy)
+        self._reactor.call(lambda: self._on_blocked(error))
+
+    def _on_blocked(self, error: TargetBlocked) -> None:
+        if self._is_over:
+            return
+        if not self._channels:
+            self._blocked(error)
+        self._later(CHECK_EVERY, self._check_slot)
+
+    def _check_slot(self) -> None:
+        """On a thread: see whether our script still waits to be run."""
+        waiting = slot.waiting_script(self._process) if self._scheduled else None
+        self._reactor.call(lambda: self._on_checked(waiting))
+
+    def _on_checked(self, waiting: str | None) -> None:
+        """`waiting`: what is in the target's slot; "" for nothing, None if unknown."""
+        if self._is_over:
+            return
+        has_run = waiting == "" and not self._channels
+        if not has_run:
+            self._silent_since = time.monotonic()
+        elif time.monotonic() - self._silent_since > STARTED_WITHIN:
+            self._fail(f"its bootstrap has run, and nothing came for {STARTED_WITHIN:.0f} s")
+            return
+        if waiting and waiting != self._script:
+            self._inject_again()
+        self._later(CHECK_EVERY, self._check_slot)
+
+    def _inject_again(self) -> None:
+        """Somebody else's script has taken the place of ours: schedule it again after theirs."""
+        if self._injecting is None or not self._injecting.is_alive():
+            self._scheduled = False
+            self._injecting = in_background(self._inject)
+
+    # -- the agent ----------------------------------------------------------------------
+
+    def _on_connection(self) -> None:
+        """The agent connects, twice; nobody else is let in."""
+        accepted = self._landing.accept() if self._landing is not None else None
+        if accepted is None:
+            return
+        connection, peer = accepted
+        channel = Channel(connection, peer, self._reactor)
+        channel.on_message = lambda message: self._on_message(channel, message)
+        channel.on_closed = lambda: self._on_closed(channel)
+
+    def _on_message(self, channel: Channel, message: Message) -> None:
+        if channel in self._channels.values():
+            if message["op"] == "ready":
+                self._ready = message
+        elif message["op"] == "bye":  # it could not even be loaded
+            channel.close()
+            self._fail(message["detail"])
+            return
+        elif not self._introduce(channel, message):
+            channel.close()
+            return
+        self._end_if_whole()
+
+    def _introduce(self, channel: Channel, hello: Message) -> bool:
+        """The first message on a connection. Returns whether it is the agent's."""
+        name = hello.get("channel", "")
+        token = "" if self._landing is None else self._landing.token
+        if (
+            hello["op"] != "hello"
+            or self._is_over
+            or name in self._channels
+            or not hmac.compare_digest(hello["token"].encode(), token.encode())
+            or not self._is_the_target(channel.peer, hello["pid"])
+        ):
+            return False
+        if hello["protocol"] != messages.PROTOCOL:
+            self._fail("it speaks another version of the link's protocol")
+            return False
+        self._channels[name] = channel
+        if name == "control":
+            channel.send({"op": "welcome"})
+        return True
+
+    def _is_the_target(self, peer: int, said: int) -> bool:
+        """By the kernel's word. A peer in another pid namespace has pid 0 here: then by its own."""
+        return peer == self._process.pid or (peer == 0 and said > 0)
+
+    def _on_closed(self, channel: Channel) -> None:
+        if channel in self._channels.values():
+            self._fail("it hung up")
+
+    # -- the end ------------------------------------------------------------------------
+
+    def _end_if_whole(self) -> None:
+        """Entered means: the agent is ready, and both of its connections are here."""
+        if self._is_over or self._ready is None or set(self._channels) != set(messages.CHANNELS):
+            return
+        self._is_over = True
+        self._leave_landing()
+        self._entered(self._channels, self._ready)
+
+    def _fail(self, detail: str) -> None:
+        text = f"the agent could not start in {self._process}: {detail}"
+        self._end_with(AgentFailed(self._process.pid, text))
+
+    def _end_with(self, error: LiveKernelError) -> None:
+        if not self._is_over:
+            self.give_up()
+            self._failed(error)
+
+    def give_up(self) -> None:
+        """Stop trying; a script that has not run yet will do nothing."""
+        if self._is_over:
+            return
+        self._is_over = True
+        for channel in self._channels.values():
+            channel.close()
+        if self._injecting is not None:
+            self._injecting.join(_INJECTED_WITHIN)
+        if self._scheduled and not self._channels:
+            injector.disarm(self._process, self._script)
+        self._leave_landing()
+
+    def _leave_landing(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        if self._landing is not None:
+            self._reactor.forget(self._landing.listener)
+            self._landing.close()
+            self._landing = None
+
+
+def in_background(work: Callable[[], None]) -> threading.Thread:
+    """Do something that may wait, without holding up the reactor."""
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread
