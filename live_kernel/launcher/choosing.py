@@ -19,6 +19,9 @@ from ..errors import LiveKernelError, TargetNotFound
 _IN_SIGHT = ("%attach", "the prompt", "the caller")
 """Sources of which nobody needs to be reminded: they have just said it."""
 
+_TOO_MANY_DIGITS = 20
+"""With so many, it is no pid anywhere, and Python may refuse to read it as a number."""
+
 
 class Choice(NamedTuple):
     """A pid, or text of exactly one attachable process's command line.
@@ -56,7 +59,8 @@ def named(text: str) -> Process:
 
     Raises NoTarget or a NotAttachable error.
     """
-    return processes.identify(int(text)) if text.isdecimal() else processes.matching(text)
+    is_pid = text.isdecimal() and len(text) < _TOO_MANY_DIGITS
+    return processes.identify(int(text)) if is_pid else processes.matching(text)
 
 
 class Memory:
@@ -80,11 +84,14 @@ class Memory:
         """
         try:
             record = json.loads(self._file.read_text())
-            choice = Choice(record["text"], "attached before the restart", record["start_time"])
-            if record["pinned"] is not pinned:
+        except (OSError, ValueError):
+            return None
+        match record:
+            case {"text": str(text), "start_time": int(start_time), "pattern": str(pattern)}:
+                choice = Choice(text, "attached before the restart", start_time)
+            case _:
                 return None
-            pattern = record["pattern"]
-        except (OSError, ValueError, KeyError):
+        if record.get("pinned") is not pinned:
             return None
         if not pattern.isdecimal() and not _is_alive(choice):
             return Choice(pattern, choice.source)
@@ -119,9 +126,10 @@ def from_notebook(environment: Mapping[str, str]) -> Choice | None:
         return None
     try:
         metadata = json.loads(path.read_text(encoding="utf-8"))["metadata"]
-        text = str(metadata["live_kernel"]["target"]).strip()
+        target = metadata["live_kernel"]["target"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
+    text = str(target).strip() if type(target) in (str, int) else ""
     return Choice(text, f"the metadata of {path.name}") if text else None
 
 
