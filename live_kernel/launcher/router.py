@@ -191,8 +191,8 @@ class Router:
 
     def interrupt(self) -> None:
         """Interrupt what the running cell is doing; between cells, nothing."""
-        if not self._questions.cancel():
-            self._target.interrupt()
+        self._target.interrupt()  # first, so that it hears of that before it gets no answer
+        self._questions.cancel()
 
     # -- cells --------------------------------------------------------------------------
 

@@ -167,7 +167,9 @@ class Target:
 
     def interrupt(self) -> None:
         """Interrupt whatever a cell waits for: the target's code, or the target itself."""
-        if not self.give_up() and self.attachment is not None and self._run is not None:
+        if self._waiter is not None and self.give_up():
+            return
+        if self.attachment is not None and self._run is not None:
             self.attachment.interrupt()
 
     def hold_output(self, hold: bool) -> None:
