@@ -85,7 +85,7 @@ def title(command: tuple[str, ...], name: str, width: int = 60) -> str:
     Directories are the first to go where it is too long.
     """
     if not command:
-        return name
+        return _line([name])
     program, *arguments = command
     text = _line([os.path.basename(program), *arguments])
     if len(text) > width:
@@ -94,7 +94,11 @@ def title(command: tuple[str, ...], name: str, width: int = 60) -> str:
 
 
 def _line(words: Iterable[str]) -> str:
-    return " ".join(" ".join(words).split())
+    """On one line, and without anything that a terminal would obey."""
+    text = " ".join(" ".join(words).split())
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def examine(subject: Subject) -> NotAttachable | None:
