@@ -26,18 +26,31 @@ def runtime_directory(uid: int) -> Path:
     """Where private directories for a target of this user belong.
 
     The user's own runtime directory if it is ours too and is as private as it
-    ought to be, else the directory for temporary files.
+    ought to be, else the directory for temporary files; for another user's target
+    the one that is everybody's.
     """
-    configured = os.environ.get("XDG_RUNTIME_DIR", "")
-    if configured and uid == os.geteuid() and len(os.fsencode(configured)) < 60:
-        with contextlib.suppress(OSError):
-            status = os.stat(configured)
-            private = stat.S_ISDIR(status.st_mode) and not status.st_mode & 0o077
-            if private and status.st_uid == uid and os.access(configured, os.W_OK | os.X_OK):
+    if uid == os.geteuid():
+        for name, must_be_private in (("XDG_RUNTIME_DIR", True), ("TMPDIR", False)):
+            configured = os.environ.get(name, "")
+            if _is_usable(configured, must_be_private):
                 return Path(configured)
-    temporary = os.environ.get("TMPDIR", "")
-    usable = len(os.fsencode(temporary)) < 60 and os.access(temporary, os.W_OK | os.X_OK)
-    return Path(temporary if usable else "/tmp")
+    return Path("/tmp")
+
+
+def _is_usable(directory: str, must_be_private: bool) -> bool:
+    """Can sockets be made here, by a path that is short enough and the same for the target?"""
+    if not os.path.isabs(directory) or len(os.fsencode(directory)) >= 60:
+        return False
+    try:
+        status = os.stat(directory)
+    except (OSError, ValueError):
+        return False
+    is_private = status.st_uid == os.geteuid() and not status.st_mode & 0o077
+    return (
+        stat.S_ISDIR(status.st_mode)
+        and os.access(directory, os.W_OK | os.X_OK)
+        and (is_private or not must_be_private)
+    )
 
 
 def _private_directory(parent: Path) -> Path:
@@ -60,23 +73,22 @@ class Landing:
         self._owner = None if uid == os.geteuid() else (uid, gid)
         self._descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         self._is_open = True
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            self.listener = self._listen()
+            self._listen()
             if self._owner is not None:
                 os.fchown(self._descriptor, *self._owner)
         except BaseException:
             self.close()
             raise
 
-    def _listen(self) -> socket.socket:
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        listener.setblocking(False)
-        listener.bind(str(self.path / LINK))
+    def _listen(self) -> None:
+        self.listener.setblocking(False)
+        self.listener.bind(str(self.path / LINK))
         os.chmod(LINK, 0o600, dir_fd=self._descriptor)
         if self._owner is not None:
             os.chown(LINK, *self._owner, dir_fd=self._descriptor, follow_symlinks=False)
-        listener.listen(4)
-        return listener
+        self.listener.listen(4)
 
     def write(self, name: str, data: bytes) -> Path:
         """Make, or make anew, a file that only the target's user can read. Returns its path."""
@@ -104,8 +116,7 @@ class Landing:
         if not self._is_open:
             return
         self._is_open = False
-        with contextlib.suppress(AttributeError):
-            self.listener.close()
+        self.listener.close()
         for name in (LINK, BUNDLE, SCRIPT):
             with contextlib.suppress(OSError):
                 os.unlink(name, dir_fd=self._descriptor)
