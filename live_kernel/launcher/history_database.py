@@ -160,8 +160,8 @@ class Database:
         except sqlite3.Error:
             pass  # it can't be read either
         known = self._session or self._present(database, "history")
-        with database:
-            database.execute("INSERT INTO sessions (session) VALUES (?)", (known,))
+        with database:  # the session before, whose number the present one is told by
+            database.execute("INSERT INTO sessions (session) VALUES (?)", (known - 1,))
         if self._entries:
             self._insert(database, known, self._entries)
         return database

@@ -1,0 +1,80 @@
+"""What `usage_request` tells: of the target while there is one, else of the launcher."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from kernels import Kernel
+from targets import Target, eventually
+
+from live_kernel.launcher.usage import Meter
+
+BUSY = "while True: pass"
+
+
+@pytest.fixture
+def busy() -> Iterator[subprocess.Popen[bytes]]:
+    """A process with a child, both of which count."""
+    code = f"import subprocess, sys; c = subprocess.Popen([sys.executable, '-c', '{BUSY}']); {BUSY}"
+    process = subprocess.Popen([sys.executable, "-c", code.replace("; while", "\nwhile")])
+    try:
+        eventually(lambda: psutil.Process(process.pid).children(), what="the child")
+        yield process
+    finally:
+        for child in psutil.Process(process.pid).children():
+            child.kill()
+        process.kill()
+        process.wait()
+
+
+def test_processor_time_is_that_between_two_looks(busy: subprocess.Popen[bytes]) -> None:
+    meter = Meter()
+    assert meter.read(busy.pid)["kernel_cpu"] == 0
+
+    def again() -> dict[str, Any]:
+        found = meter.read(busy.pid)
+        return found if found["kernel_cpu"] > 20 else {}
+
+    found = eventually(again, every=0.3)
+    assert found["pid"] == busy.pid
+    assert found["hostname"] == socket.gethostname()
+    assert found["cpu_count"] == psutil.cpu_count()
+    assert found["host_virtual_memory"]["total"] > found["kernel_memory"] > 4 << 20
+
+
+def test_children_count(busy: subprocess.Popen[bytes]) -> None:
+    alone = psutil.Process(busy.pid).memory_info().rss
+    assert Meter().read(busy.pid)["kernel_memory"] > 1.3 * alone
+
+
+def test_process_that_has_gone() -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    found = Meter().read(process.pid)
+    assert found["pid"] == process.pid
+    assert "kernel_memory" not in found
+
+
+def test_nobody_but_ourselves() -> None:
+    assert Meter().read(None)["pid"] == os.getpid()
+
+
+@pytest.mark.attach
+@pytest.mark.client
+def test_kernel_tells_of_its_target(tmp_path: Path) -> None:
+    env = {"IPYTHONDIR": str(tmp_path)}
+    with Target("idle") as target, Kernel("--pid", target.pid, env=env) as kernel:
+        kernel.run("1")
+        assert kernel.ask("usage_request", "control")["pid"] == target.pid
+        kernel.run("%detach")
+        found = kernel.ask("usage_request", "control")
+        assert found["pid"] == kernel.launcher_pid
+        assert found["kernel_memory"] > 0
