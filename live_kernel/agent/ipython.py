@@ -62,7 +62,17 @@ def bring_up(owner: Shell) -> Any:
     _add_commands(shell, commands)
     watched.record(owner.ledger, "starting IPython")
     owner.ledger.record("IPython's shell", lambda: _take_down(owner, shell))
+    package = str(_ipython("IPython").__file__)
+    owner.ledger.record("sources of IPython", lambda: _forget_sources(package))
     return shell
+
+
+def _forget_sources(package: str) -> None:
+    """Drop the text of our files and IPython's that Python has kept for tracebacks."""
+    cache = getattr(sys.modules.get("linecache"), "cache", {})
+    places = tuple(os.path.dirname(file) + os.sep for file in (_FILE, package))
+    for file in [file for file in list(cache) if str(file).startswith(places)]:
+        cache.pop(file, None)
 
 
 def _take_down(owner: Shell, shell: Any) -> None:
@@ -86,6 +96,14 @@ def _remove(path: str) -> None:
         shutil.rmtree(path, ignore_errors=True)
     except OSError:
         pass  # it is gone
+
+
+class QuietHistory:
+    """IPython's own would have a thread, a database, and a callback at the program's exit."""
+
+    def init_db(self) -> None:
+        """Remember nothing beyond the session."""
+        self.db = _ipython("IPython.core.history").DummyDB()
 
 
 class QuietTrap:
@@ -144,10 +162,9 @@ class LiveShell(_Base):  # type: ignore[misc]
         pass
 
     def init_history(self) -> None:
-        manager = _ipython("IPython.core.history").HistoryManager(
-            shell=self, parent=self, hist_file=":memory:", enabled=False
-        )
-        self.history_manager = manager
+        manager = _ipython("IPython.core.history").HistoryManager
+        quiet = type(manager)("QuietHistory", (QuietHistory, manager), {})
+        self.history_manager = quiet(shell=self, parent=self, hist_file=":memory:", enabled=False)
 
     def init_builtins(self) -> None:
         trap = _ipython("IPython.core.builtin_trap").BuiltinTrap
@@ -420,6 +437,9 @@ def _outer_frame() -> Any:
             break
         frame = frame.f_back
     return frame
+
+
+_FILE = _forget_sources.__code__.co_filename
 
 
 class _Seen:

@@ -277,7 +277,7 @@ class Interface:
         offer_input(text, replace)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") and name.endswith("__"):
+        if name.startswith(("__", "_repr_", "_ipython_")):  # asked of anything that is shown
             raise AttributeError(name)
         return getattr(self._shell.real(), name)
 
