@@ -10,10 +10,10 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab console setup test lint bench clean
+.PHONY: help demo lab console setup test lint conformance bench clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## run cells in a live web service, and show that it came to no harm
 	@$(set_up) demo
@@ -33,7 +33,11 @@ setup: ## everything that the project is worked on with, in .venv
 test: ## lint and all tests
 	@$(set_up) test
 	@$(MAKE) --no-print-directory lint
-	$(python) -m pytest $(PYTEST_ARGS)
+	IPYTHONDIR=$(CURDIR)/.artefacts/ipython $(python) -m pytest $(PYTEST_ARGS)
+
+conformance: ## ipykernel's own tests against us (a few minutes; make test has the quick suite)
+	@$(set_up) dev
+	@$(python) tests/conformance/ipykernel_suite.py
 
 lint: ## ruff and mypy
 	@$(set_up) dev

@@ -364,7 +364,7 @@ await x
 raise x
 pass
 1_
-x + 
+x +
 x = 1 if y else 2
 yield
 del x

@@ -8,9 +8,9 @@ import select
 import sys
 import time
 
-launcher = os.pidfd_open(int(sys.argv[1]))
-with os.fdopen(int(sys.argv[2]), "w") as starter:
-    print(os.getpid(), file=starter)
-
-while not select.select([launcher], [], [], 0)[0]:
-    time.sleep(0.005)
+if __name__ == "__main__":
+    launcher = os.pidfd_open(int(sys.argv[1]))
+    with os.fdopen(int(sys.argv[2]), "w") as starter:
+        print(os.getpid(), file=starter)
+    while not select.select([launcher], [], [], 0)[0]:
+        time.sleep(0.005)
