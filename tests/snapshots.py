@@ -19,6 +19,8 @@ from typing import Any
 
 from targets import PROGRAMS, Target, eventually
 
+from live_kernel.attach import syscalls
+
 AGENT = re.compile(r"_live_kernel_[0-9a-f]{12}(\..+)?")
 """The modules of the agent, which stay loaded so that the next attach is instant."""
 
@@ -181,6 +183,17 @@ def _is_of_libffi(changed: Any) -> bool:
         return False
     ((was, now),) = changed.values()
     return was is None and "libffi" in now
+
+
+def system_calls(pid: int, thread: str) -> list[str]:
+    """What each thread of this name is doing in the kernel: the call's name, its arguments."""
+    calls = []
+    for tid, name in outside(pid)["native threads"].items():
+        if name == thread:
+            number, _, rest = Path(f"/proc/{pid}/task/{tid}/syscall").read_text().partition(" ")
+            call = syscalls.name_of(int(number)) if number.isdecimal() else number.strip()
+            calls.append(f"{call} {rest.strip()}")
+    return calls
 
 
 def memory(pid: int) -> int:
