@@ -62,10 +62,15 @@ class Execution:
             self.page(event["data"], event["start"])
         elif kind == "next_input":
             fields = {"text": event["text"], "replace": event["replace"]}
-            self.payload.append({"source": "set_next_input", **fields})
+            self.add_payload({"source": "set_next_input", **fields})
         else:
             message, names = _EVENTS[kind]
             self.publish(message, {name: event[name] for name in names})
+
+    def add_payload(self, payload: Content) -> None:
+        """Have the front-end do something after the cell: of each kind, what was said last."""
+        self.payload = [each for each in self.payload if each["source"] != payload["source"]]
+        self.payload.append(payload)
 
     def print(self, text: str, stream: str = "stdout") -> None:
         """Publish a line of our own."""
@@ -77,7 +82,7 @@ class Execution:
 
     def page(self, data: dict[str, Any], start: int = 0) -> None:
         """Have the front-end show help in its pager, from line `start` on."""
-        self.payload.append({"source": "page", "data": data, "start": start})
+        self.add_payload({"source": "page", "data": data, "start": start})
 
 
 class Queue:

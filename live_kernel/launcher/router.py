@@ -199,7 +199,7 @@ class Router:
     def _execute(self, execution: Execution) -> None:
         """Do what a cell says: the kernel's commands, help, or code for the target."""
         if is_exit(execution.code):
-            execution.payload.append({"source": "ask_exit", "keepkernel": True})
+            execution.add_payload({"source": "ask_exit", "keepkernel": True})
             self._queue.succeed(execution)
             return
         found, code = commands.split(execution.code)
@@ -332,12 +332,17 @@ def is_exit(code: str) -> bool:
 
 
 def asks_for_help(code: str) -> tuple[str, int] | None:
-    """The name and the detail level of `name?`, `name??`, `?name`; None for anything else."""
+    """The name and the detail level of `name?`, `name??`, `?name`; None for anything else.
+
+    IPython's magics are explained by IPython, in the target.
+    """
     text = code.strip()
     if "\n" in text or "?" not in text:
         return None
     name = text.strip("?")
     marks = len(text) - len(name)
+    if name.startswith("%") and name not in commands.COMMANDS:
+        return None
     is_name = name.removeprefix("%").replace(".", "").replace("[", "").replace("]", "")
     if not name or "?" in name or not is_name.replace("'", "").replace('"', "").isidentifier():
         return None
