@@ -208,6 +208,22 @@ def test_capture_keeps_nothing_of_the_program() -> None:
         assert "the program" not in session.ok("got.stdout")
 
 
+@pytest.mark.parametrize("program", ["aio_idle", "idle"])
+def test_magics_that_await(program: str) -> None:
+    with Target(program) as target, attached(target) as session:
+        session.ok("import asyncio")
+        assert "Wall time" in session.ok("%%time\nawait asyncio.sleep(0, 3)")
+        assert session.text.startswith("3")
+        session.ok("%%capture got\nprint(await asyncio.sleep(0, 4))")
+        assert session.ok("got.stdout") == "'4\\n'"
+        assert session.error("%%time\nawait asyncio.sleep(0)\n1 / 0")[0] == "ZeroDivisionError"
+
+
+def test_notes_of_magics_last_for_the_session(session: Session) -> None:
+    session.ok("%bookmark here")
+    assert "here" in session.ok("%bookmark -l")
+
+
 def test_run(session: Session, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text("import sys\nmade = sys.argv[1:]\nprint(__name__)\n")
@@ -353,6 +369,8 @@ def test_payloads() -> None:
         assert payload == {"source": "set_next_input", "text": "next", "replace": True}
         (payload,) = kernel.run("%attach?").payload
         assert "pid" in payload["data"]["text/plain"]
+        (payload,) = kernel.run("%timeit?").payload
+        assert "Time execution" in payload["data"]["text/plain"]
 
 
 @pytest.mark.client

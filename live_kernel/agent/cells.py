@@ -152,6 +152,31 @@ class Cells:
         finally:
             self._namespace.settle(written)
 
+    def _await_inside(self, cell: Cell, compiled: Compiled, scope: tuple[Any, Any]) -> object:
+        """Run a coroutine to its end from within a cell on the cells' thread."""
+        if cell.in_loop is not None:
+            raise RuntimeError("a cell that awaits can't run another that does")
+        thread = cell.interruption.thread
+        cell.interruption.end()
+        cell.in_loop = LoopRun(self._loop(), cell.interruption)
+        result: list[Any] = []
+        try:
+            # In a copy: this thread is in the context itself.
+            steps = _in_turn(compiled.parts, scope, result)
+            cell.in_loop.run(steps, contextvars.copy_context())
+        finally:
+            cell.in_loop = None
+            cell.interruption.thread, cell.interruption.exception = thread, KeyboardInterrupt
+            cell.interruption.begin()
+        return result[-1]
+
+    def awaits(self, code: str) -> bool:
+        """Is there an `await` at the top level of this code?"""
+        try:
+            return "await" in code and self._compile(code, "<cell>")[0].is_coroutine
+        except (SyntaxError, ValueError):
+            return False
+
     def _compile(self, source: str, filename: str) -> tuple[Compiled, set[str]]:
         """The code, and those of the program's globals that its functions assign."""
         compiled = self._compile_tree(self._parse(source, filename), source, filename)
@@ -207,13 +232,14 @@ class Cells:
             filename = f"<In [{cell.count}]{self._mark}, part {self._parts}>"
             tracebacks.remember_source(filename, code, self._ledger)
             compiled, written = self._compile(code, filename)
-            if compiled.is_coroutine:
-                raise RuntimeError("`await` works at the top level of a cell, not inside a magic")
             scope = self._namespace.prepare(compiled.names)
         value = None
         try:
-            for part in compiled.parts:
-                value = eval(part, *scope)
+            if compiled.is_coroutine:
+                value = self._await_inside(cell, compiled, scope)
+            else:
+                for part in compiled.parts:
+                    value = eval(part, *scope)
         finally:
             self._namespace.settle(written)
         if compiled.shows_last:
@@ -222,16 +248,20 @@ class Cells:
         return value
 
     def _run_in_loop(self, cell: Cell, compiled: Compiled, scope: tuple[Any, Any]) -> None:
-        loop = program_loop()
-        if loop is None:
-            self._own_loop = self._own_loop or OwnLoop(self._ledger)
-            loop = self._own_loop.loop
         self._context.run(current_cell.set, cell)
-        cell.in_loop = LoopRun(loop, cell.interruption)
+        cell.in_loop = LoopRun(self._loop(), cell.interruption)
         result: list[Any] = []
         cell.in_loop.run(_in_turn(compiled.parts, scope, result), self._context)
         if compiled.shows_last:
             self._context.run(self._show, cell, result[-1])
+
+    def _loop(self) -> Any:
+        """The program's event loop if it runs one, else our own."""
+        loop = program_loop()
+        if loop is None:
+            self._own_loop = self._own_loop or OwnLoop(self._ledger)
+            loop = self._own_loop.loop
+        return loop
 
     def _show(self, cell: Cell, value: object) -> None:
         """Display the value of the last expression, and keep it as `_` and in `Out`."""

@@ -48,7 +48,7 @@ _NOT_HERE = {
 _RUN_CODE = ("time", "timeit", "prun", "run", "capture", "debug", "mprun", "memit", "lprun")
 """Magics that do nothing to the process themselves, but run code that may."""
 
-_SCRIPTS = ("sh", "bash", "perl", "ruby", "python", "python3", "python2", "pypy", "js", "latex")
+_SCRIPTS = ("sh", "bash", "perl", "ruby", "python", "python3", "python2", "pypy")
 """Interpreters that IPython has cell magics for."""
 
 
@@ -96,6 +96,15 @@ def _remove(path: str) -> None:
         shutil.rmtree(path, ignore_errors=True)
     except OSError:
         pass  # it is gone
+
+
+class Notes(dict[str, object]):
+    """What magics keep beyond a session in IPython's own profile: here, for the session."""
+
+    def keys(self, pattern: str = "*") -> Any:
+        from fnmatch import fnmatchcase
+
+        return [name for name in self if fnmatchcase(name, pattern)]
 
 
 class QuietHistory:
@@ -154,6 +163,7 @@ class LiveShell(_Base):  # type: ignore[misc]
 
     def init_profile_dir(self, profile_dir: Any) -> None:
         self.profile_dir = None
+        self.db = Notes()
 
     def init_virtualenv(self) -> None:
         pass
@@ -274,6 +284,8 @@ class LiveShell(_Base):  # type: ignore[misc]
         with self._in_cell(magic_name):
             if magic_name == "capture" and cell:
                 return self._capture(line, cell)
+            if magic_name == "time" and self._live.cells.awaits(self.transform_cell(cell)):
+                return self._time(cell)
             if magic_name == "script" or magic_name in _SCRIPTS:
                 program = line if magic_name == "script" else f"{magic_name} {line}"
                 return self._script(program, cell)
@@ -308,6 +320,21 @@ class LiveShell(_Base):  # type: ignore[misc]
                 streams["stdout"], streams["stderr"], outputs
             )
             self._live.scope()[1][given.output] = kept
+
+    def _time(self, cell: str) -> None:
+        """`%%time` for a cell that awaits, as IPython's own can't."""
+        import time
+
+        begin = time.perf_counter()
+        try:
+            self._live.cells.run_inside(self.transform_cell(cell))
+        finally:
+            seconds = time.perf_counter() - begin
+            print(
+                f"Wall time: {seconds * 1000:.3g} ms"
+                if seconds < 1
+                else f"Wall time: {seconds:.3g} s"
+            )
 
     def _script(self, line: str, cell: str) -> None:
         """`%%bash` and its like: IPython's own would fork in the program."""

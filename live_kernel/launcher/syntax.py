@@ -23,6 +23,18 @@ _MAY_BE_SYNTAX = re.compile(
 )
 
 
+_INSTALLS = re.compile(r"\s*(?:pip|conda|mamba|micromamba|uv)[ \t]+-{0,2}[a-z][^\n=]*\s*\Z")
+"""What people type without a `%`, as IPython lets them; as Python it would make no sense."""
+
+
+def _is_python(code: str) -> bool:
+    try:
+        compile(code.strip(), "<cell>", "exec", dont_inherit=True)
+    except (SyntaxError, ValueError):
+        return False
+    return True
+
+
 def may_hold_syntax(code: str) -> bool:
     """Could there be IPython's syntax in this cell? Never False where there is some."""
     return _MAY_BE_SYNTAX.search(code) is not None
@@ -30,6 +42,8 @@ def may_hold_syntax(code: str) -> bool:
 
 def to_python(code: str) -> str:
     """The cell as Python, each statement on the line on which it stood."""
+    if _INSTALLS.match(code) and not _is_python(code):
+        code = "%" + code.lstrip()
     if not may_hold_syntax(code):
         return code
     before, body = _without_blank_lines(code)
