@@ -56,7 +56,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_in_and_out(idle: Program, temporary: Path) -> None:
     with attach(idle.pid) as handle:
         assert handle.description.startswith(f"Attached to pid {idle.pid} (")
-        assert handle.description.endswith("; cells see module __main__ (idle.py).")
+        assert handle.description.endswith(";\ncells see module __main__ (idle.py).")
         assert "Python 3.14." in handle.description
         assert text_of(handle, "import os\nprint(os.getpid())") == f"{idle.pid}\n"
         assert landings(temporary) == []

@@ -119,7 +119,7 @@ class Target:
         self.attachment.give_up()
         blocked, self._blocked = self._blocked, None
         pid = self.attachment.process.pid
-        seen = f": {blocked}" if blocked is not None else ""
+        seen = "" if blocked is None else f": {str(blocked).replace(f"pid {pid}'s", 'its', 1)}"
         error = TargetBlocked(pid, f"Gave up entering pid {pid}{seen}", _GIVEN_UP)
         self._tell_waiter(lambda waiter: waiter.failed(error))
         self.attachment = None
@@ -149,7 +149,7 @@ class Target:
         assert self.attachment is not None
         process, ready = self.attachment.process, self.attachment.ready
         return (
-            f"Attached to {process}, Python {ready['python']}; "
+            f"Attached to {process}, Python {ready['python']};\n"
             f"cells see {ready['binding']['place']}."
         )
 
