@@ -38,7 +38,8 @@ class Execution:
         self.code = str(content.get("code", ""))
         self.silent = bool(content.get("silent", False))
         self.keeps_history = bool(content.get("store_history", True)) and not self.silent
-        self.expressions: dict[str, str] = dict(content.get("user_expressions") or {})
+        expressions = content.get("user_expressions")
+        self.expressions: dict[str, str] = expressions if isinstance(expressions, dict) else {}
         self.allows_input = bool(content.get("allow_stdin", True))
         self.stops_on_error = bool(content.get("stop_on_error", True))
         self.notebook = str(request.header.get("session")) if "cellId" in request.metadata else None
@@ -102,6 +103,7 @@ class Queue:
         self._run = run
         self._remember = remember
         self._waiting: deque[Execution] = deque()
+        self._is_starting = False
         self.running: Execution | None = None
         self.count = 0
         self._failed: str | None = None
@@ -126,13 +128,23 @@ class Queue:
         return in_time and execution.notebook is not None and execution.notebook == self._failed
 
     def _next(self) -> None:
-        while self.running is None and self._waiting:
-            execution = self.running = self._waiting.popleft()
-            self._begin(execution)
-            try:
-                self._run(execution)
-            except LiveKernelError as error:
-                self.fail(execution, error)
+        """Start what waits. A cell that ends at once leaves the next one to the loop that runs."""
+        if self._is_starting:
+            return
+        self._is_starting = True
+        try:
+            while self.running is None and self._waiting:
+                self._start(self._waiting.popleft())
+        finally:
+            self._is_starting = False
+
+    def _start(self, execution: Execution) -> None:
+        self.running = execution
+        self._begin(execution)
+        try:
+            self._run(execution)
+        except LiveKernelError as error:
+            self.fail(execution, error)
 
     def _begin(self, execution: Execution) -> None:
         self._frontend.status("busy", execution.request.header)
