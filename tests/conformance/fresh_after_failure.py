@@ -7,6 +7,7 @@ begins with a new one. It also knows their option `--cov`, which one test asks f
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 from collections.abc import Generator
 from importlib import import_module
@@ -24,6 +25,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     if report.failed:
         helpers = import_module("tests.utils")
         if helpers.KC is not None:
+            atexit.unregister(helpers.stop_global_kernel)  # the next kernel registers it again
             with contextlib.suppress(Exception):
                 helpers.stop_global_kernel()
     return report

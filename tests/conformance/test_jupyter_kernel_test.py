@@ -69,10 +69,6 @@ class TestKernel(jupyter_kernel_test.KernelTests):
     code_inspect_sample = "zip"
     code_clear_output = "from IPython.display import clear_output; clear_output()"
 
-    @pytest.mark.xfail(strict=False, reason="IPython.display has no display of ours to clear yet")
-    def test_clear_output(self) -> None:
-        super().test_clear_output()
-
 
 class TestWelcome(jupyter_kernel_test.IopubWelcomeTests):
     """A subscriber of iopub is greeted, and misses nothing from then on."""
