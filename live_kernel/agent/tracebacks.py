@@ -62,11 +62,17 @@ def _cut(text: str) -> str:
 
 
 def _format(error: BaseException) -> list[str]:
+    import linecache
     import traceback
 
     _hide_our_frames(error)
-    shown = traceback.TracebackException.from_exception(error, compact=True)
-    return _cut("".join(_lines(shown)).rstrip("\n")).split("\n")
+    known = set(linecache.cache)
+    try:
+        shown = traceback.TracebackException.from_exception(error, compact=True)
+        return _cut("".join(_lines(shown)).rstrip("\n")).split("\n")
+    finally:
+        for name in set(linecache.cache) - known:
+            linecache.cache.pop(name, None)
 
 
 def _lines(shown: Any) -> Any:
