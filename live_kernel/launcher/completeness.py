@@ -1,4 +1,4 @@
-"""IPython's syntax: is a cell complete, and what is it in Python?
+"""Is a cell complete, or would Enter begin another line of it?
 
 Runs in the launcher. IPython's own transformer decides. Rule: importing it
 takes 0.1 s, so what is plain Python at a glance is decided without it, and the
@@ -7,7 +7,6 @@ reactor never waits for it.
 
 from __future__ import annotations
 
-import ast
 import functools
 import re
 import threading
@@ -63,22 +62,6 @@ def completeness(code: str) -> Content:
     except Exception:  # IPython's, on code that nobody thought of
         return {"status": "unknown"}
     return {"status": status, **({"indent": " " * (indent or 0)} if status == "incomplete" else {})}
-
-
-def as_python(code: str) -> str:
-    """A cell with IPython's syntax as the Python that it stands for; Python as it is."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            compile(code, "<cell>", "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
-    except (SyntaxError, ValueError, OverflowError, MemoryError, RecursionError):
-        pass
-    else:
-        return code
-    try:
-        return str(_transformer().transform_cell(code))
-    except Exception:  # not even IPython's syntax
-        return code
 
 
 def is_loaded() -> bool:

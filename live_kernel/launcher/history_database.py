@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from .completeness import as_python
+from . import syntax
 from .ipython_profile import history_file
 from .wire import Content
 
@@ -116,7 +116,7 @@ class Database:
         while self._incoming:
             number, code = self._incoming.popleft()
             code = code.encode(errors="backslashreplace").decode()  # no half characters
-            self._entries.append(Entry(number, as_python(code).rstrip("\n"), code.rstrip("\n")))
+            self._entries.append(Entry(number, _as_python(code).rstrip("\n"), code.rstrip("\n")))
         new = self._entries[self._saved :]
         if new:
             self._session = self._insert(self._opened(), self._session, new)
@@ -265,6 +265,13 @@ def _connect(place: str) -> sqlite3.Connection:
         database.close()
         raise
     return database
+
+
+def _as_python(code: str) -> str:
+    try:
+        return syntax.to_python(code)
+    except Exception:  # IPython's, on a cell that makes no sense
+        return code
 
 
 def _number(question: Content, name: str, default: int) -> int:
