@@ -193,6 +193,7 @@ class Kernel:
         self.prompts: list[Message] = []
         self.answers = deque(answers)
         self.log_file = self.place / "launcher.log"
+        self._log = self.log_file.open("ab")  # open to the end: a restart writes to it, too
         self._arguments = [str(argument) for argument in arguments]
         self._env = _environment(self.place, notebook) | dict(env or {})
         options = (
@@ -225,17 +226,18 @@ class Kernel:
 
     def start(self) -> None:
         """Start the launcher, and a front-end that misses nothing of what it says."""
-        with self.log_file.open("ab") as log:
-            self.manager.start_kernel(
-                env=self._env, extra_arguments=self._arguments, stdout=log, stderr=log
-            )
+        self.manager.start_kernel(
+            env=self._env, extra_arguments=self._arguments, stdout=self._log, stderr=self._log
+        )
         self.connect()
 
     def connect(self) -> None:
         """Open the front-end's channels, and wait for the welcome on iopub."""
         self.client = self.manager.client()
         self.client.start_channels(hb=False)
-        count = len(self.messages)
+        self._await_welcome(len(self.messages))
+
+    def _await_welcome(self, count: int) -> None:
         self.wait(
             lambda: any(m["msg_type"] == "iopub_welcome" for m in self.messages[count:]),
             what="iopub_welcome",
@@ -257,12 +259,11 @@ class Kernel:
         eventually(lambda: not self.is_running(), what="the end of the launcher")
 
     def restart(self, now: bool = False) -> None:
-        """Restart the launcher, as a front-end does; the channels stay where they were."""
+        """Restart the launcher, as a front-end does; its channels are the same ones."""
+        self.take_in()
         count = len(self.messages)
         self.manager.restart_kernel(now=now)
-        self.client.stop_channels()
-        self.connect()
-        assert count <= len(self.messages)
+        self._await_welcome(count)
 
     def shutdown(self) -> float:
         """Ask the launcher to leave. Returns the seconds that it took."""
@@ -285,6 +286,7 @@ class Kernel:
                 self.client.stop_channels()
                 del self.client
             self.manager.context.destroy(linger=0)
+            self._log.close()
 
     def check_leavings(self) -> None:
         """The launcher has left nothing behind, in files or in words."""
@@ -407,8 +409,7 @@ def _environment(place: Path, notebook: Path | None) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("LIVE_KERNEL", "JPY_", "COVERAGE"))
-        and name != "XDG_RUNTIME_DIR"
+        if not name.startswith(("LIVE_KERNEL", "JPY_", "COVERAGE")) and name != "XDG_RUNTIME_DIR"
     }
     kept |= {"TMPDIR": str(place), "PYTHONWARNINGS": "default"}
     if notebook is not None:
