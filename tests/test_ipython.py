@@ -318,6 +318,60 @@ def test_ipythons_own_display_needs_no_shell(session: Session) -> None:
     assert session.ok("type(get_ipython()).__name__") == "'Interface'"
 
 
+def test_registered_formatters_are_asked(session: Session) -> None:
+    session.ok("%precision 3")
+    assert session.ok("1 / 3") == "0.333"
+    session.ok(
+        "html = get_ipython().display_formatter.formatters['text/html']\n"
+        "html.for_type(int, lambda value: f'<b>{value}</b>')"
+    )
+    session.ok("7")
+    assert session.events[0]["data"] == {"text/plain": "7", "text/html": "<b>7</b>"}
+
+
+@pytest.mark.root
+def test_commands_have_no_more_rights_than_the_target() -> None:
+    wrap = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    with Target("idle", wrap=wrap, cwd="/tmp") as target, attached(target) as session:
+        assert session.ok("!id -u; id -G; pwd") == "65534\n65534\n/tmp\n"
+
+
+DRAWING = """
+import time
+import matplotlib
+matplotlib.use("agg")
+import matplotlib.pyplot as plt
+plt.plot([1])
+print("ready", flush=True)
+while True:
+    time.sleep(0.005)
+"""
+
+
+def test_a_program_that_draws_keeps_its_figures(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    program = tmp_path / "drawing.py"
+    program.write_text(DRAWING)
+    with Target(program, python(EQUIPPED)) as target, attached(target) as session:
+        session.ok("%matplotlib inline")
+        session.ok("plt.figure(); plt.plot([2]);")
+        assert session.kinds() == ["display"]
+        assert "image/png" in session.events[0]["data"]
+        assert session.ok("plt.get_fignums(), plt.get_backend()") == "([1], 'agg')"
+
+
+def test_figures_are_shown_inline() -> None:
+    pytest.importorskip("matplotlib")
+    with Target("idle", python(EQUIPPED)) as target:
+        with attached(target) as session:
+            session.ok("import matplotlib; before = dict.get(matplotlib.rcParams, 'backend')")
+            session.ok("%matplotlib inline")
+            session.ok("import matplotlib.pyplot as plt\nplt.plot([1, 2]);")
+            assert "image/png" in session.events[0]["data"]
+        with attached(target) as session:
+            assert "inline" not in session.ok("import matplotlib; matplotlib.get_backend()")
+
+
 def test_get_ipython_is_what_libraries_look_for(session: Session) -> None:
     session.ok("%precision 3")
     assert session.ok("type(get_ipython()).__name__") == "'ZMQInteractiveShell'"

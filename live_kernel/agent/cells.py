@@ -269,7 +269,7 @@ class Cells:
             return
         self._remember_output(cell, value)
         cell.interruption.begin()
-        data, metadata = bundle(value, on_error=cell.report)
+        data, metadata = self._shell.bundle(value, cell.report)
         cell.interruption.end()
         cell.output.add({"event": "result", "data": data, "metadata": metadata})
 

@@ -14,6 +14,7 @@ import builtins
 import os
 import sys
 
+from .display import json_safe
 from .frames import OURS
 from .shell import Captured, is_captured, offer_input
 from .streams import running_cell
@@ -105,6 +106,47 @@ class Notes(dict[str, object]):
         from fnmatch import fnmatchcase
 
         return [name for name in self if fnmatchcase(name, pattern)]
+
+
+def _backend_before() -> Any:
+    """What gives matplotlib its backend back, where pyplot has not been loaded yet."""
+    matplotlib = sys.modules["matplotlib"]
+    before = dict.__getitem__(matplotlib.rcParams, "backend")
+
+    def put_back() -> None:
+        dict.__setitem__(matplotlib.rcParams, "backend", before)
+        pyplot = sys.modules.get("matplotlib.pyplot")
+        if pyplot is not None:
+            vars(pyplot)["_backend_mod"] = None  # chosen anew when it is needed
+
+    return put_back
+
+
+class Figures:
+    """Shows the figures that a cell has made, and closes them; those of the program stay."""
+
+    def __init__(self, shell: Any) -> None:
+        self._shell = shell
+        self._others = self._numbers()
+        shell.events.register("pre_run_cell", self._begin)
+        shell.events.register("post_run_cell", self._end)
+
+    def _numbers(self) -> set[Any]:
+        return set(sys.modules["matplotlib.pyplot"].get_fignums())
+
+    def _begin(self, _info: object) -> None:
+        self._others = self._numbers()
+
+    def _end(self, _result: object) -> None:
+        from io import BytesIO
+
+        pyplot = sys.modules["matplotlib.pyplot"]
+        for number in sorted(self._numbers() - self._others):
+            figure, picture = pyplot.figure(number), BytesIO()
+            figure.savefig(picture, format="png", bbox_inches="tight")
+            pyplot.close(figure)
+            data = {"image/png": picture.getvalue(), "text/plain": repr(figure)}
+            self._shell.display_pub.publish(data)
 
 
 class QuietHistory:
@@ -239,6 +281,48 @@ class LiveShell(_Base):  # type: ignore[misc]
     def enable_gui(self, gui: Any = None) -> None:
         if gui not in (None, "inline"):
             raise _usage_error(f"%gui is not for cells in a live program: {_NOT_HERE['gui']}")
+
+    # -- display --------------------------------------------------------------------
+
+    def enable_matplotlib(self, gui: Any = None) -> Any:
+        """`%matplotlib inline`. A program that draws for itself keeps its backend."""
+        if gui not in (None, "inline", "agg"):
+            raise _usage_error(f"%matplotlib {gui} is not for cells in a live program")
+        _ipython("matplotlib")
+        if "matplotlib.pyplot" in sys.modules and not self._draws_inline:
+            if self._figures is None:
+                self._figures = Figures(self)
+            return "inline", sys.modules["matplotlib"].get_backend()
+        if not self._draws_inline:
+            self._draws_inline = True
+            self._live.ledger.record("matplotlib's backend", _backend_before())
+        return super().enable_matplotlib("inline")
+
+    _figures: Any = None
+    _draws_inline = False
+
+    def init_display_formatter(self) -> None:
+        super().init_display_formatter()
+        self._common = {mime: _printers(each) for mime, each in self._formatters().items()}
+
+    def _formatters(self) -> Any:
+        return self.display_formatter.formatters
+
+    def add_registered(self, value: Any, data: Any, metadata: Any, report: Any) -> None:
+        """Add what `for_type` was told of this value's type, `%precision` among it."""
+        for mime, formatter in self._formatters().items():
+            common = self._common.get(mime, {})
+            try:
+                if _printers(formatter) == common:
+                    continue
+                printer = formatter.lookup(value)
+                of_precision = mime == "text/plain" and type(value) is float
+                if of_precision or printer not in common.values():
+                    _add(mime, formatter(value), data, metadata)
+            except KeyError:
+                continue
+            except Exception as error:
+                report(error)
 
     # -- names ----------------------------------------------------------------------
 
@@ -514,6 +598,24 @@ def _debug(error: BaseException) -> None:
     debugger.prompt = ""
     debugger.reset()
     debugger.interaction(None, error)
+
+
+def _printers(formatter: Any) -> dict[Any, Any]:
+    """What a formatter was told to do, and for floats besides."""
+    return {
+        **formatter.singleton_printers,
+        **formatter.type_printers,
+        **formatter.deferred_printers,
+        "float": getattr(formatter, "float_format", ""),
+    }
+
+
+def _add(mime: str, content: Any, data: dict[str, Any], metadata: dict[str, Any]) -> None:
+    """Add what a formatter has returned, with its metadata if it has any."""
+    if isinstance(content, tuple) and len(content) == 2:
+        content, metadata[mime] = content[0], json_safe(content[1])
+    if content is not None:
+        data[mime] = json_safe(content)
 
 
 class _Answers:

@@ -232,6 +232,15 @@ class Shell:
         else:
             print(f"Object `{name}` not found.")
 
+    # -- display ------------------------------------------------------------------------
+
+    def bundle(self, value: object, report: Callable[[BaseException], object]) -> Any:
+        """All representations of a value: ours, and those registered with the real IPython."""
+        data, metadata = bundle(value, on_error=report)
+        if self.made is not None and data:
+            self.made.add_registered(value, data, metadata, report)
+        return data, metadata
+
     def page(self, data: dict[str, Any], start: int = 0) -> None:
         cell = running_cell()
         if cell is not None:
