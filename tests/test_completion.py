@@ -6,6 +6,7 @@ import enum
 import functools
 import os
 import sys
+import threading
 import time
 from collections import OrderedDict, UserDict, defaultdict, namedtuple
 from pathlib import Path
@@ -13,11 +14,12 @@ from types import ModuleType
 from typing import Any, ClassVar
 
 import pytest
+from targets import eventually
 
 if sys.version_info < (3, 14):
     pytest.skip("the agent runs in CPython 3.14 and later", allow_module_level=True)
 
-from live_kernel.agent import completion
+from live_kernel.agent import asking, completion
 from live_kernel.agent.completion import MATCH_LIMIT, complete
 
 
@@ -611,13 +613,23 @@ class TestImports:
         assert matches("import os as ", names) == []
         assert matches("from os import path as p", names) == []
 
-    def test_relative(self, names: Dictionary, package: str) -> None:
-        assert matches("from .", names) == []
-        names.entries["__package__"] = "zqpackage.inner"
-        assert matches("from . import le", names) == ["leaf"]
-        assert matches("from .le", names) == ["leaf"]
-        assert matches("from .. import inn", names) == ["inner"]
-        assert matches("from ..inn", names) == ["inner"]
+    def test_relative_ones_are_left_alone(self, names: Dictionary, package: str) -> None:
+        names.entries["__package__"] = "zqpackage"
+        for code in ("from .", "from .in", "from . import in", "from .inner import Th"):
+            assert matches(code, names) == []
+
+    def test_below_a_package_without_init(
+        self, names: Dictionary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "zqspace").mkdir()
+        (tmp_path / "zqspace" / "leaf.py").touch()
+        monkeypatch.syspath_prepend(str(tmp_path))
+        __import__("zqspace")
+        try:
+            assert matches("import zqsp", names) == ["zqspace"]
+            assert matches("import zqspace.", names) == ["leaf"]
+        finally:
+            del sys.modules["zqspace"]
 
     def test_a_new_module_is_seen(self, names: Dictionary, package: str, tmp_path: Path) -> None:
         assert matches("import zqpackage.", names) == ["inner"]
@@ -789,8 +801,6 @@ class TestHostile:
         assert complete("pri", 3, Broken())["end"] == 3
 
     def test_a_dictionary_that_changes_meanwhile(self) -> None:
-        import threading
-
         target: dict[str, int] = {}
         stop = threading.Event()
 
@@ -825,6 +835,40 @@ class TestHostile:
             reply = complete(code[:end], end, names)
             assert reply["start"] <= reply["end"] == end
             assert complete(code, end, names) == reply or code[end:]
+
+
+class TestHanging:
+    """What comes to no end is not waited for."""
+
+    @pytest.fixture
+    def method(self, monkeypatch: pytest.MonkeyPatch) -> Any:
+        """Comes to an end only when the test has."""
+        monkeypatch.setattr(asking, "PATIENCE", 0.1)
+        is_over = threading.Event()
+        asked: list[threading.Thread] = []
+
+        def method(*args: Any) -> Any:
+            asked.append(threading.current_thread())
+            is_over.wait(30)
+            return ["late"]
+
+        yield method
+        is_over.set()
+        eventually(lambda: all(ended.is_set for ended in asking._late))
+        assert asked
+
+    def test_dir(self, method: Any) -> None:
+        owner = type("Owner", (), {"__dir__": method, "visible": 1})()
+        assert "visible" in matches("owner.", Dictionary(owner=owner))
+
+    def test_dir_of_a_module(self, method: Any) -> None:
+        module = ModuleType("slow")
+        module.__dict__.update(__dir__=method, visible=1)
+        assert "visible" in matches("slow.", Dictionary(slow=module))
+
+    def test_keys(self, method: Any) -> None:
+        owner = type("Owner", (), {"_ipython_key_completions_": method})()
+        assert "owner" in matches("owner[", Dictionary(owner=owner))
 
 
 class TestSize:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import linecache
 import sys
+import threading
 import time
 from collections import OrderedDict
 from pathlib import Path
@@ -12,10 +13,12 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from targets import eventually
 
 if sys.version_info < (3, 14):
     pytest.skip("the agent runs in CPython 3.14 and later", allow_module_level=True)
 
+from live_kernel.agent import asking
 from live_kernel.agent.inspection import inspect, inspect_name
 
 NOT_FOUND = {"found": False, "data": {}}
@@ -342,6 +345,21 @@ class TestHostile:
         text = page("bad", Dictionary(bad=Bad()))
         assert f"<repr failed: {error.__name__}: why>" in text
         assert "Bad." in text
+
+    def test_repr_that_comes_to_no_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(asking, "PATIENCE", 0.1)
+        is_over = threading.Event()
+
+        class Endless:
+            def __repr__(self) -> str:
+                is_over.wait(30)
+                return "late"
+
+        text = page("endless", Dictionary(endless=[Endless()]))
+        is_over.set()
+        assert "<repr has not come to an end" in text
+        assert "Length:          1" in text
+        eventually(lambda: all(ended.is_set for ended in asking._late))
 
     def test_repr_that_is_no_text(self) -> None:
         class Bad:

@@ -15,7 +15,7 @@ from itertools import islice
 
 from .cursor import Scan, bound_names
 from .expressions import attribute_of, entries_of, keys_of, read_name, read_text
-from .importable import modules_in, names_in, proven
+from .importable import DIRECTORY_LIMIT, modules_in, names_in
 from .lookup import ABSENT, attribute_entries, exact, is_exactly, kind_of
 from .signatures import parameters, signature
 
@@ -32,9 +32,6 @@ MATCH_LIMIT = 1000
 
 SIGNATURE_LIMIT = 100
 """With more matches than this, none gets a signature."""
-
-DIRECTORY_LIMIT = 10_000
-"""So many entries of a directory are looked at."""
 
 
 def complete(code: str, cursor: int, names: Names) -> dict[str, Any]:
@@ -67,9 +64,7 @@ class Match:
     __slots__ = ("find", "kind", "text")
 
     def __init__(self, text: str, kind: str, find: Callable[[], object] = object) -> None:
-        self.text = text
-        self.kind = kind
-        self.find = find
+        self.text, self.kind, self.find = text, kind, find
 
     def signature(self) -> str:
         """The signature, "" for want of one."""
@@ -142,7 +137,7 @@ class _Completion:
         call = self.scan.open[-1] if self.scan.open else None
         if call is None or call.text != "(":
             return []
-        *given, current = self.scan.flat(call).split(",")
+        *given, current = self.scan.arguments(call)
         if current.strip() != self.word:
             return []
         free = _free_parameters(self._read(call.start), given)
@@ -195,52 +190,25 @@ class _Completion:
     # Imports.
 
     def _imports(self, statement: str) -> list[Match]:
-        if statement.startswith("import "):
-            modules = statement[len("import ") :].rpartition(",")[2]
-            return self._modules(modules.lstrip()) if len(modules.split()) < 2 else []
-        module, space, rest = statement[len("from ") :].lstrip().partition(" ")
-        if not space:
-            return self._modules(module)
-        first = rest.replace("(", " ").lstrip()
-        if first.startswith("import "):
-            renames = statement.removesuffix(self.word).split()[-1] == "as"
-            return [] if renames else self._members(module)
-        return [Match("import", "keyword")] if "import".startswith(first) else []
+        import re
 
-    def _modules(self, typed: str) -> list[Match]:
-        """The modules whose dotted name, `typed` so far, may go on with the word."""
-        if typed != typed.rstrip():
-            return []
-        before = typed[: len(typed) - len(self.word)]
-        parent = self._absolute(before.rstrip(".") or before)
-        found = {} if parent is None else modules_in(parent)
-        return [Match(name, "module") for name in proven(found, fitting([found], self.word))]
+        if members := re.match(r"from\s+(\w[\w.]*)\s+import[\s(]", statement):
+            is_new_name = re.search(r"\bas\s+\w*$", statement)
+            return [] if is_new_name else self._members(members[1])
+        if module := re.fullmatch(r"(?:from|import(?:\s.*,)?)\s*((?:\w[\w.]*)?)", statement):
+            found = modules_in(module[1].removesuffix(self.word).rstrip("."))
+            return [Match(name, "module") for name in fitting([found], self.word)]
+        is_due = re.fullmatch(r"from\s+\S+\s+\w*", statement) and "import".startswith(self.word)
+        return [Match("import", "keyword")] if is_due else []
 
     def _members(self, module: str) -> list[Match]:
         """What can be imported from a module: names in it, modules below it."""
-        name = self._absolute(module)
-        if not name:
-            return []
-        below = modules_in(name)
-        if name in sys.modules:
-            entries = attribute_entries(sys.modules[name])
+        if module in sys.modules:
+            entries = attribute_entries(sys.modules[module])
         else:
-            entries = dict.fromkeys(names_in(name), ABSENT)
-        modules = {name: file for name, file in below.items() if name not in entries}
-        found = proven(modules, fitting([entries, modules], self.word))
-        return [Match(n, "module" if n in modules else kind_of(entries[n])) for n in found]
-
-    def _absolute(self, module: str) -> str | None:
-        """The full name of a module that may be written relative to the frame's package."""
-        path = module.lstrip(".")
-        level = len(module) - len(path)
-        if not level:
-            return path
-        package = read_name("__package__", self.names)
-        if type(package) is not str or not package:
-            return None
-        above = package.split(".")
-        return ".".join([*above[: len(above) - level + 1], *([path] if path else [])])
+            entries = dict.fromkeys(names_in(module), ABSENT)
+        found = fitting([entries, modules_in(module)], self.word)
+        return [Match(n, kind_of(entries[n]) if n in entries else "module") for n in found]
 
 
 def fitting(groups: Iterable[Iterable[str]], word: str) -> list[str]:

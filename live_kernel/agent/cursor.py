@@ -12,7 +12,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from re import Pattern
 
-
 CODE_LIMIT = 1_000_000
 """Characters of source that are searched for names."""
 
@@ -33,15 +32,7 @@ class Opening:
     __slots__ = ("body", "prefix", "start", "text")
 
     def __init__(self, start: int, text: str, body: int, prefix: str = "") -> None:
-        self.start = start
-        self.text = text
-        self.body = body
-        self.prefix = prefix
-
-    @property
-    def is_string(self) -> bool:
-        """A string, not a bracket."""
-        return self.text[0] in "\"'"
+        self.start, self.text, self.body, self.prefix = start, text, body, prefix
 
 
 class Scan:
@@ -53,20 +44,18 @@ class Scan:
     """
 
     def __init__(self, code: str, end: int) -> None:
-        self.code = code
-        self.end = end
+        self.code, self.end = code, end
         self.open: list[Opening] = []
         self.starts: dict[int, int] = {}
-        self.statement = 0
         self.in_comment = False
-        position = 0
+        self.statement = position = 0
         while position < end:
             position = self._next(position)
 
     @property
     def string(self) -> Opening | None:
         """The string in which the index lies."""
-        return self.open[-1] if self.open and self.open[-1].is_string else None
+        return self.open[-1] if self.open and self.open[-1].text not in "([{" else None
 
     def _next(self, position: int) -> int:
         inside = self.string
@@ -153,15 +142,17 @@ class Scan:
         ends_value = start in self.starts or (start > 0 and is_word(self.code[start - 1]))
         return ends_value and self.code[start] in "(["
 
-    def flat(self, opening: Opening) -> str:
-        """What stands in an open bracket before the index, without what is nested in it."""
-        parts = []
+    def arguments(self, opening: Opening) -> list[str]:
+        """What stands in an open bracket, split at commas, without what is nested in it."""
+        texts = [""]
         end = self.end
         while end > opening.body:
-            start = self.starts.get(end, end - 1)
-            parts.append(self.code[start:end] if start == end - 1 else "…")
-            end = start
-        return "".join(reversed(parts))
+            end, last = self.starts.get(end, end - 1), end
+            if self.code[end] == ",":
+                texts.insert(0, "")
+            else:
+                texts[0] = (self.code[end] if end == last - 1 else "…") + texts[0]
+        return texts
 
 
 def is_word(character: str) -> bool:

@@ -8,7 +8,7 @@ shown. What leaves this module is plain JSON. Only an interrupt passes through.
 from __future__ import annotations
 
 from .lookup import class_name, exact, is_a, is_exactly
-from .pretty import CAUGHT, LIMIT, pretty
+from .pretty import CAUGHT, LIMIT, pretty, sendable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ def json_safe(value: Any, around: tuple[int, ...] = ()) -> Any:
     `around`: the containers in which it stands, by id.
     """
     if is_a(value, str):
-        return _sendable(str.__str__(value))
+        return sendable(value)
     if is_exactly(value, _JSON):
         return value
     if is_a(value, float):
@@ -214,14 +214,7 @@ def _number(value: float) -> float | None:
 
 
 def _key(key: object) -> str:
-    return _sendable(str.__str__(key)) if is_a(key, str) else pretty(key, 1000)
-
-
-def _sendable(text: str) -> str:
-    """The text without lone surrogates, for which UTF-8 has no bytes."""
-    if text.isascii():
-        return text
-    return text.encode("utf-8", "replace").decode("utf-8")
+    return sendable(key) if is_a(key, str) else pretty(key, 1000)  # type: ignore[arg-type]
 
 
 def _converted(value: Any, around: tuple[int, ...]) -> Any:

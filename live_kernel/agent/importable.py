@@ -1,53 +1,32 @@
 """What could be imported, found without importing any of it.
 
-Runs in the target, on the thread `control`. In a program that is busy in
-Python, each system call costs a turn of the interpreter lock; so what is in a
-directory is taken from the import system's own memory of it where that will do.
-Rule: nothing is imported and no module is run; what isn't loaded is read as text.
+Runs in the target, on the thread `control`. Rule: no module is imported or run,
+no finder asked; directories are listed, and what isn't loaded is read as text.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from time import monotonic
+from itertools import islice
 
 from .cursor import CODE_LIMIT, bound_names
 from .lookup import own_entry
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-VERIFY_SECONDS = 0.05
-"""So long directories are looked into, to see whether they are packages; then they pass for it."""
+DIRECTORY_LIMIT = 10_000
+"""So many entries of a directory are looked at."""
 
 
-def modules_in(parent: str) -> dict[str, str]:
-    """The modules directly below a package, "" for the top.
-
-    With each comes the file that must exist for it to be one, "" if that is sure.
-    """
+def modules_in(parent: str) -> set[str]:
+    """The modules directly below a package, "" for the top."""
     prefix = parent + "." if parent else ""
-    found: dict[str, str] = {}
+    found = set() if parent else set(sys.builtin_module_names)
     for directory in _directories_of(parent):
         found.update(_modules_at(directory))
-    loaded = [name for name in list(sys.modules) if type(name) is str and name.startswith(prefix)]
-    known = [name.removeprefix(prefix) for name in loaded]
-    if not parent:
-        known += sys.builtin_module_names
-    found.update({name: "" for name in known if name and "." not in name})
-    return found
-
-
-def proven(found: dict[str, str], names: Iterable[str]) -> list[str]:
-    """The names without those of `modules_in` whose file does not exist."""
-    end = monotonic() + VERIFY_SECONDS
-    return [
-        name
-        for name in names
-        if not found.get(name) or monotonic() > end or os.path.exists(found[name])
-    ]
+    for name in list(sys.modules):
+        if type(name) is str and name.startswith(prefix):
+            found.add(name.removeprefix(prefix))
+    return {name for name in found if name.isidentifier() and name != "__init__"}
 
 
 def names_in(module: str) -> list[str]:
@@ -69,7 +48,7 @@ def _directories_of(parent: str) -> list[str]:
         path: object = sys.path
     elif parent in sys.modules:
         path = own_entry(sys.modules[parent], "__path__")
-        path = path if type(path) is list else own_entry(path, "_path")  # without `__init__.py`
+        path = path if type(path) is list else own_entry(path, "_path")  # of a namespace package
     else:
         above, _, name = parent.rpartition(".")
         return [f"{directory}/{name}" for directory in _directories_of(above)]
@@ -77,26 +56,13 @@ def _directories_of(parent: str) -> list[str]:
     return [entry or "." for entry in entries if type(entry) is str]
 
 
-def _modules_at(directory: str) -> dict[str, str]:
-    """The modules in one directory, each with the file that would prove it."""
-    found: dict[str, str] = {}
-    for name in _contents(directory):
-        stem, dot, suffix = name.partition(".")
-        if not stem.isidentifier() or stem in ("__init__", "__pycache__"):
-            continue
-        if not dot:
-            found.setdefault(stem, f"{directory}/{name}/__init__.py")
-        elif suffix == "py" or suffix.endswith("so"):
-            found[stem] = ""
-    return found
-
-
-def _contents(directory: str) -> list[str]:
-    """The names in a directory, as the import system remembers them or else as they are."""
-    remembered = own_entry(sys.path_importer_cache.get(directory), "_path_cache")
-    if type(remembered) is set and remembered:
-        return list(remembered)
+def _modules_at(directory: str) -> list[str]:
+    """What a directory has to import. Its parts without `__init__.py` don't count."""
     try:
-        return os.listdir(directory)
+        with os.scandir(directory) as entries:
+            names = [entry.name for entry in islice(entries, DIRECTORY_LIMIT)]
     except OSError:
         return []
+    found = [name.partition(".")[0] for name in names if name.endswith((".py", ".so"))]
+    packages = [name for name in names if "." not in name]
+    return found + [n for n in packages if os.path.exists(f"{directory}/{n}/__init__.py")]

@@ -50,13 +50,10 @@ SIGNATURE_WIDTH = 75
 
 def inspect(code: str, cursor: int, detail: int, names: Names) -> dict[str, Any]:
     """The page about what is at a cursor, or about what is called around it."""
-    try:
-        for text in _candidates(code, max(0, min(cursor, len(code)))):
-            reply = inspect_name(text, detail, names)
-            if reply["found"]:
-                return reply
-    except BaseException:  # of the program's making; there is just no page then
-        pass
+    for text in _candidates(code, max(0, min(cursor, len(code)))):
+        reply = inspect_name(text, detail, names)
+        if reply["found"]:
+            return reply
     return {"found": False, "data": {}}
 
 
@@ -68,7 +65,7 @@ def inspect_name(name: str, detail: int, names: Names) -> dict[str, Any]:
             page = Page(detail, name.strip())
             page.describe(value)
             return {"found": True, "data": {"text/plain": page.text()}}
-    except BaseException:  # as above
+    except BaseException:  # of the program's making; there is just no page then
         pass
     return {"found": False, "data": {}}
 
@@ -104,17 +101,19 @@ class Page:
             self._unread(value)
         elif is_a(value, type):
             self._class(value)
-        elif is_a(value, ModuleType):
-            self._module(value)
         elif kind_of(value) == "function":
             self._function(value)
         else:
             self._instance(value)
 
     def text(self) -> str:
-        """The page as text, with titles in red."""
+        """The page as text, with titles in red as IPython's are."""
         width = max((len(title) for title, _ in self._sections), default=0)
-        return "\n".join(_section(title, text, width) for title, text in self._sections)
+        lines = []
+        for title, text in self._sections:
+            space = "\n" if "\n" in text else " " * (width - len(title) + 1)
+            lines.append(f"\x1b[31m{title}:\x1b[39m{space}{text}")
+        return "\n".join(lines)
 
     def _add(self, title: str, text: str) -> None:
         if text:
@@ -145,19 +144,15 @@ class Page:
         more = ", ..." if len(below) > SUBCLASSES else ""
         self._add("Subclasses", ", ".join(class_name(cls) for cls in below[:SUBCLASSES]) + more)
 
-    def _module(self, value: object) -> None:
-        self._add("Type", "module")
-        self._add("String form", _string_form(value))
-        self._add("File", _place_text(value))
-        self._doc_or_source(value)
-
     def _instance(self, value: object) -> None:
         cls = type(value)
         self._add("Type", full_name(cls))
         self._add("String form", _string_form(value))
         self._add("Length", _length(value))
-        self._add("File", _place_text(cls))
-        self._doc_or_source(cls, "Class docstring")
+        is_module = is_a(value, ModuleType)
+        described = value if is_module else cls
+        self._add("File", _place_text(described))
+        self._doc_or_source(described, "Docstring" if is_module else "Class docstring")
         call = type_entry(cls, "__call__")
         if type(call) is FunctionType:
             self._add("Call signature", self._signature(MethodType(call, value)))
@@ -183,13 +178,6 @@ class Page:
         return self._name + text if text else ""
 
 
-def _section(title: str, text: str, width: int) -> str:
-    red = f"\x1b[31m{title}:\x1b[39m"  # as IPython's pages have it
-    if "\n" in text:
-        return f"{red}\n{text}"
-    return red + " " * (width - len(title) + 1) + text
-
-
 def _string_form(value: object) -> str:
     def text() -> str:
         try:
@@ -202,12 +190,9 @@ def _string_form(value: object) -> str:
     return ask(text) or f"<repr has not come to an end in {PATIENCE:g} s>"
 
 
-_SIZED = (str, bytes, bytearray, list, tuple, dict, set, frozenset)
-
-
 def _length(value: object) -> str:
     """The length of what is built in; other objects' `len` is their own code."""
-    for base in _SIZED:
+    for base in (str, bytes, bytearray, list, tuple, dict, set, frozenset):
         if is_a(value, base):
             return str(base.__len__(value))  # type: ignore[arg-type]
     return ""

@@ -12,21 +12,9 @@ program is `listed`.
 from __future__ import annotations
 
 import functools
+import types
 from _collections import _tuplegetter  # type: ignore[import-not-found]
 from itertools import islice
-from types import (
-    BuiltinFunctionType,
-    ClassMethodDescriptorType,
-    FunctionType,
-    GetSetDescriptorType,
-    MappingProxyType,
-    MemberDescriptorType,
-    MethodDescriptorType,
-    MethodType,
-    MethodWrapperType,
-    ModuleType,
-    WrapperDescriptorType,
-)
 
 from .asking import ask
 
@@ -54,53 +42,24 @@ class Unread:
     def __init__(
         self, cls: type | None = None, entry: object = ABSENT, owner: type | None = None
     ) -> None:
-        self.cls = cls
-        self.entry = entry
-        self.owner = owner
+        self.cls, self.entry, self.owner = cls, entry, owner
 
 
 # Types.
 
-_bases_of = type.__dict__["__mro__"].__get__
-_dict_of = type.__dict__["__dict__"].__get__
-_module_of = type.__dict__["__module__"].__get__
-_name_of = type.__dict__["__qualname__"].__get__
+bases: Callable[[type], tuple[type, ...]] = type.__dict__["__mro__"].__get__
+"""The class and its bases in the order of look-up."""
 
+class_dict: Callable[[type], Mapping[str, Any]] = type.__dict__["__dict__"].__get__
+"""The class's own dictionary."""
 
-def exact(*types: type) -> frozenset[int]:
-    """Types for `is_exactly`, by their ids: they are built in and never go away."""
-    return frozenset(map(id, types))
-
-
-def is_exactly(value: object, types: frozenset[int]) -> bool:
-    """Is it of one of the types? (`type(value) in (a, b)` would run the `==` of a metaclass.)"""
-    return id(type(value)) in types
-
-
-def is_a(value: object, cls: type | tuple[type, ...]) -> bool:
-    """`isinstance` by the true type; the real one would also ask `value.__class__`."""
-    return issubclass(type(value), cls)
-
-
-def bases(cls: type) -> tuple[type, ...]:
-    """The class and its bases in the order of look-up."""
-    return _bases_of(cls) or ()
-
-
-def class_dict(cls: type) -> Mapping[str, Any]:
-    """The class's own dictionary."""
-    found: Mapping[str, Any] = _dict_of(cls)
-    return found
-
-
-def class_name(cls: type) -> str:
-    """The class's qualified name."""
-    return str(_name_of(cls))
+class_name: Callable[[type], str] = type.__dict__["__qualname__"].__get__
+"""The class's qualified name."""
 
 
 def module_name(cls: type) -> str:
     """The name of the module that the class says it is from."""
-    found = _module_of(cls)
+    found = type.__dict__["__module__"].__get__(cls)
     return found if type(found) is str else ""
 
 
@@ -110,31 +69,42 @@ def full_name(cls: type) -> str:
     return class_name(cls) if module in ("builtins", "") else f"{module}.{class_name(cls)}"
 
 
-def class_of(owner: object) -> type:
-    """The class in which the attributes of the `self` of a method are found."""
-    if type(owner) is Unread and owner.cls is not None:
-        return owner.cls
-    return owner if is_a(owner, type) else type(owner)  # type: ignore[return-value]
+def exact(*classes: type) -> frozenset[int]:
+    """Types for `is_exactly`, by their ids: they are built in and never go away."""
+    return frozenset(map(id, classes))
 
 
-_METHODS = exact(FunctionType, functools._lru_cache_wrapper)
-BUILTIN_METHODS = exact(MethodDescriptorType, WrapperDescriptorType, ClassMethodDescriptorType)
-SLOTS = exact(MemberDescriptorType, GetSetDescriptorType, _tuplegetter)
-_FUNCTIONS = (
-    exact(BuiltinFunctionType, MethodType, MethodWrapperType, classmethod, staticmethod)
-    | _METHODS
-    | BUILTIN_METHODS
+def is_exactly(value: object, classes: frozenset[int]) -> bool:
+    """Is it of one of the types? (`type(value) in (a, b)` would run the `==` of a metaclass.)"""
+    return id(type(value)) in classes
+
+
+def is_a(value: object, cls: type | tuple[type, ...]) -> bool:
+    """`isinstance` by the true type; the real one would also ask `value.__class__`."""
+    return issubclass(type(value), cls)
+
+
+BUILTIN_METHODS = exact(
+    types.MethodDescriptorType, types.WrapperDescriptorType, types.ClassMethodDescriptorType
+)
+_METHODS = exact(types.FunctionType, functools._lru_cache_wrapper)
+_SLOTS = exact(types.MemberDescriptorType, types.GetSetDescriptorType, _tuplegetter)
+_FUNCTIONS = exact(
+    *(types.BuiltinFunctionType, types.MethodType, types.MethodWrapperType),
+    *(classmethod, staticmethod),
 )
 _FOREIGN_FUNCTIONS = ("ufunc", "_ArrayFunctionDispatcher", "cython_function_or_method")
 
 
 def kind_of(value: object) -> str:
     """The word that front-ends have for such a value (or entry of a class)."""
-    if is_exactly(value, _FUNCTIONS) or class_name(type(value)) in _FOREIGN_FUNCTIONS:
+    if is_exactly(value, _FUNCTIONS | _METHODS | BUILTIN_METHODS):
+        return "function"
+    if class_name(type(value)) in _FOREIGN_FUNCTIONS:
         return "function"
     if is_a(value, type):
         return "class"
-    if is_a(value, ModuleType):
+    if is_a(value, types.ModuleType):
         return "module"
     return "instance" if getter_of(value) is ABSENT else "property"
 
@@ -145,7 +115,7 @@ def kind_of(value: object) -> str:
 def type_entry(cls: type, name: str) -> Any:
     """What the class or the first base that has it says under a name, as it is; or ABSENT."""
     for base in bases(cls):
-        entries = _dict_of(base)
+        entries = class_dict(base)
         if name in entries:
             return entries[name]
     return ABSENT
@@ -154,14 +124,11 @@ def type_entry(cls: type, name: str) -> Any:
 def own_dict(owner: object) -> Mapping[str, Any]:
     """The object's own dictionary; empty if it has none, or one that must be asked for."""
     slot = type_entry(type(owner), "__dict__")
-    if is_exactly(slot, SLOTS):
-        try:
-            found = slot.__get__(owner)
-        except Exception:
-            return {}
-        if is_a(found, (dict, MappingProxyType)):
-            return found  # type: ignore[no-any-return]
-    return {}
+    try:
+        found = slot.__get__(owner) if is_exactly(slot, _SLOTS) else None
+    except Exception:
+        return {}
+    return found if is_a(found, (dict, types.MappingProxyType)) else {}  # type: ignore[return-value]
 
 
 def own_entry(owner: object, name: str) -> Any:
@@ -185,82 +152,70 @@ def listed(function: Callable[..., Iterable[Any]], *arguments: object) -> list[A
 
 # Attributes.
 
-_getter_of = property.__dict__["fget"].__get__
-_in_classmethod = classmethod.__dict__["__func__"].__get__
-_in_staticmethod = staticmethod.__dict__["__func__"].__get__
-
 _COMPUTED = ("__annotations__", "__annotate__", "__doc__", "__isabstractmethod__")
 """Attributes whose built-in getters may run code of the program."""
 
 
 def read_attribute(owner: object, name: str) -> Any:
     """An attribute of an object: its value, Unread, or ABSENT if there is no sign of it."""
-    cls = type(owner)
+    cls, of_class = type(owner), is_a(owner, type)
     entry = type_entry(cls, name)
-    if issubclass(cls, type):
-        if not _is_data_descriptor(entry) or name in _COMPUTED:
-            own = type_entry(owner, name)  # type: ignore[arg-type]
-            if own is not ABSENT:
-                return bind(own, None, owner)  # type: ignore[arg-type]
-    elif not _is_data_descriptor(entry):
-        own = own_entry(owner, name)
+    # Of descriptors, only built-in ones go before the object's own dictionary: an
+    # ORM's column keeps its value there under its own name.
+    if name in _COMPUTED or not (is_exactly(entry, _SLOTS) or is_a(entry, property)):
+        own = type_entry(owner, name) if of_class else own_entry(owner, name)  # type: ignore[arg-type]
         if own is not ABSENT:
-            return own
-    return entry if entry is ABSENT else bind(entry, owner, cls)
-
-
-def _is_data_descriptor(entry: Any) -> bool:
-    """Does Python's own rule put the entry of the class before the object's dictionary?
-
-    For descriptors written in Python the dictionary is believed all the same: an
-    ORM's column keeps its value there under its own name.
-    """
-    return is_exactly(entry, SLOTS) or is_a(entry, property)
+            return bind(own, None, owner) if of_class else own  # type: ignore[arg-type]
+    return ABSENT if entry is ABSENT else bind(entry, owner, cls)
 
 
 def bind(entry: Any, owner: object, cls: type) -> Any:
     """What an entry of a class gives for an instance of it, or for itself (`owner` None)."""
+    kind = type(entry)
     if is_a(entry, (classmethod, staticmethod)):
         function = wrapped_function(entry)
-        return MethodType(function, cls) if is_a(entry, classmethod) else function
-    if owner is None and (is_exactly(entry, _KEPT) or getter_of(entry) is not ABSENT):
-        return entry
+        return types.MethodType(function, cls) if is_a(entry, classmethod) else function
+    if owner is None and kind is not types.ClassMethodDescriptorType:
+        kept = is_exactly(entry, _METHODS | _SLOTS | BUILTIN_METHODS)
+        if kept or getter_of(entry) is not ABSENT:
+            return entry
     if is_exactly(entry, _METHODS):
-        return MethodType(entry, owner)
+        return types.MethodType(entry, owner)
     if is_exactly(entry, BUILTIN_METHODS) or _is_memory(entry):
         try:
             return entry.__get__(owner, cls)
         except Exception:  # a slot that is empty
             return ABSENT
-    computes = type_entry(type(entry), "__get__") is not ABSENT
-    return Unread(entry=entry, owner=cls) if computes else entry
-
-
-_KEPT = _METHODS | SLOTS | (BUILTIN_METHODS - exact(ClassMethodDescriptorType))
-"""What a class gives for an entry of such a type is the entry."""
+    return entry if type_entry(kind, "__get__") is ABSENT else Unread(entry=entry, owner=cls)
 
 
 def _is_memory(entry: Any) -> bool:
     """A slot is read without further ado; the getters of extension modules might do anything."""
-    if type(entry) is not GetSetDescriptorType:
-        return is_exactly(entry, SLOTS)
+    if type(entry) is not types.GetSetDescriptorType:
+        return is_exactly(entry, _SLOTS)
     return module_name(entry.__objclass__) == "builtins" and entry.__name__ not in _COMPUTED
 
 
 def wrapped_function(entry: Any) -> Any:
     """What is in a staticmethod or a classmethod, or else the thing itself."""
-    if is_a(entry, staticmethod):
-        return _in_staticmethod(entry)
-    return _in_classmethod(entry) if is_a(entry, classmethod) else entry
+    for kind in (staticmethod, classmethod):
+        if is_a(entry, kind):
+            return kind.__dict__["__func__"].__get__(entry)
+    return entry
 
 
 def getter_of(entry: object) -> Any:
     """The function behind a property or a cached property; or ABSENT."""
     if is_a(entry, property):
-        return _getter_of(entry)
-    if is_a(entry, functools.cached_property):
-        return own_entry(entry, "func")
-    return ABSENT
+        return property.__dict__["fget"].__get__(entry)
+    return own_entry(entry, "func") if is_a(entry, functools.cached_property) else ABSENT
+
+
+def class_of(owner: object) -> type:
+    """The class among whose entries the attributes are: the thing itself if it is a class."""
+    if type(owner) is Unread and owner.cls is not None:
+        return owner.cls
+    return owner if is_a(owner, type) else type(owner)  # type: ignore[return-value]
 
 
 def attribute_entries(owner: object) -> dict[str, Any]:
@@ -268,11 +223,10 @@ def attribute_entries(owner: object) -> dict[str, Any]:
 
     A `__dir__` of the program decides what is offered, if it answers.
     """
-    of_class = is_a(owner, type)
     found: dict[str, Any] = {}
-    for base in reversed(bases(owner if of_class else type(owner))):  # type: ignore[arg-type]
-        found.update(_dict_of(base))
-    if not of_class:
+    for base in reversed(bases(class_of(owner))):
+        found.update(class_dict(base))
+    if not is_a(owner, type):
         found.update({name: own for name, own in items(own_dict(owner)) if type(name) is str})
     names = _listed_attributes(owner)
     if names:
@@ -282,10 +236,10 @@ def attribute_entries(owner: object) -> dict[str, Any]:
 
 def _listed_attributes(owner: object) -> list[str]:
     """What the program's own `__dir__`, if there is one, lists."""
-    function: Any = type_entry(type(owner), "__dir__")
-    arguments = [owner]
-    if is_a(owner, ModuleType) and type(function) is not FunctionType:
-        function, arguments = own_entry(owner, "__dir__"), []
-    if type(function) is not FunctionType:
-        return []
-    return [str.__str__(name) for name in listed(function, *arguments) if is_a(name, str)]
+    of_class: Any = type_entry(type(owner), "__dir__")
+    of_module = own_entry(owner, "__dir__") if is_a(owner, types.ModuleType) else ABSENT
+    if type(of_class) is types.FunctionType:
+        names = listed(of_class, owner)
+    else:
+        names = listed(of_module) if type(of_module) is types.FunctionType else []
+    return [str.__str__(name) for name in names if is_a(name, str)]

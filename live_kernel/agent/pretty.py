@@ -13,27 +13,22 @@ with a break in that line is broken, at all of its breaks.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict, defaultdict, deque
+from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from types import BuiltinFunctionType, FunctionType, MappingProxyType, SimpleNamespace
 
-from .lookup import (
-    bases,
-    class_dict,
-    class_name,
-    exact,
-    full_name,
-    is_exactly,
-    items,
-    own_dict,
-)
+from .lookup import bases, class_dict, class_name, exact, full_name, is_exactly, items, own_dict
 from .signatures import signature
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from typing import Any, Self
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any
 
     type Handler = Callable[[Printer, Any], None]
+    type Break = tuple[str, int, _Group]
+    """What stands there if the line goes on, the indentation if it ends, and the group."""
 
 WIDTH = 79
 ITEMS = 1000
@@ -66,58 +61,44 @@ def failure(error: BaseException) -> str:
     return f"<repr failed: {name}: {text[:500]}>"
 
 
-class _Break:
-    """A place where the line may end: otherwise `space` stands there."""
-
-    __slots__ = ("group", "indentation", "space")
-
-    def __init__(self, space: str, indentation: int, group: _Group) -> None:
-        self.space = space
-        self.indentation = indentation
-        self.group = group
+def sendable(text: str) -> str:
+    """The text as a plain str without lone surrogates, for which UTF-8 has no bytes."""
+    text = str.__str__(text)
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 class _Group:
-    """What is broken at all of its breaks or at none. As a context manager it closes itself."""
+    """What is broken at all of its breaks or at none."""
 
-    __slots__ = ("broken", "close", "depth", "indent", "printer")
+    __slots__ = ("broken", "depth")
 
-    def __init__(self, printer: Printer, depth: int, indent: int, close: str) -> None:
-        self.printer = printer
+    def __init__(self, depth: int) -> None:
         self.depth = depth
-        self.indent = indent
-        self.close = close
         self.broken = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.printer.end_group(self.indent, self.close)
 
 
 class Printer:
     """Writes one text. `_repr_pretty_(printer, cycle)` methods are handed it, too."""
 
-    def __init__(self, limit: int = LIMIT, width: int = WIDTH) -> None:
-        self.max_width = width
+    def __init__(self, limit: int = LIMIT) -> None:
+        self.max_width = WIDTH
         self.indentation = 0
-        self._limit = limit
+        self.limit = limit
         self._written = 0
         self._column = 0
         self._lines: list[str] = []
-        self._held: list[str | _Break] = []
+        self._held: list[str | Break] = []
         self._held_width = 0
-        self._groups = [_Group(self, 0, 0, "")]
+        self._groups = [_Group(0)]
         self._inside: set[int] = set()
 
-    # What `_repr_pretty_` methods use.
+    # What `_repr_pretty_` methods use. (The names of arguments are those of IPython.)
 
     def text(self, text: str) -> None:
         """Write text that is not broken."""
         if self.is_full or not text:
             return
-        text = _exact(text)[: self._limit + 1]
+        text = sendable(text)[: self.limit + 1]
         self._written += len(text)
         if self._held:
             self._held.append(text)
@@ -133,10 +114,10 @@ class Printer:
             return
         group = self._groups[-1]
         if group.broken:
-            self._release()
+            self._release(len(self._held))
             self._end_line(self.indentation)
             return
-        self._held.append(_Break(sep, self.indentation, group))
+        self._held.append((sep, self.indentation, group))
         self._held_width += len(sep)
         self._fit()
 
@@ -144,20 +125,25 @@ class Printer:
         """End the line in any case, and so break all groups around."""
         for group in self._groups:
             group.broken = True
-        self._release()
+        self._release(len(self._held))
         self._end_line(self.indentation)
 
-    def group(self, indent: int = 0, open: str = "", close: str = "") -> _Group:  # noqa: A002
-        """A group, as a context manager. (The names of arguments are those of IPython.)"""
-        return self.begin_group(indent, open, close)
+    @contextmanager
+    def group(self, indent: int = 0, open: str = "", close: str = "") -> Iterator[None]:  # noqa: A002
+        """A group whose continuation lines are indented by so much more."""
+        self.begin_group(indent, open)
+        try:
+            yield
+        finally:
+            self.end_group(indent, close)
 
-    def begin_group(self, indent: int = 0, open: str = "", close: str = "") -> _Group:  # noqa: A002
-        """Begin a group whose continuation lines are indented by so much more."""
+    indent = group
+
+    def begin_group(self, indent: int = 0, open: str = "") -> None:  # noqa: A002
+        """Begin a group."""
         self.text(open)
-        group = _Group(self, len(self._groups), indent, close)
-        self._groups.append(group)
+        self._groups.append(_Group(len(self._groups)))
         self.indentation += indent
-        return group
 
     def end_group(self, dedent: int = 0, close: str = "") -> None:
         """End the innermost group."""
@@ -166,16 +152,12 @@ class Printer:
         self.indentation -= dedent
         self.text(close)
 
-    def indent(self, indent: int) -> _Group:
-        """Indent the lines that begin in this context, which is a group as well."""
-        return self.begin_group(indent)
-
     def pretty(self, value: object) -> None:
         """Write a value. Raises nothing of its `repr`'s making."""
         if self.is_full:
             return
         if id(type(value)) in SCALARS:  # is_exactly(), for speed
-            self.text(_scalar(value, self.room))
+            self.text(_scalar(value, self.limit))
             return
         depth, indentation = len(self._groups), self.indentation
         try:
@@ -188,24 +170,19 @@ class Printer:
     # The parts.
 
     @property
-    def room(self) -> int:
-        """So many characters may still be written."""
-        return max(0, self._limit - self._written)
-
-    @property
     def is_full(self) -> bool:
         """Is the limit reached? Then nothing more is written."""
-        return self._written > self._limit
+        return self._written > self.limit
 
     def finish(self) -> str:
         """The whole text."""
-        self._release()
+        self._release(len(self._held))
         text = "".join(self._lines)
         if self.is_full:
-            text = f"{text[: self._limit]}\n… truncated after {self._limit:,} characters"
+            text = f"{text[: self.limit]}\n… truncated after {self.limit:,} characters"
         return text
 
-    def sequence(self, items: Sequence[object], write: Handler | None = None) -> None:
+    def sequence(self, items: Iterable[Any], write: Handler | None = None) -> None:
         """Write items with commas and breaks between them, the first thousand."""
         write = write or Printer.pretty
         for index, item in enumerate(items):
@@ -217,14 +194,17 @@ class Printer:
                 return
             write(self, item)
 
-    def _pretty(self, value: object) -> None:
-        handler = _handler(type(value))
+    def _pretty(self, value: Any) -> None:
+        write, short = _handler(type(value))
         if id(value) in self._inside or len(self._inside) > DEPTH:
-            _short_for(self, value, handler)
+            if write is _by_own_method:
+                value._repr_pretty_(self, True)
+            else:
+                self.text(short)
             return
         self._inside.add(id(value))
         try:
-            handler(self, value)
+            write(self, value)
         finally:
             self._inside.discard(id(value))
 
@@ -237,31 +217,33 @@ class Printer:
 
         Returns how much of what is held belongs to it, up to its last break.
         """
-        breaks = [(i, b.group) for i, b in enumerate(self._held, 1) if isinstance(b, _Break)]
+        breaks = [(i, b[2]) for i, b in enumerate(self._held, 1) if isinstance(b, tuple)]
         depth = min((group.depth for _, group in breaks), default=len(self._groups))
         for group in self._groups[:depth]:
             group.broken = True
-        end, outermost = max(((i, g) for i, g in breaks if g.depth == depth), default=(0, None))
-        if outermost:
+        end = 0
+        for index, group in breaks:
+            if group.depth == depth:
+                end, outermost = index, group
+        if end:
             outermost.broken = True
         return end
 
-    def _release(self, count: int | None = None) -> None:
+    def _release(self, end: int) -> None:
         """Write what is held back: its broken breaks as ends of lines, the others as space.
 
         Text behind the last of them is not held back any longer, up to the next break.
         """
         held = self._held
-        end = len(held) if count is None else count
-        while end < len(held) and not isinstance(held[end], _Break):
+        while end < len(held) and isinstance(held[end], str):
             end += 1
         released = held[:end]
         del held[:end]
         for item in released:
-            text = item.space if isinstance(item, _Break) else item
+            text = item if isinstance(item, str) else item[0]
             self._held_width -= len(text)
-            if isinstance(item, _Break) and item.group.broken:
-                self._end_line(item.indentation)
+            if isinstance(item, tuple) and item[2].broken:
+                self._end_line(item[1])
             else:
                 self._lines.append(text)
                 self._column += len(text)
@@ -272,10 +254,11 @@ class Printer:
         self._column = indentation
 
 
-# What is written at once.
+# How instances of a class are written.
 
 _SLICED = exact(str, bytes, bytearray)
 SCALARS = exact(bool, complex, float, int, type(...), type(None)) | _SLICED
+"""Types whose instances are written at once."""
 
 
 def _scalar(value: Any, limit: int) -> str:
@@ -287,38 +270,20 @@ def _scalar(value: Any, limit: int) -> str:
         return failure(error)
 
 
-def _exact(text: str) -> str:
-    """The text as a plain str without lone surrogates, which could not be sent."""
-    text = str.__str__(text)
-    if text.isascii():
-        return text
-    return text.encode("utf-8", "replace").decode("utf-8")
+def _handler(cls: type) -> tuple[Handler, str]:
+    """How instances of a class are written, as its first base says that says anything.
 
-
-# Classes, and how their instances are written.
-
-
-def _handler(cls: type) -> Handler:
-    """How instances of a class are written: as its first base says that says anything."""
+    With it comes what is written of one that contains itself, or is too deep inside others.
+    """
     for base in bases(cls):
-        handler = _HANDLERS.get(base) if type(base) is type else None
-        if handler is not None:
-            return handler
+        if type(base) is type and base in _HANDLERS:
+            return _HANDLERS[base], _SHORT.get(base, "<...>")
         entries = class_dict(base)
         if "_repr_pretty_" in entries and callable(entries["_repr_pretty_"]):
-            return _by_own_method
+            return _by_own_method, ""
         if "__repr__" in entries and base is not object:
-            return _by_repr
-    return _by_address
-
-
-def _short_for(printer: Printer, value: object, handler: Handler) -> None:
-    """Write a value that contains itself, or is too deep inside others."""
-    if handler is _by_own_method:
-        value._repr_pretty_(printer, True)  # type: ignore[attr-defined]
-        return
-    brackets = _BRACKETS.get(handler, ("<", ">"))
-    printer.text("...".join(brackets))
+            return _by_repr, "<...>"
+    return _by_address, "<...>"
 
 
 def _by_own_method(printer: Printer, value: Any) -> None:
@@ -326,7 +291,7 @@ def _by_own_method(printer: Printer, value: Any) -> None:
 
 
 def _by_repr(printer: Printer, value: object) -> None:
-    text = str.__str__(repr(value))[: printer.room + 1]
+    text = str.__str__(repr(value))[: printer.limit + 1]
     with printer.group():
         for index, line in enumerate(text.splitlines()):
             if index:
@@ -338,171 +303,133 @@ def _by_address(printer: Printer, value: object) -> None:
     printer.text(f"<{full_name(type(value))} at {id(value):#x}>")
 
 
-def _name(value: object) -> str:
-    return class_name(type(value)).rpartition(".")[2]
+def _first(iterable: Iterable[Any]) -> list[Any]:
+    """What is shown of a container, and one more; copied at once, for others may change it."""
+    return list(islice(iterable, ITEMS + 1))
 
 
-def _list_like(base: Any, start: str, end: str) -> Handler:
-    def write(printer: Printer, value: Any) -> None:
-        shown = list(islice(base.__iter__(value), ITEMS + 1))
-        with printer.group(1, start, end):
-            printer.sequence(shown)
-            if base is tuple and len(shown) == 1:
-                printer.text(",")
+def _enclose(
+    printer: Printer, brackets: str, shown: Iterable[Any], write: Handler | None = None
+) -> None:
+    with printer.group(1, brackets[0], brackets[1]):
+        printer.sequence(shown, write)
 
-    return write
+
+def _write_list(printer: Printer, value: Any) -> None:
+    _enclose(printer, "[]", _first(list.__iter__(value)))
+
+
+def _write_tuple(printer: Printer, value: Any) -> None:
+    with printer.group(1, "(", ")"):
+        printer.sequence(_first(tuple.__iter__(value)))
+        if tuple.__len__(value) == 1:
+            printer.text(",")
 
 
 def _write_dict(printer: Printer, value: Any) -> None:
-    _write_pairs(printer, items(value, ITEMS + 1))
+    _enclose(printer, "{}", items(value, ITEMS + 1), _write_pair)
 
 
-def _write_pairs(printer: Printer, pairs: list[tuple[Any, Any]]) -> None:
-    with printer.group(1, "{", "}"):
-        printer.sequence(pairs, _write_pair)
-
-
-def _write_pair(printer: Printer, pair: Any) -> None:
+def _write_pair(printer: Printer, pair: tuple[Any, Any]) -> None:
     printer.pretty(pair[0])
     printer.text(": ")
     printer.pretty(pair[1])
 
 
-def _call(printer: Printer, name: str) -> _Group:
-    return printer.group(len(name) + 1, f"{name}(", ")")
-
-
 def _write_set(printer: Printer, value: Any) -> None:
-    shown = _in_order(list(islice(set.__iter__(value), ITEMS + 1)))
-    if type(value) is set and shown:
-        _write_braces(printer, shown)
-        return
-    with _call(printer, _name(value)):
-        if shown:
-            _write_braces(printer, shown)
-
-
-def _write_frozenset(printer: Printer, value: Any) -> None:
-    shown = _in_order(list(islice(frozenset.__iter__(value), ITEMS + 1)))
-    with _call(printer, _name(value)):
-        if shown:
-            _write_braces(printer, shown)
-
-
-def _write_braces(printer: Printer, shown: list[Any]) -> None:
-    with printer.group(1, "{", "}"):
-        printer.sequence(shown)
-
-
-def _in_order(shown: list[Any]) -> list[Any]:
-    """Items of a set, sorted where that runs no code of the program and means something."""
+    base = set if issubclass(type(value), set) else frozenset
+    shown = _first(base.__iter__(value))
     kinds = {id(type(item)) for item in shown}
-    return sorted(shown) if len(kinds) == 1 and kinds <= _ORDERED else shown
+    if len(kinds) == 1 and kinds <= _ORDERED:  # sorting runs no code of the program
+        shown.sort()
+    braces = partial(_enclose, printer, "{}", shown)
+    if type(value) is set and shown:
+        braces()
+    else:
+        _call(printer, value, *[braces] * bool(shown))
 
 
 _ORDERED = exact(int, str, bytes, float)
 
 
+def _call(printer: Printer, value: object, *write: Callable[[], None], name: str = "") -> None:
+    """Write a value as a call of its class; `write` writes the arguments."""
+    name = name or class_name(type(value)).rpartition(".")[2]
+    with printer.group(len(name) + 1, f"{name}(", ")"):
+        printer.sequence(write, lambda _, write_one: write_one())
+
+
 def _write_deque(printer: Printer, value: Any) -> None:
-    with _call(printer, _name(value)):
-        with printer.group(1, "[", "]"):
-            printer.sequence(list(islice(deque.__iter__(value), ITEMS + 1)))
-        if value.maxlen is not None:
-            printer.text(",")
-            printer.breakable()
-            printer.text(f"maxlen={value.maxlen}")
-
-
-def _write_defaultdict(printer: Printer, value: Any) -> None:
-    with _call(printer, _name(value)):
-        printer.pretty(value.default_factory)
-        printer.text(",")
-        printer.breakable()
-        _write_dict(printer, value)
-
-
-def _write_ordered(printer: Printer, value: Any) -> None:
-    with _call(printer, _name(value)):
-        if value:
-            _write_dict(printer, value)
-
-
-def _write_counter(printer: Printer, value: Any) -> None:
-    try:
-        pairs = Counter.most_common(value, ITEMS + 1)
-    except TypeError:  # counts that can't be compared
-        pairs = items(value, ITEMS + 1)
-    with _call(printer, _name(value)):
-        if pairs:
-            _write_pairs(printer, pairs)
-
-
-def _write_proxy(printer: Printer, value: Any) -> None:
-    with _call(printer, _name(value)):
-        _write_pairs(printer, list(islice(value.items(), ITEMS + 1)))
+    shown = _first(deque.__iter__(value))
+    length = [partial(printer.text, f"maxlen={value.maxlen}")] * (value.maxlen is not None)
+    _call(printer, value, partial(_enclose, printer, "[]", shown), *length)
 
 
 def _write_view(printer: Printer, value: Any) -> None:
-    with _call(printer, _name(value)), printer.group(1, "[", "]"):
-        printer.sequence(list(islice(value, ITEMS + 1)))
+    _call(printer, value, partial(_enclose, printer, "[]", _first(value)))
+
+
+def _write_mapping(printer: Printer, value: Any) -> None:
+    """One of those that are written as a call, with a dict as the last argument."""
+    kind, pairs = type(value), items(value, ITEMS + 1)
+    if issubclass(kind, Counter):
+        try:
+            pairs = Counter.most_common(value, ITEMS + 1)
+        except TypeError:  # counts that can't be compared
+            pass
+    write = [partial(_enclose, printer, "{}", pairs, _write_pair)]
+    if issubclass(kind, defaultdict):
+        write.insert(0, partial(printer.pretty, value.default_factory))
+    elif issubclass(kind, dict) and not pairs:
+        write = []
+    _call(printer, value, *write)
 
 
 def _write_namespace(printer: Printer, value: Any) -> None:
-    name = "namespace" if type(value) is SimpleNamespace else _name(value)
-    with _call(printer, name):
-        printer.sequence(items(own_dict(value), ITEMS + 1), _write_keyword)
+    name = "namespace" if type(value) is SimpleNamespace else ""
+    pairs = items(own_dict(value), ITEMS + 1)
+    _call(printer, value, *(partial(_write_keyword, printer, *pair) for pair in pairs), name=name)
 
 
-def _write_keyword(printer: Printer, pair: Any) -> None:
-    name = f"{pair[0]}="
-    with printer.group(len(name), name):
-        printer.pretty(pair[1])
-
-
-def _write_class(printer: Printer, value: Any) -> None:
-    printer.text(full_name(value))
-
-
-def _write_function(printer: Printer, value: Any) -> None:
-    module = value.__module__
-    name = value.__qualname__
-    if type(module) is str and module != "builtins":
-        name = f"{module}.{name}"
-    printer.text(f"<function {name}{signature(value, annotated=True)}>")
+def _write_keyword(printer: Printer, name: str, value: object) -> None:
+    with printer.group(len(name) + 1, f"{name}="):
+        printer.pretty(value)
 
 
 def _write_exception(printer: Printer, value: Any) -> None:
-    with _call(printer, full_name(type(value))):
-        printer.sequence(_args_of(value))
+    write = (partial(printer.pretty, argument) for argument in _args_of(value))
+    _call(printer, value, *write, name=full_name(type(value)))
 
 
 _args_of: Callable[[object], tuple[object, ...]] = BaseException.__dict__["args"].__get__
 
+
+def _write_function(printer: Printer, value: Any) -> None:
+    name = value.__qualname__
+    if type(value.__module__) is str and value.__module__ != "builtins":
+        name = f"{value.__module__}.{name}"
+    printer.text(f"<function {name}{signature(value, annotated=True)}>")
+
+
 _HANDLERS: dict[type, Handler] = {
-    list: _list_like(list, "[", "]"),
-    tuple: _list_like(tuple, "(", ")"),
+    list: _write_list,
+    tuple: _write_tuple,
     dict: _write_dict,
     set: _write_set,
-    frozenset: _write_frozenset,
+    frozenset: _write_set,
     deque: _write_deque,
-    defaultdict: _write_defaultdict,
-    OrderedDict: _write_ordered,
-    Counter: _write_counter,
-    MappingProxyType: _write_proxy,
+    defaultdict: _write_mapping,
+    OrderedDict: _write_mapping,
+    Counter: _write_mapping,
+    MappingProxyType: _write_mapping,
     type({}.keys()): _write_view,
     type({}.values()): _write_view,
     type({}.items()): _write_view,
     SimpleNamespace: _write_namespace,
-    type: _write_class,
+    type: lambda printer, value: printer.text(full_name(value)),
     FunctionType: _write_function,
     BuiltinFunctionType: _write_function,
     BaseException: _write_exception,
 }
 
-_BRACKETS: dict[Handler, tuple[str, str]] = {
-    _HANDLERS[list]: ("[", "]"),
-    _HANDLERS[tuple]: ("(", ")"),
-    _write_dict: ("{", "}"),
-    _write_set: ("{", "}"),
-    _write_deque: ("[", "]"),
-}
+_SHORT: dict[type, str] = {list: "[...]", tuple: "(...)", dict: "{...}"}

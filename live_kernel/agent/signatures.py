@@ -193,24 +193,20 @@ def _value_text(value: Any) -> str:
 
 def notes_of(thing: Any) -> dict[str, Any]:
     """The annotations of a function or a class as text; their names are not evaluated."""
-    try:
-        annotate, notes = _annotation_sources(thing)
-        if type(annotate) is not FunctionType:
-            return notes if type(notes) is dict else {}
-        import annotationlib
-
-        return dict(annotationlib.call_annotate_function(annotate, annotationlib.Format.STRING))
-    except Exception:
-        return {}
-
-
-def _annotation_sources(thing: Any) -> tuple[object, object]:
-    """The function that computes annotations, or else those that are there already."""
     if type(thing) is FunctionType:
-        return thing.__annotate__, None if thing.__annotate__ else thing.__annotations__
-    # Straight from the dictionary: asking the class for them would leave entries in it.
-    entries = class_dict(thing)
-    return entries.get("__annotate_func__"), entries.get("__annotations__")
+        annotate: Any = thing.__annotate__
+        notes: Any = None if annotate else thing.__annotations__
+    else:  # from the dictionary: asking the class for them would leave entries in it
+        annotate = class_dict(thing).get("__annotate_func__")
+        notes = class_dict(thing).get("__annotations__")
+    if type(annotate) is not FunctionType:
+        return notes if type(notes) is dict else {}
+    import annotationlib
+
+    try:
+        return dict(annotationlib.call_annotate_function(annotate, annotationlib.Format.STRING))
+    except Exception:  # a function may have been put there that is none of the compiler's
+        return {}
 
 
 _RUNS_LATER = 0x20 | 0x80 | 0x200
