@@ -218,6 +218,15 @@ def test_chosen_by_pid_it_is_not_sought_again(system: System, memory: Memory) ->
         kept.resolve()
 
 
+def test_a_memory_that_cannot_be_kept_is_no_failure(tmp_path: Path, system: System) -> None:
+    """Jupyter may remove the directory of the connection file, or its disk be full."""
+    for file in (tmp_path / "gone" / "kernel.json", Path("/proc/kernel.json")):
+        memory = Memory(file)
+        memory.remember(process(), "42", pinned=True)
+        assert memory.recall(pinned=True) is None
+        memory.forget()
+
+
 RECORD = {"text": "42", "source": "", "start_time": 7, "pattern": "42", "pinned": True}
 odd = st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.integers())
 records = st.fixed_dictionaries({}, optional=dict.fromkeys(RECORD, odd))

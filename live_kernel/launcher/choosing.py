@@ -6,6 +6,7 @@ it means is found out when it is used, for processes come and go.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -70,12 +71,13 @@ class Memory:
         self._file = connection_file.with_suffix(".live-kernel")
 
     def remember(self, process: Process, text: str, pinned: bool) -> None:
-        """Keep this choice for the next launcher with the same connection file."""
+        """Keep this choice for the next launcher with the same connection file, if it can be."""
         kept = Choice(str(process.pid), "the restart", process.start_time)._asdict()
         record = json.dumps({**kept, "pattern": text, "pinned": pinned})
-        descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(record)
+        with contextlib.suppress(OSError):
+            descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(record)
 
     def recall(self, pinned: bool) -> Choice | None:
         """The choice kept, if it was (not) pinned by `%attach`, as asked.
@@ -99,7 +101,8 @@ class Memory:
 
     def forget(self) -> None:
         """This kernel ends, or was detached on purpose."""
-        self._file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._file.unlink(missing_ok=True)
 
 
 def _is_alive(choice: Choice) -> bool:

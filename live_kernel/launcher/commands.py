@@ -107,14 +107,14 @@ class Status(Command):
         assert attachment is not None
         process = attachment.process
         binding = answer.get("binding")
-        place = binding["place"] if isinstance(binding, dict) else "unknown: no answer"
+        place = binding.get("place") if isinstance(binding, dict) else None
         rows = {
             "State": attachment.state.value,
             "Target": str(process),
             "Python": str(answer.get("python", process.version_text)),
             "Up": tables.duration(process.uptime),
             "Attached": f"for {tables.duration(time.time() - attachment.since)}",
-            "Cells see": str(place),
+            "Cells see": str(place or "unknown: no answer"),
         }
         return "\n".join(f"{name + ':':<11}{value}" for name, value in rows.items())
 
@@ -137,9 +137,9 @@ def split(code: str) -> tuple[list[tuple[str, str]], str]:
     found: list[tuple[str, str]] = []
     while lines:
         line = lines[0].strip()
-        name, _, argument = line.partition(" ")
+        name, *argument = line.split(maxsplit=1) or [""]
         if name in COMMANDS:
-            found.append((name, argument))
+            found.append((name, "".join(argument)))
         elif line or not "".join(lines).strip():
             break
         lines.pop(0)

@@ -132,7 +132,7 @@ class Router:
 
     def _on_complete_request(self, request: Request) -> None:
         code = str(request.content.get("code", ""))
-        cursor = int(request.content.get("cursor_pos", len(code)))
+        cursor = _number(request, "cursor_pos", len(code))
         own = complete_command(code, cursor)
         if own is not None:
             self._answer(request, own)
@@ -152,8 +152,8 @@ class Router:
 
     def _on_inspect_request(self, request: Request) -> None:
         code = str(request.content.get("code", ""))
-        cursor = int(request.content.get("cursor_pos", len(code)))
-        detail = int(request.content.get("detail_level", 0))
+        cursor = _number(request, "cursor_pos", len(code))
+        detail = _number(request, "detail_level", 0)
         self._inspect(code, cursor, detail, lambda found: self._answer(request, found))
 
     def _inspect(
@@ -324,6 +324,12 @@ class Router:
             self._queue.succeed(execution)
 
         self._inspect(name, len(name), detail, found)
+
+
+def _number(request: Request, field: str, default: int) -> int:
+    """A whole number of a request's content; the default where it is none."""
+    value = request.content.get(field)
+    return value if isinstance(value, int) else default
 
 
 def is_exit(code: str) -> bool:
