@@ -6,7 +6,9 @@ with messages or a FrameError, and the schema with True or False.
 
 from __future__ import annotations
 
+import ast
 import base64
+import inspect
 import json
 from typing import Any
 
@@ -38,7 +40,7 @@ def framed(body: bytes, behind: bytes = b"") -> bytes:
 # -- frames
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(st.lists(json_objects, max_size=6), st.data())
 def test_any_split_of_the_stream_gives_the_same_messages(
     sent: list[dict[str, Any]], data: st.DataObject
@@ -89,7 +91,7 @@ with_bytes = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.dictionaries(keys, with_bytes, max_size=4), max_size=3))
 def test_any_message_with_bytes_arrives_as_it_was(sent: list[dict[str, Any]]) -> None:
     """But for bytes beside what looks like them: those arrive as Jupyter has them."""
@@ -191,7 +193,7 @@ def test_a_frame_that_is_no_json_object_is_refused(body: bytes) -> None:
         Decoder().feed(framed(body))
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=120)
 @given(st.lists(st.binary(max_size=40), max_size=6))
 def test_any_bytes_give_messages_or_a_frame_error(pieces: list[bytes]) -> None:
     decoder = Decoder(largest=64)
@@ -202,7 +204,7 @@ def test_any_bytes_give_messages_or_a_frame_error(pieces: list[bytes]) -> None:
         pass  # the only other thing that may come of it
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=120)
 @given(st.binary(max_size=60) | json_values.map(lambda value: json.dumps(value).encode()))
 def test_any_body_gives_one_object_or_a_frame_error(body: bytes) -> None:
     try:
@@ -297,6 +299,27 @@ FROM_LAUNCHER = [
     {"op": "ask", "id": 2, "about": "status"},
     {"op": "detach"},
 ]
+
+
+def patterns_of(function: Any, key: str) -> set[str]:
+    """The words that the patterns of a function name under this key."""
+    tree = ast.parse(inspect.getsource(function))
+    return {
+        str(pattern.value.value)  # type: ignore[attr-defined]
+        for mapping in ast.walk(tree)
+        if isinstance(mapping, ast.MatchMapping)
+        for name, pattern in zip(mapping.keys, mapping.patterns, strict=True)
+        if ast.literal_eval(name) == key
+    }
+
+
+def test_the_tables_know_every_message() -> None:
+    """One that is added to the schema is to be added here."""
+    tables = [(from_agent, "op", FROM_AGENT), (from_launcher, "op", FROM_LAUNCHER)]
+    for function, key, table in [*tables, (messages._is_event, "event", EVENTS)]:
+        known = patterns_of(function, key)
+        assert len(known) > 5
+        assert {str(message[key]) for message in table} == known
 
 
 @pytest.mark.parametrize("message", FROM_AGENT, ids=str)
@@ -427,7 +450,7 @@ def near_messages(draw: st.DrawFn) -> dict[str, Any]:
     return {key: bent(value) for key, value in message.items()}
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=150)
 @given(json_objects | near_messages())
 def test_the_schema_answers_whatever_it_is_asked(message: dict[str, Any]) -> None:
     assert from_agent(message) in (True, False)
