@@ -24,6 +24,9 @@ from .samples import Row
 def main() -> int:
     """Run the benchmark. Returns the exit status."""
     given = _arguments()
+    if not hasattr(sys, "remote_exec"):
+        print("bench: run it with Python 3.14 or later, which targets need", file=sys.stderr)
+        return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything is ended
     described = machine.describe()
     print("\n".join(machine.as_lines(described)), end="\n\n", flush=True)

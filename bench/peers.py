@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -68,6 +69,7 @@ class Workshop:
         manager.start_kernel(
             extra_arguments=chosen,
             env=self.environment,
+            cwd=str(self.place),  # where there is no live_kernel but that of PYTHONPATH
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -102,7 +104,10 @@ class Workshop:
     @contextmanager
     def in_thread(self, target: Target) -> Iterator[Client]:
         """A client of an ipykernel in a thread of `target`, where it stays until that ends."""
-        file, connection = write_connection_file(str(self.place / f"thread-{target.pid}.json"))
+        file, connection = write_connection_file(
+            str(self.place / f"thread-{target.pid}.json"),
+            key=secrets.token_hex(16).encode(),  # signed, as those of a KernelManager are
+        )
         text = (PROGRAMS / "ipykernel_in_thread.py").read_text()
         with tempfile.NamedTemporaryFile("w", suffix=".py", dir=self.place) as script:
             script.write(f"CONNECTION_FILE = {file!r}\n{text}")

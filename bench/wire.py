@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -57,7 +58,7 @@ class Answer:
 class Client:
     """One front-end of one kernel, given by its connection file's contents."""
 
-    def __init__(self, connection: dict[str, Any]) -> None:
+    def __init__(self, connection: Mapping[str, Any]) -> None:
         key = connection["key"]
         self._session = Session(key=key if isinstance(key, bytes) else key.encode())
         self._context = zmq.Context()
@@ -68,7 +69,7 @@ class Client:
         self._poller.register(self._shell, zmq.POLLIN)
         self._poller.register(self._iopub, zmq.POLLIN)
 
-    def _connect(self, kind: int, connection: dict[str, Any], port: str) -> zmq.Socket[bytes]:
+    def _connect(self, kind: int, connection: Mapping[str, Any], port: str) -> zmq.Socket[bytes]:
         socket: zmq.Socket[bytes] = self._context.socket(kind)
         socket.linger = 0
         socket.set_hwm(0)
@@ -111,7 +112,7 @@ class Client:
         request = self._send("execute_request", _execute(code))
         deadline = time.monotonic() + within
         while (rest := deadline - time.monotonic()) > 0:
-            if self._shell.poll(rest * 1000):
+            if self._shell.poll(int(rest * 1000)):
                 frames = self._shell.recv_multipart()
                 if _header(frames, parent=True).get("msg_id") == request:
                     _check_succeeded(_content(frames), code)
@@ -142,7 +143,7 @@ class Client:
         return _parsed(answer, received)
 
     def _ready(self, rest: float, kind: str) -> list[zmq.Socket[bytes]]:
-        ready = self._poller.poll(max(rest, 0) * 1000)
+        ready = self._poller.poll(int(max(rest, 0) * 1000))
         if not ready:
             raise Unanswered(f"no answer to {kind} in time")
         return [source for source, _ in ready]

@@ -26,7 +26,7 @@ schedstat = os.open("/proc/thread-self/schedstat", os.O_RDONLY)
 text = ctypes.create_string_buffer(80)
 
 
-def waited_for_processor():
+def waited_for_processor() -> float:
     """Seconds, since this thread began."""
     pread(schedstat, text, 79, 0)
     return int(text.value.split()[1]) / 1e9

@@ -18,6 +18,10 @@ from ..wire import Client, Unanswered
 SWITCH_INTERVAL = 5.0
 """Milliseconds for which a thread may keep the interpreter lock: `sys.getswitchinterval()`."""
 
+_BREATH = 0.03
+_BREAK = 0.2
+"""Seconds between two cells, as a program leaves them and as a person does, at least."""
+
 _COMPLETIONS = {"text.startsw": "startswith", "os.path.basen": "basename", "isinst": "isinstance"}
 
 
@@ -29,8 +33,16 @@ def measure_idle(shop: Workshop, plan: Plan) -> list[Row]:
     ):
         actions = {OURS: lambda: _cell(ours), REFERENCE: lambda: _cell(stock)}
         samples = in_turns(actions, plan.rounds(20, 100), warm_up=4, each=10)
+        rested = {
+            OURS: lambda: _after_a_pause(lambda: _cell(ours), _BREAK),
+            REFERENCE: lambda: _after_a_pause(lambda: _cell(stock), _BREAK),
+        }
+        cold = in_turns(rested, plan.rounds(10, 40))
     name = "cell round trip, idle target"
-    return [Row(name, "ms", "ipykernel", Budget(0.25), scaled(samples, 1e3))]
+    return [
+        Row(name, "ms", "ipykernel", Budget(0.25), scaled(samples, 1e3)),
+        Row(f"{name}, after a pause", "ms", "ipykernel", None, scaled(cold, 1e3)),
+    ]
 
 
 def measure_busy(shop: Workshop, plan: Plan) -> list[Row]:
@@ -63,16 +75,16 @@ def _while_busy(
     def act() -> list[float]:
         target.go_on()
         try:
-            return [_after_a_pause(action) for _ in range(times)]
+            return [_after_a_pause(action, _BREATH) for _ in range(times)]
         finally:
             target.pause()
 
     return act
 
 
-def _after_a_pause(action: Callable[[], float]) -> float:
-    """As a person leaves one, so that what the cell before has left to do is done."""
-    time.sleep(0.03)
+def _after_a_pause(action: Callable[[], float], seconds: float) -> float:
+    """What the cell before has left to do is done then, and the caches are others'."""
+    time.sleep(seconds)
     return action()
 
 
