@@ -54,6 +54,8 @@ class Output:
         self._size = 0
         self._sent_at = monotonic()
         self.closed = False
+        self.dropped = False
+        """Nobody is there any more to whom it could be sent: what is written is lost."""
 
     def write(self, stream: str, text: str) -> None:
         """Add text of `stdout` or `stderr`."""
@@ -85,8 +87,8 @@ class Output:
             self._do(self._finish, done)
 
     def close(self) -> None:
-        """Drop what there is and take nothing more."""
-        self.closed = True
+        """Drop what there is and what comes, where nobody is there to take it."""
+        self.closed = self.dropped = True
 
     def _do(self, action: Callable[..., None], *arguments: Any) -> None:
         """Do it now; but if we are within another action, when that is done."""
@@ -141,6 +143,8 @@ class Output:
                 self._deliver(events, done)
             except _UNSENDABLE as error:
                 self._send_instead(error, done)
+            except OSError:
+                self.close()  # the launcher is gone, and the session ends
         self._sent_at = monotonic()
 
     def _send_instead(self, error: Exception, done: dict[str, Any] | None) -> None:

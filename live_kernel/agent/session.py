@@ -183,6 +183,7 @@ class Session:
             self._running = None
             self._cells.leave_thread()
             cell.output.finish(_abandoned())
+            cell.output.close()
             native.start(self._cells_loop, name="live-kernel")
 
     def _on_flush(self, message: Message) -> None:

@@ -29,9 +29,15 @@ current_cell: contextvars.ContextVar[Cell | None] = contextvars.ContextVar(
 
 
 def running_cell() -> Cell | None:
-    """The cell on whose behalf the current code runs, unless it has ended."""
+    """The cell on whose behalf the current code runs, unless it has ended.
+
+    One that lost its launcher, or was left to itself, has not: what it still writes is
+    nobody's, least of all the program's.
+    """
     cell = current_cell.get()
-    return None if cell is None or cell.output.closed else cell
+    if cell is None or (cell.output.closed and not cell.output.dropped):
+        return None
+    return cell
 
 
 class SplitStream:
