@@ -357,7 +357,7 @@ class TestHostile:
 
         text = page("endless", Dictionary(endless=[Endless()]))
         is_over.set()
-        assert "<repr has not come to an end" in text
+        assert "<repr not shown" in text
         assert "Length:          1" in text
         eventually(lambda: all(ended.is_set for ended in asking._late))
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PATIENCE = 1.0
 """Seconds to wait for an answer."""
 
-LATE_LIMIT = 2
+LATE_LIMIT = 3
 
 _late: list[native.Signal] = []
 """Of each question that was not answered in time: set when it is."""

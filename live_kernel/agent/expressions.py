@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 LENGTH_LIMIT = 10_000
 """Characters of an expression; a longer one is a literal that nobody points at."""
 
-_WARNED_OF = r"\\[^\\'\"nrtx\n]|\d(?:and|else|for|i[fns]|not|or)"
+_WARNED_OF = r"\\[^\\'\"nrtx\n]|\b\d[\w.]*(?:and|else|for|i[fns]|not|or)"
 """What Python's parser may warn of, on the program's stderr."""
 
 _ONLY_AST = 0x400

@@ -44,6 +44,7 @@ DOC_LIMIT = 100_000
 SOURCE_LIMIT = 400_000
 """Characters of the parts of a page."""
 
+LATE = "<repr not shown: it takes more than {:g} s, or earlier ones are still running>"
 SUBCLASSES = 10
 SIGNATURE_WIDTH = 75
 
@@ -185,9 +186,8 @@ def _string_form(value: object) -> str:
         except BaseException as error:
             return failure(error)
 
-    if is_exactly(value, SCALARS):
-        return text()
-    return ask(text) or f"<repr has not come to an end in {PATIENCE:g} s>"
+    found = text() if is_exactly(value, SCALARS) else ask(text)
+    return LATE.format(PATIENCE) if found is None else found
 
 
 def _length(value: object) -> str:

@@ -125,8 +125,7 @@ class Printer:
         """End the line in any case, and so break all groups around."""
         for group in self._groups:
             group.broken = True
-        self._release(len(self._held))
-        self._end_line(self.indentation)
+        self.breakable()
 
     @contextmanager
     def group(self, indent: int = 0, open: str = "", close: str = "") -> Iterator[None]:  # noqa: A002
