@@ -245,6 +245,7 @@ def test_nothing_is_printed_by_a_cell_that_was_left(kernel: Kernel, program: Pro
     eventually(lambda: len(program.from_inside()["threads"]) < threads + 1)
     kernel.interrupt()
     assert later.finish().stdout == "mine\n"
+    assert "afterwards" not in program.lines()
 
 
 def test_several_cells_that_are_left(program: Program) -> None:

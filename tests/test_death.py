@@ -1,0 +1,270 @@
+"""Whoever dies, at whatever moment: the others hear of it, and go on unharmed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from kernels import Cell, Kernel
+from snapshots import Program
+from targets import eventually
+
+from live_kernel.errors import AgentLost
+from live_kernel.handle import attach
+
+pytestmark = [pytest.mark.attach, pytest.mark.harm]
+
+
+@pytest.fixture
+def program() -> Iterator[Program]:
+    with Program("idle") as running:
+        yield running
+
+
+def forget(kernel: Kernel) -> None:
+    """Remove what a launcher leaves that was killed."""
+    (kernel.place / "kernel.live-kernel").unlink(missing_ok=True)
+
+
+# -- the launcher
+
+RUNNING = {
+    "nothing": "",
+    "Python": "print('here', flush=True)\nwhile True: pass",
+    "a flood": "print('here', flush=True)\nwhile True: print('x' * 100)",
+    "a question": "print('here', flush=True)\ninput()",
+    "an await": "import asyncio\nprint('here', flush=True)\nawait asyncio.sleep(600)",
+    "a short sleep": "import time\nprint('here', flush=True)\ntime.sleep(1)",
+    "threads of its own": (
+        "import threading\ngo = True\n"
+        "def f():\n    while go: print('x', flush=True)\n"
+        "t = threading.Thread(target=f)\nprint('here', flush=True)\nt.start()\n"
+        "try:\n    while True: pass\nfinally: go = False"
+    ),
+}
+
+
+@pytest.mark.parametrize("what", RUNNING)
+def test_launcher_is_killed(program: Program, what: str) -> None:
+    """By SIGKILL in the middle of a cell: soon nothing of the agent is left."""
+    before = program.snapshot()
+    with Kernel("--pid", program.pid) as kernel:
+        kernel.run("1")
+        if RUNNING[what]:
+            kernel.begin(RUNNING[what], allow_stdin=True).wait_for("here")
+        kernel.kill()
+        program.assert_unharmed_since(before, interrupted=True)
+        forget(kernel)
+    assert not [line for line in program.lines() if "x" in line], "a cell's output"
+    with attach(program.pid) as handle:
+        assert handle.run("word")["status"] == "ok"
+
+
+@pytest.mark.parametrize("code", ["await asyncio.sleep(600)", "while True: await asyncio.sleep(0)"])
+def test_launcher_is_killed_while_a_cell_awaits_in_the_program(code: str) -> None:
+    with Program("aio_idle") as program, Kernel() as kernel:
+        before = program.snapshot()
+        kernel.run(f"%attach {program.pid}")
+        kernel.begin(f"import asyncio\nprint('here', flush=True)\n{code}").wait_for("here")
+        kernel.kill()
+        forget(kernel)
+        program.assert_unharmed_since(before, interrupted=True)
+
+
+@pytest.mark.parametrize("moment", range(12))
+def test_launcher_is_killed_at_any_moment_of_the_attach(program: Program, moment: int) -> None:
+    """Before, while and after it gets in; the delays spread over what an attach takes."""
+    before = program.snapshot()
+    with Kernel() as kernel:
+        kernel.begin(f"%attach {program.pid}\nwhile True: pass")
+        delay = time.monotonic() + moment * 0.004
+        while time.monotonic() < delay:
+            kernel.take_in()
+        kernel.kill()
+        # What it had scheduled may still run, and finds nobody: wait until it has.
+        program.from_inside()
+        program.assert_unharmed_since(before, interrupted=True)
+        forget(kernel)
+        for landing in kernel.place.glob("live-kernel-*"):
+            for file in landing.iterdir():
+                file.unlink()
+            landing.rmdir()
+    with attach(program.pid) as handle:
+        assert handle.run("word")["status"] == "ok"
+
+
+# -- the program
+
+
+def is_told(cell: Cell, program: Program, how: str) -> None:
+    """The front-end hears which process ended, and how."""
+    name, text = cell.finish().error
+    assert name == "AgentLost"
+    assert f"pid {program.pid} (" in text
+    assert text.endswith(how), text
+    assert "%attach" in cell.traceback
+
+
+@pytest.mark.parametrize(
+    ("code", "how"),
+    [
+        ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "was killed by SIGKILL"),
+        ("import os, signal\nos.kill(os.getpid(), signal.SIGTERM)", "was killed by SIGTERM"),
+        ("import os\nos._exit(7)", "exited with status 7"),
+        ("import os\nos._exit(0)", "exited normally"),
+        ("import ctypes\nctypes.string_at(0)", "was killed by SIGSEGV"),
+    ],
+    ids=["SIGKILL", "SIGTERM", "status", "normal", "crash"],
+)
+def test_cell_ends_the_program(program: Program, code: str, how: str) -> None:
+    program.expected_to_end = True
+    with Program("frame") as other, Kernel("--pid", program.pid) as kernel:
+        cell = kernel.begin(f"print('last words')\n{code}")
+        behind = kernel.begin("'never'")
+        is_told(cell, program, how)
+        assert behind.finish().status == "aborted"
+        assert "lost" in kernel.run("%status").stdout
+        assert kernel.run(f"%attach {other.pid}\nword").result == "'start'"
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("what", ["Python", "a flood", "a question", "an await"])
+def test_program_is_killed_in_the_middle_of_a_cell(
+    program: Program, what: str, number: signal.Signals
+) -> None:
+    program.expected_to_end = True
+    with Program("frame") as other, Kernel("--pid", program.pid) as kernel:
+        cell = kernel.begin(RUNNING[what], allow_stdin=True)
+        cell.wait_for("here")
+        program.signal(number)
+        is_told(cell, program, f"was killed by {number.name}")
+        assert kernel.run(f"%attach {other.pid}\nword").result == "'start'"
+
+
+def test_program_is_killed_between_cells(program: Program) -> None:
+    program.expected_to_end = True
+    with Program("frame") as other, Kernel("--pid", program.pid) as kernel:
+        kernel.run("1")
+        program.signal(signal.SIGKILL)
+        eventually(lambda: "lost" in kernel.run("%status").stdout)
+        cell = kernel.run("2")
+        assert cell.status == "error"
+        assert "was killed by SIGKILL" in cell.traceback
+        assert kernel.complete("wor") == []
+        assert kernel.run(f"%attach {other.pid}\nword").result == "'start'"
+
+
+def test_program_dies_under_a_handle(program: Program) -> None:
+    program.expected_to_end = True
+    killer = threading.Timer(0.05, program.signal, (signal.SIGKILL,))
+    with attach(program.pid) as handle:
+        killer.start()
+        with pytest.raises(AgentLost, match="was killed by SIGKILL"):
+            handle.run("while True: pass")
+    killer.join()
+
+
+def test_stopped_program_is_waited_for(program: Program) -> None:
+    """SIGSTOP is no death: the cell goes on when the program does."""
+    with Kernel("--pid", program.pid) as kernel:
+        cell = kernel.begin("print('here', flush=True)\nimport time\ntime.sleep(0.1)\n'end'")
+        cell.wait_for("here")
+        program.signal(signal.SIGSTOP)
+        assert kernel.ask("kernel_info_request", "control")["status"] == "ok"
+        assert not cell.is_done
+        program.signal(signal.SIGCONT)
+        assert cell.finish().result == "'end'"
+
+
+# -- the program ends by itself
+
+
+@pytest.mark.parametrize(
+    ("how", "status"), [("end", 0), ("exit", 3), ("_exit", 4), ("raise", 1), ("signal", -9)]
+)
+@pytest.mark.parametrize("cell", ["", "while True: pass", "import time\ntime.sleep(60)", "input()"])
+def test_exit_is_not_delayed(how: str, status: int, cell: str) -> None:
+    """With an idle agent, or one that runs a cell, whatever it does."""
+    with Program("leaving") as program, Kernel("--pid", program.pid) as kernel:
+        program.expected_to_end = True
+        program.expected_errors = how == "raise"
+        kernel.run("1")
+        if cell:
+            running = kernel.begin(f"print('here', flush=True)\n{cell}", allow_stdin=True)
+            running.wait_for("here")
+            with attach(program.pid) as handle:
+                handle.run(f"how = {how!r}")
+                begin = time.monotonic()
+                assert program.wait() == status
+        else:
+            running = kernel.begin(f"how = {how!r}\nimport time\ntime.sleep(60)")
+            program.wait_for("leaving")
+            begin = time.monotonic()
+            assert program.wait() == status
+        assert time.monotonic() - begin < 1
+        name, text = running.finish().error
+        assert name == "AgentLost"
+        assert f"pid {program.pid} (" in text
+        assert ("exit handlers" in program.lines()) is (how in ("end", "exit", "raise"))
+        if how == "raise":
+            assert program.errors()[0] == "Traceback (most recent call last):"
+            assert program.errors()[-1] == "RuntimeError: as told"
+
+
+def test_exit_with_an_idle_agent() -> None:
+    with Program("leaving") as program, Kernel("--pid", program.pid) as kernel:
+        program.expected_to_end = True
+        cell = kernel.run("how = 'exit'")
+        assert cell.status == "ok"
+        assert program.wait() == 3
+        eventually(lambda: "lost" in kernel.run("%status").stdout)
+        assert "exit" in kernel.run("%status").stdout
+
+
+def test_long_exit_is_reported_while_it_lasts() -> None:
+    """The interpreter shuts down, for as long as its threads and handlers take."""
+    with Program("leaving") as program, Kernel("--pid", program.pid) as kernel:
+        program.expected_to_end = True
+        kernel.run(
+            "import threading\nrelease = threading.Event()\n"
+            "atexit.register(print, 'told first', flush=True)\n"
+            "how = 'end'"
+        )
+        program.wait_for("told first")
+        assert program.wait() == 0
+        eventually(lambda: "lost" in kernel.run("%status").stdout)
+
+
+def test_output_of_the_last_moments_arrives() -> None:
+    with Program("leaving") as program, Kernel("--pid", program.pid) as kernel:
+        program.expected_to_end = True
+        cell = kernel.begin("print('last words', flush=True)\nimport os\nos._exit(0)")
+        assert cell.finish().stdout == "last words\n"
+
+
+# -- a child of the program
+
+
+def test_death_of_a_child_is_nothing() -> None:
+    with Program("forker") as program, Kernel("--pid", program.pid) as kernel:
+        kernel.run("forks = 3")
+        eventually(lambda: kernel.value("done") == 3)
+        assert kernel.run("'alive'").result == "'alive'"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="by /proc")
+def test_child_of_a_cell_may_outlive_it(program: Program) -> None:
+    """It holds none of our connections: the launcher hears of the program's end all the same."""
+    program.expected_to_end = True
+    with Kernel("--pid", program.pid) as kernel:
+        child = kernel.value("__import__('subprocess').Popen(['sleep', '600']).pid")
+        program.signal(signal.SIGKILL)
+        try:
+            eventually(lambda: "lost" in kernel.run("%status").stdout)
+        finally:
+            os.kill(child, signal.SIGKILL)
