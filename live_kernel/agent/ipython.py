@@ -99,6 +99,27 @@ def _remove(path: str) -> None:
         pass  # it is gone
 
 
+class _Profile:
+    """The place of IPython's profile, which is neither made nor read."""
+
+    def __init__(self, location: str) -> None:
+        self.location = location
+
+
+class WithoutDatabase:
+    """While IPython 8 makes its shell: that makes a directory in the user's home, too."""
+
+    def __enter__(self) -> None:
+        names = vars(_ipython(_SHELL))
+        self._original = names.get("PickleShareDB")
+        if self._original is not None:
+            names["PickleShareDB"] = lambda _place: Notes()
+
+    def __exit__(self, *_: object) -> None:
+        if self._original is not None:
+            vars(_ipython(_SHELL))["PickleShareDB"] = self._original
+
+
 class Notes(dict[str, object]):
     """What magics keep beyond a session in IPython's own profile: here, for the session."""
 
@@ -187,10 +208,11 @@ class LiveShell(_Base):  # type: ignore[misc]
     def __init__(self, live: Shell) -> None:
         self._live = live
         config = _ipython("traitlets.config").Config
-        super().__init__(
-            user_ns=live.namespace.scratch,
-            config=config({"IPKernelApp": {}, "HistoryManager": {"enabled": False}}),
-        )
+        with WithoutDatabase():
+            super().__init__(
+                user_ns=live.namespace.scratch,
+                config=config({"IPKernelApp": {}, "HistoryManager": {"enabled": False}}),
+            )
         atexit.unregister(self.atexit_operations)
         live.namespace.scratch.pop("__builtin__", None)
 
@@ -204,8 +226,23 @@ class LiveShell(_Base):  # type: ignore[misc]
         """Make no directory."""
 
     def init_profile_dir(self, profile_dir: Any) -> None:
-        self.profile_dir = None
-        self.db = Notes()
+        """Make no directory."""
+
+    @property
+    def profile_dir(self) -> Any:
+        return _Profile(os.path.join(self.ipython_dir, "profile_default"))
+
+    _notes: Notes | None = None
+
+    @property
+    def db(self) -> Any:
+        if self._notes is None:
+            self._notes = Notes()
+        return self._notes
+
+    @db.setter
+    def db(self, value: object) -> None:
+        """Keep no other notes."""
 
     def init_virtualenv(self) -> None:
         pass
