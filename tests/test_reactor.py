@@ -314,6 +314,18 @@ def test_run_ends_with_stop(reactor: Reactor) -> None:
     reactor.later(0.0, reactor.stop)
     reactor.run()
     assert called == ["call"]
+
+
+def test_farewells_can_be_waited_for_after_the_stop(reactor: Reactor) -> None:
+    answers: list[str] = []
+    reactor.later(0.0, reactor.stop)
+    reactor.run()
+    reactor.later(0.005, lambda: answers.append("farewell"))
+    assert reactor.run_until(lambda: bool(answers), LONG)
+
+
+def test_stop_ends_a_wait(reactor: Reactor) -> None:
+    reactor.later(0.0, reactor.stop)
     assert not reactor.run_until(lambda: False)
 
 

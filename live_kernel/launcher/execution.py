@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import LiveKernelError
 from .frontend import Frontend
-from .wire import Content, Request
+from .wire import Content, Request, now
 
 _EVENTS = {
     "stream": ("stream", ("name", "text")),
@@ -147,6 +147,7 @@ class Queue:
             self.fail(execution, error)
 
     def _begin(self, execution: Execution) -> None:
+        execution.request.started = now()
         self._frontend.status("busy", execution.request.header)
         if execution.keeps_history:
             self.count += 1

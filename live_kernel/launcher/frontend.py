@@ -145,8 +145,9 @@ class Frontend:
     # -- sending ------------------------------------------------------------------------
 
     def reply(self, request: Request, kind: str, content: Content) -> None:
-        """Answer a request on the channel on which it came."""
-        message = self._codec.pack(kind, content, request.header)
+        """Answer a request on the channel on which it came, and say when it was begun."""
+        metadata = {"started": request.started}
+        message = self._codec.pack(kind, content, request.header, metadata)
         with contextlib.suppress(zmq.Again):
             self._sockets[request.channel].send_multipart(
                 [*request.identities, *message], zmq.NOBLOCK
@@ -217,6 +218,11 @@ class Frontend:
             self._retry_soon()
         else:
             self._on_congestion(False)
+
+    def stop_receiving(self) -> None:
+        """Take no more requests: the kernel is leaving."""
+        for name in ("shell", "control", "stdin"):
+            self._reactor.forget(self._sockets[name])
 
     def close(self, linger: float) -> None:
         """Close the channels, giving what was sent so many seconds to leave."""

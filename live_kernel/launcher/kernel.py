@@ -104,6 +104,7 @@ class Kernel:
         if not self._is_restart:
             self._memory.forget()
         self._router.history.leave()
+        self._frontend.stop_receiving()
         attachment = self._target.attachment
         if attachment is not None:
             attachment.detach(within=_FAREWELL)

@@ -79,9 +79,10 @@ class Reactor:
                 pass  # the pipe is full of reasons to wake up
 
     def run(self) -> None:
-        """Run until `stop`."""
+        """Run until `stop`. Afterwards `run_until` still works, for farewells."""
         while not self._stopped:
             self.step()
+        self._stopped = self._closed
 
     def run_until(self, reached: Callable[[], bool], seconds: float | None = None) -> bool:
         """Run until `reached()` is true, or for so many seconds. Returns whether it is."""

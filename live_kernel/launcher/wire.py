@@ -31,14 +31,31 @@ _DEEPEST = 200
 Content = dict[str, Any]
 
 
+def now() -> str:
+    """The time as messages carry it: ISO 8601, in UTC."""
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
+
+
 class WireError(ValueError):
     """What arrived is no Jupyter message, or was not signed with our key."""
 
 
 class Request:
-    """A message from a front-end. `channel` is where its answer goes."""
+    """A message from a front-end.
 
-    __slots__ = ("buffers", "channel", "content", "header", "identities", "metadata", "parent")
+    `channel` is where its answer goes, `started` the time at which work on it began.
+    """
+
+    __slots__ = (
+        "buffers",
+        "channel",
+        "content",
+        "header",
+        "identities",
+        "metadata",
+        "parent",
+        "started",
+    )
 
     def __init__(
         self,
@@ -53,6 +70,7 @@ class Request:
         self.identities, self.header, self.parent = identities, header, parent
         self.metadata, self.content, self.buffers = metadata, content, buffers
         self.channel = channel
+        self.started = now()
 
     @property
     def kind(self) -> str:
@@ -92,7 +110,7 @@ class Codec:
             "msg_type": kind,
             "username": self._username,
             "session": self.session,
-            "date": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+            "date": now(),
             "version": PROTOCOL_VERSION,
         }
 
