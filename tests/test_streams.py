@@ -151,6 +151,19 @@ def test_a_cell_that_has_ended_writes_as_the_program(program: Program, ledger: L
     assert program.stdout.getvalue() == "after\n"
 
 
+def test_a_cell_that_lost_its_launcher_writes_for_nobody(program: Program, ledger: Ledger) -> None:
+    """Least of all on the program's streams."""
+    entry, cell = program.enter(ledger), FakeCell()
+    context = contextvars.Context()
+    context.run(current_cell.set, cell)  # type: ignore[arg-type]
+    cell.output.close()
+    context.run(print, "lost")
+    entry.undo()
+    assert context.run(running_cell) is cell
+    assert cell.batches == []
+    assert program.stdout.getvalue() == ""
+
+
 def test_who_kept_a_stream_finds_the_original_behind_it(program: Program, ledger: Ledger) -> None:
     entry, cell = program.enter(ledger), FakeCell()
     kept = sys.stdout

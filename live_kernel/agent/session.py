@@ -242,8 +242,7 @@ class Session:
         if os.getpid() != self.pid:
             os._exit(0)  # a cell forked, and this is the child, back from its cell
         self._cells_ended.set()
-        if not self._is_closing:
-            self._control.shut()  # the link broke here: end the session from its other end
+        self._end_from_here()
 
     def _run(self, message: Message) -> bool:
         """Run one cell. Returns whether this thread is still the one that runs cells."""
@@ -259,9 +258,18 @@ class Session:
     def _deliverer(self, number: int) -> Any:
         def deliver(events: list[Message], done: Message | None) -> None:
             message = {"op": "cell", "cell": number, "events": events, "done": done}
-            self._cells_channel.send(message)
+            try:
+                self._cells_channel.send(message)
+            except OSError:
+                self._end_from_here()
+                raise
 
         return deliver
+
+    def _end_from_here(self) -> None:
+        """The cells channel has broken: end the session by way of the other one."""
+        if not self._is_closing:
+            self._control.shut()
 
     def _find_binding(self) -> None:
         """Find the bound frame anew; where its function has returned, say so and bind anew."""
