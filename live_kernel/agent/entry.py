@@ -28,6 +28,9 @@ def _package() -> Any:
     Two launchers may come at the same time: `setdefault` decides, the lock makes
     the second one wait. (A lock of CPython's own, whatever gevent put in its place.)
     """
+    present = sys.modules.get(PACKAGE)
+    if present is not None:
+        return present
     thread = _imp.create_builtin(ModuleSpec("_thread", None))
     _imp.exec_builtin(thread)
     package = _module(PACKAGE, is_package=True)
