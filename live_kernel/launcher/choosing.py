@@ -89,7 +89,9 @@ class Memory:
         except (OSError, ValueError):
             return None
         match record:
-            case {"text": str(text), "start_time": int(start_time), "pattern": str(pattern)}:
+            case {"text": str(text), "start_time": int(start_time), "pattern": str(pattern)} if (
+                text and pattern
+            ):
                 choice = Choice(text, "attached before the restart", start_time)
             case _:
                 return None
