@@ -358,8 +358,8 @@ def test_a_long_queue_of_cells_that_end_at_once(kernel: Kernel) -> None:
     cells = [kernel.add("", silent=True) for _ in range(2000)]
     kernel.runs = kernel.queue.succeed
     kernel.queue.succeed(kernel.running)
-    for cell in [first, *cells]:
-        assert kernel.frontend.of(cell)[-2:] == ["execute_reply", "idle"]
+    idle = [about for about, kind, _ in kernel.frontend.told if kind == "idle"]
+    assert idle == [cell.header["msg_id"] for cell in [first, *cells]]
     assert kernel.queue.running is None
 
 

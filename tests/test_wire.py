@@ -187,7 +187,7 @@ def test_frames_that_are_no_message(frames: list[bytes], why: str) -> None:
         Codec(KEY).unpack(frames)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.binary(max_size=12) | st.just(DELIMITER), max_size=9), st.booleans())
 def test_any_frames_give_a_request_or_a_wire_error(frames: list[bytes], sign: bool) -> None:
     if sign and DELIMITER in frames:
@@ -203,7 +203,7 @@ def test_any_frames_give_a_request_or_a_wire_error(frames: list[bytes], sign: bo
 # -- content
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=60)
 @given(json_objects)
 def test_any_content_arrives_as_json_without_constants(content: dict[str, Any]) -> None:
     def refuse(constant: str) -> None:
