@@ -34,7 +34,8 @@ PROGRAM = "__program__"
 class Names:
     """The names that pieces of code, with all code inside them, read and write by look-up.
 
-    `read`: looked up anywhere. `read_later`: by functions that other functions make.
+    `read`: looked up anywhere. `read_inside`: by functions and classes. `read_later`: by
+    functions that other functions make.
     `stored`: assigned or deleted at the top level. `stored_globally`: assigned or deleted by
     a `global` statement, at any depth, or assigned by `:=` in a comprehension at the top level.
     `deleted`: deleted at the top level, but for the name of an `except` at its end.
@@ -44,6 +45,7 @@ class Names:
 
     def __init__(self, *codes: CodeType) -> None:
         self.read: set[str] = set()
+        self.read_inside: set[str] = set()
         self.read_later: set[str] = set()
         self.stored: set[str] = set()
         self.deleted: set[str] = set()
@@ -58,6 +60,8 @@ class Names:
         for operation, name in _named_operations(code):
             if operation in _READS:
                 self.read.add(name)
+                if depth > 0:
+                    self.read_inside.add(name)
                 if depth > 1:
                     self.read_later.add(name)
             elif operation in _GLOBAL_WRITES:

@@ -24,7 +24,6 @@ from .names import PROGRAM, Names
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from types import CodeType
     from typing import Any
 
     from .frames import Binding
@@ -183,17 +182,6 @@ _FUNCTION = type(lambda: 0)
 _MODULE = type(builtins)
 
 
-def _codes_of(made: Any) -> Iterator[CodeType]:
-    """The code of a function, or of the methods of a class."""
-    if isinstance(made, _FUNCTION):
-        yield made.__code__
-        return
-    for value in list(vars(made).values()):
-        function = getattr(value, "__func__", None) or getattr(value, "fget", None) or value
-        if isinstance(function, _FUNCTION):
-            yield function.__code__
-
-
 def _refuse_deletion(names: set[str], local: Any, module: dict[str, Any]) -> None:
     """Say before the cell runs what Python would only call an undefined name (PEP 667)."""
     for name in names:
@@ -217,6 +205,7 @@ class Namespace:
         self._program = ProgramNames(binding)
         self.additions[PROGRAM] = ProgramGlobals(self._program, self.scratch)
         self._plain: dict[str, object] = {}
+        self._read_by_functions: set[str] = set()
         self._is_chained = False
 
     def bind(self, binding: Binding) -> None:
@@ -226,6 +215,7 @@ class Namespace:
     def prepare(self, names: Names) -> tuple[dict[str, Any], Any]:
         """The globals and locals with which to run code that uses `names` at its top level."""
         self._program.refresh(self.additions)
+        self._read_by_functions |= names.read_inside
         self.scratch["__name__"] = self.binding.module
         local, module = self.binding.names()
         stored = names.stored - _OF_THE_CODE
@@ -292,12 +282,10 @@ class Namespace:
         """Let go of everything, but for what functions left in the program go on needing.
 
         Whether any was left can't be told cheaply; so functions, classes and modules stay in
-        the dictionary, and the values that these functions read. Nobody but the functions
+        the dictionary, and whatever functions of its cells read. Nobody but the functions
         refers to it: without them it is gone at once, or at the next garbage collection.
         """
-        made = [value for value in self.scratch.values() if isinstance(value, (_FUNCTION, type))]
-        needed = {name for value in made for code in _codes_of(value) for name in Names(code).read}
-        needed |= {"__builtins__", "__name__"}
+        needed = self._read_by_functions | {"__builtins__", "__name__"}
         for name, value in list(self.scratch.items()):
             if name not in needed and not isinstance(value, (_FUNCTION, type, _MODULE)):
                 del self.scratch[name]
