@@ -13,7 +13,7 @@ def hook(event, arguments):
         raise RuntimeError(f"{event} is not allowed here")
 
 
-print("ready", flush=True)
 sys.addaudithook(hook)
+print("ready", flush=True)
 while True:
     time.sleep(0.005)

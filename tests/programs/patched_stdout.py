@@ -16,8 +16,8 @@ class Recorder(io.TextIOBase):
 
 original = sys.stdout
 recorder = sys.stdout = sys.stderr = Recorder()
-print("ready", file=original, flush=True)
 number = 0
+print("ready", file=original, flush=True)
 while True:
     number += 1
     print("line", number)

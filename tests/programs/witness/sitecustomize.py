@@ -45,7 +45,11 @@ def snapshot():
         ),
         "asyncgen hooks": [describe(hook) for hook in sys.get_asyncgen_hooks()],
         "gc": [gc.isenabled(), list(gc.get_threshold()), len(gc.callbacks), gc.get_debug()],
-        "limits": [sys.getrecursionlimit(), sys.getswitchinterval(), sys.get_int_max_str_digits()],
+        "interpreter's limits": [
+            sys.getrecursionlimit(),
+            sys.getswitchinterval(),
+            sys.get_int_max_str_digits(),
+        ],
         "environment": dict(os.environ),
         "atexit": atexit._ncallbacks(),
         "linecache": sorted(map(str, getattr(modules.get("linecache"), "cache", ()))),

@@ -1,0 +1,308 @@
+"""Every test program, before and after: nothing has changed but what may."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kernels import Kernel
+from snapshots import AGENT, Program, differences, landings, memory
+from targets import eventually
+
+from live_kernel.handle import Handle, attach
+
+pytestmark = [pytest.mark.attach, pytest.mark.harm]
+
+PROGRAMS = (
+    "idle",
+    "frame",
+    "busy",
+    "aio_idle",
+    "aio_busy",
+    "threaded",
+    "forker",
+    "patched_stdout",
+    "no_stdout",
+    "audited",
+    "own_import",
+    "many_fds",
+    "leaving",
+    "gevented",
+)
+
+PLAIN = [
+    "print('text')",
+    "import sys; sys.stderr.write('text')",
+    "mine = [n for n in range(3)]\nmine",
+    "def f(): return mine\nf()",
+    "class C: pass\nC()",
+    "display(1, display_id='a').update(2)",
+    "1 / 0",
+    "x =",
+    "import json, textwrap, email.message",
+    "input()",
+    "raise SystemExit",
+    "del mine",
+]
+"""What cells do that leave the program's own names alone."""
+
+MORE = [
+    "import asyncio\nawait asyncio.sleep(0.001)",
+    "import threading\nt = threading.Thread(target=print, args=('x',)); t.start(); t.join()",
+    "task = asyncio.create_task(asyncio.sleep(600))\nawait asyncio.sleep(0)",
+    "from concurrent.futures import ThreadPoolExecutor\n"
+    "with ThreadPoolExecutor(1) as pool: pool.submit(print, 1).result()",
+]
+"""With threads and an event loop of the cell's own."""
+
+
+def of_gevent(name: str) -> str | None:
+    """The interpreter for that program, None for the usual; skips where there is no gevent."""
+    if name != "gevented":
+        return None
+    if sys.version_info[:2] != (3, 14):
+        pytest.skip("gevent is installed for another Python than the target's")
+    return sys.executable
+
+
+def exercise(handle: Handle, cells: list[str]) -> None:
+    for code in cells:
+        handle.run(code)
+    handle.complete("sys.")
+    handle.complete("import js")
+
+
+# -- what is left
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_attach_and_detach(name: str) -> None:
+    """Without a cell: nothing but the agent's modules, and those of Python's that it needs."""
+    with Program(name, of_gevent(name)) as program:
+        before = program.snapshot()
+        with attach(program.pid):
+            during = program.snapshot()
+        program.assert_unharmed_since(before)
+        assert differences(before, during).keys() <= {
+            "threads",
+            "native threads",
+            "descriptors",
+            "atexit",
+        }, "what there is while attached"
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_cells(name: str) -> None:
+    with Program(name, of_gevent(name)) as program:
+        before = program.snapshot()
+        with attach(program.pid) as handle:
+            exercise(handle, PLAIN)
+        program.assert_unharmed_since(before)
+
+
+@pytest.mark.parametrize("name", [name for name in PROGRAMS if name != "gevented"])
+def test_cells_with_threads_and_loops(name: str) -> None:
+    """Not in gevent's world, where the loops that one makes in passing are gevent's."""
+    with Program(name) as program:
+        before = program.snapshot()
+        with attach(program.pid) as handle:
+            exercise(handle, PLAIN + MORE)
+        program.assert_unharmed_since(before)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_everything_through_a_kernel(name: str) -> None:
+    """With interrupts, questions, help and commands; and a restart in the middle."""
+    with Program(name, of_gevent(name)) as program:
+        before = program.snapshot()
+        with Kernel("--pid", program.pid, answers=["Ada"]) as kernel:
+            for code in PLAIN:
+                kernel.run(code)
+            assert kernel.run("input('Who? ')", allow_stdin=True).result == "'Ada'"
+            cell = kernel.begin("print('here', flush=True)\nwhile True: pass")
+            cell.wait_for("here")
+            kernel.complete("pri")
+            kernel.interrupt()
+            cell.finish()
+            kernel.run("print?")
+            kernel.run("%status")
+            kernel.restart()
+            kernel.run("1 + 1")
+        program.assert_unharmed_since(before, interrupted=True)
+        assert landings(kernel.place) == []
+
+
+def test_modules_that_an_attach_loads() -> None:
+    """A program that has imported hardly anything is given little, and none of the heavy ones."""
+    with Program("idle") as program:
+        before = program.snapshot()["modules"]
+        with attach(program.pid) as handle:
+            handle.run("1 + 1")
+            loaded = set(program.snapshot()["modules"]) - set(before)
+        ours = {name for name in loaded if AGENT.fullmatch(name)}
+        assert ours
+        heavy = {"threading", "asyncio", "ctypes", "inspect", "ast", "typing", "logging", "socket"}
+        assert not (loaded - ours) & heavy
+        assert all(name.partition(".")[0] in sys.stdlib_module_names for name in loaded - ours)
+
+
+def test_program_keeps_its_own_pace() -> None:
+    """Idle agents do nothing: the program's own work is the same with ten of them."""
+    with Program("aio_busy") as program:
+        handles = [attach(program.pid) for _ in range(10)]
+        first = int(value(handles[0], "served"))
+        eventually(lambda: int(value(handles[0], "served")) > first + 50)
+        for handle in handles:
+            handle.detach()
+        assert program.lines() == ["ready"], "nothing went wrong"
+
+
+def value(handle: Handle, expression: str) -> str:
+    texts: list[str] = []
+    outcome = handle.run(expression, lambda event: texts.append(event["data"]["text/plain"]))
+    assert outcome["status"] == "ok", outcome
+    return texts[-1]
+
+
+def test_hooks_of_the_program_see_nothing_of_ours() -> None:
+    """An import hook and an audit hook of the program, while cells run and fail."""
+    with Program("own_import") as program, attach(program.pid) as handle:
+        exercise(handle, PLAIN)
+        assert "json" in value(handle, "imported")
+        assert value(handle, "[n for n in imported if 'live_kernel' in n]") == "[]"
+
+
+# -- what is changed on purpose stays
+
+
+def test_what_cells_change_in_the_program_stays() -> None:
+    with Program("idle") as program:
+        with attach(program.pid) as handle:
+            handle.run("word = 'changed'\nimport os\nos.environ['LEFT'] = 'by a cell'")
+        program.wait_for("word is changed")
+        assert program.from_inside()["environment"]["LEFT"] == "by a cell"
+
+
+def test_functions_that_cells_leave_in_the_program_go_on_working() -> None:
+    with Program("idle") as program:
+        with attach(program.pid) as handle:
+            handle.run("twice = 2\nimport math\ndef total(): return twice * math.floor(21.5)")
+        with attach(program.pid) as handle:
+            assert value(handle, "total()") == "42"
+
+
+def test_streams_that_the_program_replaces_meanwhile_are_its_own() -> None:
+    with Program("idle") as program:
+        with attach(program.pid) as handle:
+            handle.run("import io, sys\nsys.modules['__main__'].kept = sys.stdout = io.StringIO()")
+            handle.run("print('to the notebook')")
+            assert value(handle, "type(kept).__name__") == "'StringIO'"
+            handle.run("import sys\nsys.stdout = sys.__stdout__\ndel sys.modules['__main__'].kept")
+        assert program.lines() == ["ready"]
+
+
+# -- over and over
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("name", ["idle", "aio_busy"])
+def test_two_hundred_rounds(name: str) -> None:
+    """Attach, run, detach: neither threads nor descriptors nor memory grow."""
+    with Program(name) as program:
+        cells = ["mine = 'x' * 1_000_000", "print(len(mine))", "1 / 0", "await asyncio.sleep(0)"]
+
+        def round_trip() -> None:
+            with attach(program.pid) as handle:
+                handle.run("import asyncio")
+                for code in cells:
+                    handle.run(code)
+
+        ours = descriptors_of_ours()
+        for _ in range(40):  # caches fill, arenas find their size
+            round_trip()
+        before, objects, size = program.snapshot(), held(program), memory(program.pid)
+        for _ in range(200):
+            round_trip()
+        program.assert_unharmed_since(before)
+        assert descriptors_of_ours() == ours
+        # A leak of one object a round would show; CPython itself keeps a few bytes of each script.
+        grown = [now - then for now, then in zip(held(program), objects, strict=True)]
+        assert grown[0] < 100, f"{grown[0]} objects more"
+        assert grown[1] < 1000, f"{grown[1]} blocks more"
+        assert memory(program.pid) - size < 3 << 20, "three arenas"
+
+
+def held(program: Program) -> tuple[int, int]:
+    """The objects that the collector knows, and the blocks that are allocated, in the program."""
+    with attach(program.pid) as handle:
+        handle.run("import gc, sys\ngc.collect(); gc.collect()")
+        objects, blocks = value(handle, "len(gc.get_objects()), sys.getallocatedblocks()")[
+            1:-1
+        ].split(", ")
+    return int(objects), int(blocks)
+
+
+def descriptors_of_ours() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.mark.slow
+def test_many_cells_in_one_session() -> None:
+    """What a session keeps is what the user made it keep."""
+    with Program("idle") as program, attach(program.pid) as handle:
+        code = "for n in range(100): print(n)"
+        for _ in range(100):
+            handle.run(code)
+        size = memory(program.pid)
+        for _ in range(1000):
+            handle.run(code)
+        grown = memory(program.pid) - size
+        assert grown < 3 << 20, f"{grown:,} bytes in 1000 cells"
+
+
+# -- the tests' own eyes
+
+
+@pytest.mark.parametrize(
+    ("damage", "seen"),
+    [
+        ("import sys, io; sys.stdout = io.StringIO()", {"stdio", "sys"}),
+        ("import faulthandler; faulthandler.register(10, open('/dev/null'))", {"status"}),
+        ("import os; os.environ['NEW'] = '1'", {"environment"}),
+        ("import os; os.umask(0o77)", {"status"}),
+        ("import os; os.open('/dev/null', 0)", {"descriptors"}),
+        ("import sys; sys.path.append('x')", {"path"}),
+        ("import sys; sys.meta_path.append(None)", {"meta_path"}),
+        ("import builtins; builtins.new = 1", {"builtins"}),
+        ("import warnings; warnings.simplefilter('error')", {"warnings"}),
+        ("import sys; sys.setswitchinterval(0.1)", {"interpreter's limits"}),
+        ("import gc; gc.disable()", {"gc"}),
+        ("import atexit; atexit.register(print)", {"atexit"}),
+        ("import linecache; linecache.cache['x'] = (1, None, [], 'x')", {"linecache"}),
+        ("import sys; sys.modules['__main__'].new = 1", {"names of __main__"}),
+        ("import sys; sys.modules['new'] = sys", {"modules"}),
+        ("import sys; sys.modules['json'] = sys", {"modules"}),
+        ("import sys; sys.excepthook = print", {"sys"}),
+        ("import threading; threading.excepthook = print", {"threading"}),
+        ("import threading; threading.Thread(target=threading.Event().wait).start()", {"threads"}),
+        ("import sys; sys.monitoring.use_tool_id(3, 'x')", {"monitoring"}),
+        ("import os; os.chdir('/')", {"directory"}),
+        ("import subprocess; p = subprocess.Popen(['sleep', '9'])", {"children"}),
+        ("import socket; socket.setdefaulttimeout(3)", {"socket timeout"}),
+    ],
+    ids=lambda value: value.partition("; ")[2][:24] if isinstance(value, str) else "",
+)
+def test_harm_is_seen(damage: str, seen: set[str]) -> None:
+    """What a cell really does to a program shows up: the snapshots are not blind."""
+    with Program("threaded") as program:
+        with attach(program.pid) as handle:
+            handle.run("import json, warnings, linecache, signal, socket, subprocess")
+        before = program.snapshot()
+        with attach(program.pid) as handle:
+            outcome: dict[str, Any] = handle.run(damage)
+            assert outcome["status"] == "ok", outcome
+        eventually(lambda: "live-kernel" not in program.from_outside()["native threads"].values())
+        assert seen <= differences(before, program.snapshot()).keys()
