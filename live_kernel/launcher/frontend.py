@@ -33,7 +33,7 @@ _IOPUB_BACKLOG = 1000
 _COPIED = 1 << 16
 """Bytes of a message from which ZMQ is lent our buffers instead of being given copies."""
 
-_ASK_EVERY = 0.05
+_ASK_AFTER, _ASK_EVERY = 0.02, 0.05
 
 _IOPUB_PATIENCE = 10.0
 """Seconds for which everybody waits for the slowest front-end; then it loses messages."""
@@ -82,6 +82,7 @@ class Frontend:
             socket.setsockopt(zmq.ROUTER_MANDATORY, 1)  # a question may not get lost
         if name == "iopub":
             socket.setsockopt(zmq.XPUB_NODROP, 1)
+            socket.setsockopt(zmq.XPUB_VERBOSE, 1)
             socket.set_hwm(_IOPUB_BACKLOG)
         self._encrypt(socket)
         socket.bind(self._address(name))
@@ -158,22 +159,24 @@ class Frontend:
     ) -> None:
         """Ask the front-end that sent `request`, and no other, for a line of input.
 
-        Its stdin channel may come up after its shell: until then it is tried again, as long
-        as `wanted()`.
+        A little later, so that what was published before comes before; and again if its
+        stdin channel is not there yet, which may come up after its shell. Nothing is asked
+        that is not `wanted()` any more.
         """
         content = {"prompt": prompt, "password": password}
         message = self._codec.pack("input_request", content, request.header)
-        try:
-            self._sockets["stdin"].send_multipart([*request.identities, *message], zmq.NOBLOCK)
-        except zmq.ZMQError as error:
-            if error.errno not in (zmq.EAGAIN, zmq.EHOSTUNREACH):
-                raise
 
-            def again() -> None:
-                if wanted():
-                    self.ask(request, prompt, password, wanted)
+        def try_to_ask() -> None:
+            if not wanted():
+                return
+            try:
+                self._sockets["stdin"].send_multipart([*request.identities, *message], zmq.NOBLOCK)
+            except zmq.ZMQError as error:
+                if error.errno not in (zmq.EAGAIN, zmq.EHOSTUNREACH):
+                    raise
+                self._reactor.later(_ASK_EVERY, try_to_ask)
 
-            self._reactor.later(_ASK_EVERY, again)
+        self._reactor.later(_ASK_AFTER, try_to_ask)
 
     def publish(self, kind: str, content: Content, parent: Content | None) -> None:
         """Tell all front-ends."""
