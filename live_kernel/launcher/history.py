@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 SAVE_AFTER = 0.25
 """Seconds for which cells are collected before they are saved, in one transaction."""
 
+OPEN_AFTER = 0.05
+"""Seconds after the first cell at which the database is opened, lest a short session end before."""
+
 ANSWER_WITHIN = 3.0
 """Seconds after which a question is answered with nothing: a front-end waits for it."""
 
@@ -45,6 +48,8 @@ class History:
         if not code.strip() or _EXIT.match(code.strip()):
             return
         self._incoming.append((number, code))
+        if self._thread is None:
+            self._reactor.later(OPEN_AFTER, lambda: self._do(lambda _: None))
         if self._saving is None:
             self._saving = self._reactor.later(SAVE_AFTER, self._save)
 

@@ -20,7 +20,7 @@ from .router import Router
 from .target import Target
 
 _FAREWELL = 0.15
-"""Seconds that a clean exit may take to hear from the agent that it has left."""
+"""Seconds that a clean exit may wait for the agent's farewell, and for the history to be saved."""
 
 _LINGER = 0.03
 """Seconds that the last messages to the front-ends may take to leave."""
@@ -108,7 +108,7 @@ class Kernel:
         attachment = self._target.attachment
         if attachment is not None:
             attachment.detach(within=_FAREWELL)
-        self._router.history.close(_LINGER)
+        self._router.history.close(_FAREWELL)
         self._frontend.close(_LINGER)
 
 
