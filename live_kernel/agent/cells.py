@@ -118,6 +118,7 @@ class Cells:
         except BaseException as error:  # an interrupt that came too late to matter
             done = {"status": "error", "error": tracebacks.as_message(error)}
         cell.interruption.finish()
+        self._namespace.let_go()
         imports.undo()
         streams.undo()
         cell.output.finish(done)
@@ -232,6 +233,7 @@ class Cells:
             filename = f"<In [{cell.count}]{self._mark}, part {self._parts}>"
             tracebacks.remember_source(filename, code, self._ledger)
             compiled, written = self._compile(code, filename)
+            around = self._namespace.scratch["__builtins__"]
             scope = self._namespace.prepare(compiled.names)
         value = None
         try:
@@ -242,6 +244,7 @@ class Cells:
                     value = eval(part, *scope)
         finally:
             self._namespace.settle(written)
+            self._namespace.scratch["__builtins__"] = around
         if compiled.shows_last:
             self._show(cell, value)
             cell.interruption.begin()

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import builtins
 from _collections_abc import MutableMapping
+from time import monotonic
 
 from .names import PROGRAM, Names
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .frames import Binding
+
+SEEK_EVERY = 0.05
+"""Seconds for which a running cell may see the names of a function that has returned meanwhile."""
 
 _RUNS_TEXT = frozenset({"eval", "exec", "compile"})
 _LOOKS_AROUND = _RUNS_TEXT | {"globals", "locals", "vars", "dir"}
@@ -49,23 +53,53 @@ def _become(names: dict[str, Any], now: Mapping[str, Any]) -> None:
 
 
 class ProgramNames(dict[str, object]):
-    """The `__builtins__` of a cell: builtins, and behind them the program's names."""
+    """The `__builtins__` of a cell: builtins, and behind them the program's names.
 
-    __slots__ = ("binding",)
+    To find the bound frame takes longer than to look up a name in it. So while a cell
+    runs it is held, and sought again only every now and then; between cells it is not.
+    """
+
+    __slots__ = ("_held", "_held_since", "_is_holding", "binding")
 
     def __init__(self, binding: Binding) -> None:
         super().__init__()
         self.binding = binding
+        self._is_holding = False
+        self._held: Any = None
+        self._held_since = 0.0
+
+    def names(self) -> tuple[Any, dict[str, Any]]:
+        """The bound frame's locals, None for a module, and its globals."""
+        held = self._held
+        if held is None or monotonic() - self._held_since > SEEK_EVERY:
+            held = self.binding.names()
+            if self._is_holding:
+                self._keep(held)
+        return held  # type: ignore[no-any-return]
+
+    def _keep(self, held: Any) -> None:
+        self._held, self._held_since = held, monotonic()
+        if not self._is_holding:  # the cell has ended; this was another thread's look-up
+            self._held = None
+
+    def hold(self) -> None:
+        """A cell begins: seek the frame, and keep it at hand."""
+        self._held, self._is_holding = None, True
+        self.names()
+
+    def let_go(self) -> None:
+        """The cell has ended: nothing of the program lives longer because of us."""
+        self._held, self._is_holding = None, False
 
     def __missing__(self, name: str) -> object:
-        local, module = self.binding.names()
+        local, module = self.names()
         if local is not None and name in local:
             return local[name]
         return module[name]
 
     def refresh(self, additions: Mapping[str, object]) -> None:
         """Take the builtins as they are now, without those that the program's names hide."""
-        local, module = self.binding.names()
+        local, module = self.names()
         now = {**builtins.__dict__, **additions}
         for name in [n for n in now if n in module or (local is not None and n in local)]:
             if name not in ("__build_class__", "__import__"):
@@ -102,6 +136,10 @@ class Scope(MutableMapping):  # type: ignore[type-arg] # subscribing it would ne
             if home[name] is not None:
                 raise
             # The end of `except … as name`, which leaves it None: see `_refuse_deletion`.
+
+    def let_go(self) -> None:
+        """The cell has ended. An error of it that is kept has its frame, and that has us."""
+        self._local = None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._scratch)
@@ -165,12 +203,12 @@ class ProgramGlobals:
 
 def _module_of(program: ProgramGlobals) -> dict[str, Any]:
     names: ProgramNames = object.__getattribute__(program, "_program")
-    return names.binding.names()[1]
+    return names.names()[1]
 
 
 def _home_of(program: ProgramGlobals, name: str) -> Any:
     names: ProgramNames = object.__getattribute__(program, "_program")
-    local, module = names.binding.names()
+    local, module = names.names()
     return module if local is None or name not in local else local
 
 
@@ -207,6 +245,7 @@ class Namespace:
         self._plain: dict[str, object] = {}
         self._read_by_functions: set[str] = set()
         self._is_chained = False
+        self._scopes: list[Scope] = []
 
     def bind(self, binding: Binding) -> None:
         """From the next cell on, see the names of another place."""
@@ -214,10 +253,11 @@ class Namespace:
 
     def prepare(self, names: Names) -> tuple[dict[str, Any], Any]:
         """The globals and locals with which to run code that uses `names` at its top level."""
+        self._program.hold()
         self._program.refresh(self.additions)
         self._read_by_functions |= names.read_inside
         self.scratch["__name__"] = self.binding.module
-        local, module = self.binding.names()
+        local, module = self._program.names()
         stored = names.stored - _OF_THE_CODE
         theirs = {
             name
@@ -234,7 +274,8 @@ class Namespace:
             return self.scratch, self.scratch
         self.scratch["__builtins__"] = self._program
         if names.star or theirs & stored or names.read & _RUNS_TEXT:
-            return self.scratch, Scope(self.scratch, local, module)
+            self._scopes.append(Scope(self.scratch, local, module))
+            return self.scratch, self._scopes[-1]
         return self.scratch, self.scratch
 
     def _is_self_contained(self, names: Names, theirs: set[str]) -> bool:
@@ -263,6 +304,12 @@ class Namespace:
         module = self.binding.names()[1]
         for name in declared & self.scratch.keys():
             module[name] = self.scratch.pop(name)
+
+    def let_go(self) -> None:
+        """No cell runs any more: hold nothing of the program."""
+        self._program.let_go()
+        while self._scopes:
+            self._scopes.pop().let_go()
 
     def lookup(self, name: str) -> object:
         """The value that a cell would see. Raises KeyError."""
