@@ -8,6 +8,7 @@ says what the program sees, too, and none of its namespaces ever gains a name.
 from __future__ import annotations
 
 import builtins
+import gc
 import sys
 import threading
 import weakref
@@ -856,6 +857,87 @@ def test_functions_that_make_none_leave_later_cells_plain(cell: Notebook) -> Non
     cell("def g(): return (lambda: len('own'))()")
     assert cell("g()") == 3
     assert cell.is_plain
+
+
+def test_a_part_of_a_cell_leaves_the_rest_as_it_is(cell: Notebook) -> None:
+    """What `%time` runs may be plain, where the cell around it is not."""
+    cell.scratch["inside"] = cell.cells.run_inside
+    assert cell("inside('1 + 1')\ndef f(): return count\nf()") == 10
+    assert cell("inside('count = 5')\ncount") == 5
+
+
+# -- the bound frame, sought and held
+
+
+class Counting(FrameBinding):
+    """Counts how often the frame is sought; another one is found once that is said."""
+
+    def __init__(self, frame: FrameType) -> None:
+        super().__init__(frame)
+        self.sought = 0
+        self.gone = False
+
+    def names(self) -> tuple[Any, dict[str, Any]]:
+        self.sought += 1
+        local, module = super().names()
+        return (None if self.gone else local), module
+
+
+@pytest.fixture
+def counting(running: Running) -> Counting:
+    binding = Counting(running.frame)
+    running.cell.namespace.bind(binding)  # type: ignore[arg-type]
+    return binding
+
+
+def test_a_cell_seeks_its_frame_once(
+    running: Running, counting: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(namespace_module, "monotonic", lambda: 5.0)
+    running.cell("1")
+    seldom = counting.sought
+    running.cell("[total for _ in range(1000)]\ntotal = 2\n[size for _ in range(1000)]")
+    assert counting.sought <= 2 * seldom < 10
+
+
+def test_a_long_cell_sees_it_when_the_function_has_returned(
+    running: Running, counting: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [5.0]
+    monkeypatch.setattr(namespace_module, "monotonic", lambda: now[0])
+
+    def return_it() -> None:
+        counting.gone = True
+        now[0] += namespace_module.SEEK_EVERY * 1.1
+
+    running.cell.scratch["return_it"] = return_it
+    assert running.cell("a = count\nreturn_it()\na, count") == (99, 10)
+
+
+def test_between_cells_nothing_of_the_program_is_held(
+    program: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the cell did: what the function has made goes when it returns."""
+    for code in (
+        "total",
+        "total = 2",
+        "exec('total')",
+        "total = 1 / 0",
+        "total +",
+        "x = lambda: total",
+    ):
+        made = Running(program)
+        token = type("Token", (), {})()
+        made.frame.f_locals["pair"] = token
+        gone = weakref.ref(token)
+        made.cell.run(code)
+        del token
+        made.seen()
+        del made.frame, made._generator
+        made.cell.namespace.bind(Binding("a_program"))
+        gc.collect()
+        assert gone() is None, code
+        assert made.cell("size") == 3
 
 
 # -- bound anew, let go
