@@ -7,6 +7,7 @@ it runs nothing.
 from __future__ import annotations
 
 import opcode
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _CODE = type((lambda: 0).__code__)
-_SHIFT = {"LOAD_GLOBAL": 1}
+_SHIFT = {"LOAD_GLOBAL": 1, "IMPORT_NAME": 2 if sys.version_info >= (3, 15) else 0}
 """Instructions whose argument is the name's index with flags in the low bits."""
 
 _READS = ("LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS")
