@@ -12,6 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from .errors import LiveKernelError
+
 NAME = "live-attach"
 
 
@@ -27,11 +29,17 @@ def install(prefix: str | None) -> str:
     from jupyter_client.kernelspec import KernelSpecManager
 
     with tempfile.TemporaryDirectory() as directory:
-        prepared = prepare(Path(directory))
+        prepared = str(prepare(Path(directory)))
         manager = KernelSpecManager()
-        return str(
-            manager.install_kernel_spec(str(prepared), NAME, user=prefix is None, prefix=prefix)
-        )
+        try:
+            return str(
+                manager.install_kernel_spec(prepared, NAME, user=prefix is None, prefix=prefix)
+            )
+        except OSError as error:
+            raise LiveKernelError(
+                f"the kernelspec could not be installed: {error}",
+                "Choose another place: --user, --sys-prefix or --prefix DIR.",
+            ) from error
 
 
 def prepare(directory: Path) -> Path:

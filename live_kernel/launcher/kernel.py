@@ -116,7 +116,7 @@ def main(connection_file: str, given: Choice | None) -> int:
     """Run a kernel. Returns the exit status."""
     try:
         kernel = Kernel(Path(connection_file), given)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         print(f"live-kernel: can't serve {connection_file}: {error}", file=sys.stderr)
         return 2
     kernel.run()
