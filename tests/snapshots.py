@@ -11,7 +11,6 @@ import marshal
 import re
 import shutil
 import socket
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -140,7 +139,8 @@ def differences(before: Snapshot, after: Snapshot, interrupted: bool = False) ->
     """
     assert before.keys() == after.keys()
     changed = {key: _difference(before[key], after[key]) for key in before}
-    changed["modules"] = _without_known_modules(changed["modules"])
+    standard = _UNLISTED.union(before["standard library"])
+    changed["modules"] = _without_known_modules(changed["modules"], standard)
     for key, module in _OF_A_MODULE.items():
         if module not in before["modules"]:
             changed[key] = None
@@ -164,17 +164,17 @@ def _difference(before: Any, after: Any) -> Any:
     return before, after
 
 
-def _without_known_modules(changed: Any) -> Any:
+def _without_known_modules(changed: Any, standard: frozenset[str]) -> Any:
     """Modules of the agent and of the standard library may be loaded; none may be replaced."""
     return {
         name: (was, now)
         for name, (was, now) in (changed or {}).items()
-        if was is not None or not (AGENT.fullmatch(name) or _is_standard(name))
+        if was is not None or not (AGENT.fullmatch(name) or name.partition(".")[0] in standard)
     }
 
 
-def _is_standard(module: str) -> bool:
-    return module.partition(".")[0] in sys.stdlib_module_names
+_UNLISTED = frozenset({"_missing_stdlib_info"})
+"""Of the standard library of 3.15, which does not list it."""
 
 
 def _is_of_libffi(changed: Any) -> bool:

@@ -23,6 +23,7 @@ def snapshot():
     return {
         "threads": sorted(sys._current_frames()),
         "modules": {name: id(module) for name, module in modules.items()},
+        "standard library": sorted(sys.stdlib_module_names),
         "stdio": [describe(getattr(sys, n, None)) for n in ("stdin", "stdout", "stderr")],
         "original stdio": [describe(getattr(sys, f"__{n}__")) for n in ("stdout", "stderr")],
         "handlers": {n: describe(_signal.getsignal(n)) for n in range(1, 65)},
