@@ -33,7 +33,8 @@ class Interrupted:
             self._known.set()
             self.outcome = self._code(self.interruption)
         except BaseException as error:
-            self.outcome = type(error)
+            sent = (KeyboardInterrupt, CellInterrupted)  # or the counting class made of it
+            self.outcome = next((k for k in sent if isinstance(error, k)), type(error))
 
     def join(self) -> object:
         self._thread.join(10)

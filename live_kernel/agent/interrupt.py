@@ -36,6 +36,7 @@ class Interruption:
         self.thread = get_ident()
         self.exception: type[BaseException] = KeyboardInterrupt
         self.requested = False
+        self._sent = self._raised = 0
         self._is_over = False
         self._depth = 1  # shielded until the cell's code begins
         self._waiting = False
@@ -71,22 +72,38 @@ class Interruption:
         """Interrupt the cell, now or as soon as the shield is lifted."""
         if self._is_over:
             return
-        function, thread, exception = _set_async_exc(self.thread, self.exception)
+        function, thread, exception = _set_async_exc(self.thread, self._counted())
         self.requested = True
         # Between the test and the call there is no point at which CPython hands
         # over the interpreter lock, so that the cell can't step behind its shield.
         if self._depth:
             self._waiting = True
         else:
+            self._sent += 1
             function(thread, exception)
+
+    @property
+    def was_caught(self) -> bool:
+        """Has the cell's code got each interrupt that was sent, and gone on nevertheless?"""
+        return 0 < self._sent <= self._raised
+
+    def _counted(self) -> type[BaseException]:
+        """The exception's class, which notes that it was raised; by name and kind the same."""
+
+        def note(_exception: object, *_: object) -> None:
+            self._raised += 1
+
+        kind = self.exception
+        names = {"__init__": note, "__module__": kind.__module__, "__qualname__": kind.__qualname__}
+        return type(kind.__name__, (kind,), names)
 
 
 def _set_async_exc(thread: int, exception: type[BaseException]) -> tuple[Any, Any, Any]:
     """PyThreadState_SetAsyncExc, which takes effect at the thread's next bytecode boundary,
     and its arguments.
 
-    By `_ctypes`, since importing `ctypes` makes a callback, for which libffi
-    keeps a file descriptor open for the rest of the program's life.
+    By `_ctypes`, which loads less than `ctypes`. Some builds of libffi, below it,
+    keep one descriptor open on their own file for the rest of the program's life.
     """
     import _ctypes as c
 

@@ -180,6 +180,9 @@ class Session:
         """The cell's thread is stuck outside Python: leave it to itself, go on with a new one."""
         cell = self._running
         if cell is not None and cell.number == message["cell"]:
+            if cell.interruption.was_caught:
+                self._control.send({"op": "notice", "text": _CAUGHT})
+                return
             self._running = None
             self._cells.leave_thread()
             cell.output.finish(_abandoned())
@@ -298,6 +301,14 @@ class Session:
         self._cells_ended.wait(0.5)  # a thread stuck in its cell ends when the cell does
         self._ledger.close()
         _sessions.discard(self)
+        self._insist(cell)
+
+    def _insist(self, cell: Cell | None) -> None:
+        """Interrupt a cell that catches its interrupts, and goes on, some more times."""
+        for _ in range(50):
+            if cell is None or self._cells_ended.wait(0.2) or not cell.interruption.was_caught:
+                return
+            cell.interrupt()
 
     def _say_goodbye(self) -> None:
         """The last entry of the ledger: tell the launcher how the undoing went, and hang up."""
@@ -320,6 +331,9 @@ class Session:
         """In a forked child: let go of the parent's connections without a word on them."""
         self._control.close()
         self._cells_channel.close()
+
+
+_CAUGHT = "The cell has caught the interrupt and goes on. Interrupt it again to stop it."
 
 
 def _abandoned() -> Message:

@@ -72,6 +72,9 @@ _POSITIONS = {
     (3, 14): _Positions(28, 90, 91, 92, 93, 94),
     (3, 15): _Positions(31, 106, 107, 108, 109, 110),
 }
+_LARGEST_TABLE = 1 << 24
+"""Bytes; tables of section headers and of their names take a few thousand."""
+
 _COOKIE = b"xdebugpy"
 _HEADER_SIZE = 111 * 8
 SCRIPT_PATH_SIZE = 512  # the one constant among the offsets: tells that the table is the right one
@@ -328,7 +331,7 @@ def _build_of(pid: int, file: _File) -> _Build | None:
         if key not in _builds:
             _builds[key] = _read_build(fd)
         return _builds[key]
-    except (OSError, struct.error, ValueError, IndexError):
+    except (OSError, struct.error, ValueError, IndexError, OverflowError):
         return None  # not an ELF file, or a damaged one
     finally:
         os.close(fd)
@@ -374,22 +377,29 @@ def _section(fd: int, header: bytes, wanted: bytes) -> tuple[int, int] | None:
     """Its address as linked and its offset in the file."""
     (table,) = struct.unpack_from("<Q", header, 40)
     size, count, names_at = struct.unpack_from("<HHH", header, 58)
-    raw = os.pread(fd, size * count, table)
+    raw = _read(fd, size * count, table)
     sections = [struct.unpack_from("<IIQQQQ", raw, i * size) for i in range(count)]
     if not sections:
         return None  # stripped of its headers
-    names = os.pread(fd, sections[names_at][5], sections[names_at][4])
+    names = _read(fd, sections[names_at][5], sections[names_at][4])
     for name, _, _, address, offset, _ in sections:
         if names[name : name + len(wanted) + 1] == wanted + b"\0":
             return address, offset
     return None
 
 
+def _read(fd: int, size: int, offset: int) -> bytes:
+    """Part of a file that anybody may have made: it may claim any size."""
+    if size > _LARGEST_TABLE:
+        raise ValueError("no table of an ELF file is as large")
+    return os.pread(fd, size, offset)
+
+
 def _linked_at(fd: int, header: bytes) -> int:
     """The lowest address of what is loaded."""
     (table,) = struct.unpack_from("<Q", header, 32)
     size, count = struct.unpack_from("<HH", header, 54)
-    raw = os.pread(fd, size * count, table)
+    raw = _read(fd, size * count, table)
     segments = [struct.unpack_from("<IIQQ", raw, i * size) for i in range(count)]
     return int(min(address for kind, _, _, address in segments if kind == 1))  # PT_LOAD
 

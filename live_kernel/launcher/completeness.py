@@ -7,13 +7,12 @@ reactor never waits for it.
 
 from __future__ import annotations
 
-import functools
 import re
 import threading
 import warnings
 from collections.abc import Callable
-from typing import Any
 
+from . import syntax
 from .reactor import Reactor
 from .wire import Content
 
@@ -31,7 +30,7 @@ class Completeness:
         """Would Enter run this code? `answered` is called once, on the reactor, maybe later."""
         if is_plainly_complete(code):
             answered({"status": "complete"})
-        elif is_loaded():
+        elif syntax.is_loaded():
             answered(completeness(code))
         else:
 
@@ -58,19 +57,7 @@ def is_plainly_complete(code: str) -> bool:
 def completeness(code: str) -> Content:
     """The content of an `is_complete_reply`."""
     try:
-        status, indent = _transformer().check_complete(code)
+        status, indent = syntax.transformer().check_complete(code)
     except Exception:  # IPython's, on code that nobody thought of
         return {"status": "unknown"}
     return {"status": status, **({"indent": " " * (indent or 0)} if status == "incomplete" else {})}
-
-
-def is_loaded() -> bool:
-    """Has IPython's transformer been imported and made?"""
-    return _transformer.cache_info().currsize > 0
-
-
-@functools.cache
-def _transformer() -> Any:
-    from IPython.core.inputtransformer2 import TransformerManager
-
-    return TransformerManager()  # type: ignore[no-untyped-call]

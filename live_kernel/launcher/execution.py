@@ -145,6 +145,10 @@ class Queue:
             self._run(execution)
         except LiveKernelError as error:
             self.fail(execution, error)
+        except Exception as error:
+            if self.running is execution:
+                self.fail(execution, LiveKernelError(f"live-kernel has failed: {error!r}"))
+            raise
 
     def _begin(self, execution: Execution) -> None:
         execution.request.started = now()

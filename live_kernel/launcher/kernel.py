@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import traceback
 from pathlib import Path
 
 from ..attach.ending import Watch
@@ -32,7 +33,7 @@ class Kernel:
     """One run of the launcher."""
 
     def __init__(self, connection_file: Path, given: Choice | None) -> None:
-        self._reactor = Reactor()
+        self._reactor = Reactor(on_error=_report)
         self._memory = Memory(connection_file)
         self._target = Target(self._reactor, self._memory)
         self._router = Router(self._reactor, self._target, self._shut_down)
@@ -110,6 +111,11 @@ class Kernel:
             attachment.detach(within=_FAREWELL)
         self._router.history.close(_FAREWELL)
         self._frontend.close(_LINGER)
+
+
+def _report(error: Exception) -> None:
+    """A mistake of ours: the kernel goes on, and its log tells."""
+    traceback.print_exception(error)
 
 
 def main(connection_file: str, given: Choice | None) -> int:

@@ -34,9 +34,13 @@ class Timer:
 
 
 class Reactor:
-    """Calls back when a socket or file descriptor can be read, or a time has come."""
+    """Calls back when a socket or file descriptor can be read, or a time has come.
 
-    def __init__(self) -> None:
+    `on_error` gets what a callback raises, and the loop goes on; without it, the loop raises.
+    """
+
+    def __init__(self, on_error: Callable[[Exception], None] | None = None) -> None:
+        self._on_error = on_error
         self._poller = zmq.Poller()
         self._readers: dict[Any, Callback] = {}
         self._timers: list[tuple[float, int, Timer]] = []
@@ -111,10 +115,18 @@ class Reactor:
         for source, _ in self._poller.poll(self._patience(longest)):
             callback = self._readers.get(source)
             if callback is not None:
-                callback()
+                self._do(callback)
         self._run_timers()
         while self._calls:
-            self._calls.popleft()()
+            self._do(self._calls.popleft())
+
+    def _do(self, callback: Callback) -> None:
+        try:
+            callback()
+        except Exception as error:
+            if self._on_error is None:
+                raise
+            self._on_error(error)
 
     def _patience(self, longest: float | None) -> int | None:
         """Milliseconds for which nothing is due, rounded up: a timer is never called early."""
@@ -130,7 +142,7 @@ class Reactor:
         while self._timers and self._timers[0][0] <= now:
             callback = heapq.heappop(self._timers)[2].callback
             if callback is not None:
-                callback()
+                self._do(callback)
 
     def _drain(self) -> None:
         try:

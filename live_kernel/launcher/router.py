@@ -57,9 +57,18 @@ class Router:
         self._frontend.status("busy", request.header)
         handler = getattr(self, f"_on_{request.kind}", None)
         if handler is not None and request.kind.endswith("_request"):
-            handler(request)
+            self._handle(handler, request)
         else:  # of a protocol to come, or for a kernel of another kind
             self._frontend.status("idle", request.header)
+
+    def _handle(self, handler: Callable[[Request], None], request: Request) -> None:
+        """Whatever goes wrong, whoever asked gets an answer."""
+        try:
+            handler(request)
+        except Exception as error:
+            failure = {"ename": type(error).__name__, "evalue": str(error), "traceback": []}
+            self._answer(request, {"status": "error", **failure})
+            raise
 
     def _answer(self, request: Request, content: Content) -> None:
         kind = request.kind.removesuffix("_request") + "_reply"

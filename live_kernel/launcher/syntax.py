@@ -9,7 +9,8 @@ compiler has the words for it.
 from __future__ import annotations
 
 import re
-from functools import cache
+import sys
+import threading
 from typing import Any
 
 _MAY_BE_SYNTAX = re.compile(
@@ -48,8 +49,8 @@ def to_python(code: str) -> str:
         return code
     before, body = _without_blank_lines(code)
     try:
-        changed = str(_manager().transform_cell(body))
-    except (SyntaxError, ValueError):
+        changed = str(transformer().transform_cell(body))
+    except Exception:  # IPython's, on a cell that makes no sense: the target's compiler tells
         return code
     return code if changed in (body, body + "\n") else before + changed
 
@@ -63,9 +64,18 @@ def _without_blank_lines(code: str) -> tuple[str, str]:
     return "\n" * count, "".join(lines[count:])
 
 
-@cache
-def _manager() -> Any:
-    from IPython.core import inputtransformer2
+_importing = threading.Lock()
+"""Threads that import a package of circular imports at the same time may find it half done."""
 
+
+def transformer() -> Any:
+    """A transformer of IPython's, which may have to be loaded first: 0.1 s. For any thread."""
+    with _importing:
+        from IPython.core import inputtransformer2
     manager: Any = inputtransformer2.TransformerManager
     return manager()
+
+
+def is_loaded() -> bool:
+    """Does `transformer` take no time?"""
+    return "IPython.core.inputtransformer2" in sys.modules and not _importing.locked()
