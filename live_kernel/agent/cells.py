@@ -103,6 +103,10 @@ class Cells:
         self._parts = 0
         namespace.additions.update(additions())
 
+    def forked(self) -> None:
+        """In a forked child: nothing of a cell's may stay among the process's finders."""
+        self._shell.imports.leave()
+
     def leave_thread(self) -> None:
         """The thread that runs a cell is left to itself; the next cell comes on another."""
         # A context can be entered by one thread at a time.
@@ -141,7 +145,8 @@ class Cells:
         if not cell.silent:
             tracebacks.remember_source(filename, cell.source, self._ledger)
             self._remember_input(cell)
-        compiled, written = self._compile(cell.code, filename)
+        self._context.run(current_cell.set, cell)  # Python may warn of the code, too
+        compiled, written = self._context.run(self._compile, cell.code, filename)
         if compiled.names.imported:
             split.expect(compiled.names.imported)
         scope = self._namespace.prepare(compiled.names)
@@ -252,9 +257,15 @@ class Cells:
 
     def _run_in_loop(self, cell: Cell, compiled: Compiled, scope: tuple[Any, Any]) -> None:
         self._context.run(current_cell.set, cell)
+        thread = cell.interruption.thread
         cell.in_loop = LoopRun(self._loop(), cell.interruption)
         result: list[Any] = []
-        cell.in_loop.run(_in_turn(compiled.parts, scope, result), self._context)
+        try:
+            cell.in_loop.run(_in_turn(compiled.parts, scope, result), self._context)
+        finally:
+            cell.in_loop = None
+            cell.interruption.thread = thread
+            cell.interruption.exception = KeyboardInterrupt
         if compiled.shows_last:
             self._context.run(self._show, cell, result[-1])
 
@@ -262,7 +273,8 @@ class Cells:
         """The program's event loop if it runs one, else our own."""
         loop = program_loop()
         if loop is None:
-            self._own_loop = self._own_loop or OwnLoop(self._ledger)
+            if self._own_loop is None or self._own_loop.loop.is_closed():
+                self._own_loop = OwnLoop(self._ledger)
             loop = self._own_loop.loop
         return loop
 

@@ -37,14 +37,15 @@ class Imports:
 
     def enter(self) -> Entry:
         """A cell begins. The entry's `undo` says that it has ended."""
-        entry = self._shell.ledger.record("a finder of modules, for a cell", self._leave)
+        entry = self._shell.ledger.record("a finder of modules, for a cell", self.leave)
         sys.meta_path.insert(0, self)
         module = sys.modules.get(_SHELL)
         if module is not None:
             _bridge.install(module, self._shell.ledger)
         return entry
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """Be no finder any more, once."""
         for index, finder in enumerate(sys.meta_path):
             if finder is self:
                 del sys.meta_path[index]

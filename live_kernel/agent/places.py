@@ -102,7 +102,11 @@ class LoopRun:
 
     def run(self, coroutine: Coroutine[Any, Any, Any], context: Context) -> None:
         """Run `coroutine` to its end. Raises what it raised."""
-        self._loop.call_soon_threadsafe(self._start, coroutine, context)
+        try:
+            self._loop.call_soon_threadsafe(self._start, coroutine, context)
+        except RuntimeError:
+            coroutine.close()
+            raise
         self._done.wait()
         error, self._error = self._error, None
         if error is not None:
@@ -135,7 +139,14 @@ class LoopRun:
         if self._stepping:
             self._interruption.request()
         elif self._task is not None:
-            self._loop.call_soon_threadsafe(self._task.cancel)
+            try:
+                self._loop.call_soon_threadsafe(self._task.cancel)
+            except RuntimeError as error:  # it was closed, and nothing in it will ever go on
+                self._end(error)
+
+    def give_up(self) -> None:
+        """Wait no longer: the loop may have stopped for good."""
+        self._end(RuntimeError("the cell was left in the program's event loop"))
 
     def step(self, coroutine: Coroutine[Any, Any, Any], how: Any, *args: Any) -> Any:
         """One stretch of the cell's code between two awaits; only here may it be interrupted."""

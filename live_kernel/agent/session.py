@@ -118,7 +118,7 @@ class Session:
         self._control = Channel("control", path, token)
         self._ledger.record("the link's control channel", self._say_goodbye)
         self._await_welcome()
-        self._cells_channel = Channel("cells", path, token)
+        self._cells_channel = self._second_channel(path, token)
         self._ledger.record("the link's cells channel", self._cells_channel.close)
         self._begun = monotonic()
         self._namespace = Namespace(default_binding(), {})
@@ -131,6 +131,13 @@ class Session:
         self._cells_ended = native.Signal()
         self._is_closing = False
         self.pid = os.getpid()
+
+    def _second_channel(self, path: str, token: str) -> Channel:
+        try:
+            return Channel("cells", path, token)
+        except BaseException:
+            self._ledger.close()
+            raise
 
     def _await_welcome(self) -> None:
         try:
@@ -292,16 +299,25 @@ class Session:
         """Undo everything, say goodbye, and let go of the sockets."""
         self._is_closing = True
         cell = self._running
+        try:
+            self._stop(cell)
+        finally:
+            self._ledger.close()
+            _sessions.discard(self)
+        self._insist(cell)
+
+    def _stop(self, cell: Cell | None) -> None:
+        """End the cell that runs, and the thread that runs it."""
         if cell is not None:
             cell.output.close()
             cell.interrupt()
         self._input.cancel()
         self._errands.cancel()
         self._cells_channel.shut()
-        self._cells_ended.wait(0.5)  # a thread stuck in its cell ends when the cell does
-        self._ledger.close()
-        _sessions.discard(self)
-        self._insist(cell)
+        in_loop = None if cell is None else cell.in_loop
+        if not self._cells_ended.wait(0.5) and in_loop is not None:
+            in_loop.give_up()
+        # A thread that is stuck in its cell outside Python ends when the cell does.
 
     def _insist(self, cell: Cell | None) -> None:
         """Interrupt a cell that catches its interrupts, and goes on, some more times."""
@@ -331,6 +347,8 @@ class Session:
         """In a forked child: let go of the parent's connections without a word on them."""
         self._control.close()
         self._cells_channel.close()
+        self._cells.forked()
+        _sessions.discard(self)
 
 
 _CAUGHT = "The cell has caught the interrupt and goes on. Interrupt it again to stop it."

@@ -94,7 +94,7 @@ def _zombie_status(pid: int) -> int | None:
 def _stat_fields(pid: int) -> list[str] | None:
     """The fields of /proc/PID/stat from the third (state) on."""
     try:
-        text = Path(f"/proc/{pid}/stat").read_text()
+        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
     except OSError:
         return None
     return text.rpartition(")")[2].split()

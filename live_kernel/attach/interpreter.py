@@ -42,6 +42,9 @@ def run(
         name = os.readlink(f"/proc/self/fd/{binary}")
         if not is_named_so(name):
             raise PermissionError(f"{name} is not plainly a Python interpreter")
+        rights = _rights(proc.status(pid))
+        if not rights and os.geteuid() == 0 and os.fstat(binary).st_uid != 0:
+            raise PermissionError(f"{name} is not root's, and root does not run it")
         if proc.stat(pid).start_time != start_time:
             raise ProcessLookupError(f"pid {pid} is another process now")
         return subprocess.run(
@@ -57,7 +60,7 @@ def run(
             cwd="/",
             env=_environment(pid),
             start_new_session=True,
-            **_rights(proc.status(pid)),
+            **rights,
         )
     finally:
         os.close(binary)

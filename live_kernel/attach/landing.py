@@ -91,7 +91,12 @@ class Landing:
         self.listener.listen(4)
 
     def write(self, name: str, data: bytes) -> Path:
-        """Make, or make anew, a file that only the target's user can read. Returns its path."""
+        """Make, or make anew, a file that only the target's user can read. Returns its path.
+
+        Raises OSError, also once the landing is closed.
+        """
+        if not self._is_open:
+            raise FileNotFoundError(f"{self.path} has been given up")
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=self._descriptor)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW

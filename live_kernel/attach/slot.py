@@ -28,31 +28,41 @@ def waiting_script(process: Process) -> str | None:
         found = runtime.find(process.pid)
         with permission.memory(process.pid) as read:
             at = runtime.slot(found, read) if found is not None else None
-            if at is None:
-                return None
-            if not int.from_bytes(read(at.pending, 4), "little"):
-                return ""
-            raw = read(at.path, runtime.SCRIPT_PATH_SIZE)
-            return os.fsdecode(raw.partition(b"\0")[0])
+            return None if at is None else _script_at(at, read)
     return None
+
+
+def _script_at(at: runtime.Slot, read: runtime.Read) -> str:
+    if not int.from_bytes(read(at.pending, 4), "little"):
+        return ""
+    raw = read(at.path, runtime.SCRIPT_PATH_SIZE)
+    return os.fsdecode(raw.partition(b"\0")[0])
 
 
 def clear(process: Process, script: str) -> bool:
     """Take back `script` if it has not run. Returns whether it is certain that it never will."""
     with suppress(OSError):
-        if waiting_script(process) != script:
-            return waiting_script(process) is not None
         found = runtime.find(process.pid)
-        with permission.memory(process.pid) as read:
-            at = runtime.slot(found, read) if found is not None else None
-        if at is not None:
-            memory = os.open(f"/proc/{process.pid}/mem", os.O_WRONLY | os.O_CLOEXEC)
-            try:
-                os.pwrite(memory, bytes(4), at.pending)
-            finally:
-                os.close(memory)
-            return True
+        # One descriptor for the look and the deed: it stays that of this program, also if
+        # the process becomes another one (execve) in between.
+        memory = os.open(f"/proc/{process.pid}/mem", os.O_RDWR | os.O_CLOEXEC)
+        try:
+            return found is not None and _clear(found, memory, script)
+        finally:
+            os.close(memory)
     return False
+
+
+def _clear(found: runtime.Runtime, memory: int, script: str) -> bool:
+    def read(address: int, size: int) -> bytes:
+        return os.pread(memory, size, address)
+
+    at = runtime.slot(found, read)
+    if at is None:
+        return False
+    if _script_at(at, read) == script:
+        os.pwrite(memory, bytes(4), at.pending)
+    return True
 
 
 def when_free(process: Process, fill: Callable[[], object], wanted: Callable[[], bool]) -> bool:

@@ -275,13 +275,15 @@ class Attachment:
 
     def _on_closed(self, name: str) -> None:
         """The agent's end of a connection has closed."""
-        del self._channels[name]
+        self._channels.pop(name, None)
         if self.state is State.ATTACHED:
             # A target that died takes a moment to be reported dead; then we know how.
             self._timers.append(self._reactor.later(0.1, self._lose))
 
     def _on_death(self) -> None:
         """The target has ended."""
+        if not self._death.has_ended():
+            return  # somebody else's descriptor, of the same number, was readable
         if self._death.descriptor is not None:
             self._reactor.forget(self._death.descriptor)
         # Its parent may collect it a moment later, and only then is it known how it ended.

@@ -28,6 +28,7 @@ class Channel:
         self.on_message: Callable[[Message], None] = lambda _message: None
         self.on_closed: Callable[[], None] = lambda: None
         self.is_paused = False
+        self._is_closed = False
         self._socket = connection
         self._reactor = reactor
         self._decoder = frames.Decoder()
@@ -66,7 +67,7 @@ class Channel:
             return
         except OSError:
             data = b""
-        if not data or not self._take(data):
+        if (not data or not self._take(data)) and not self._is_closed:
             self.close()
             self.on_closed()
 
@@ -76,11 +77,13 @@ class Channel:
             for message in self._decoder.feed(data):
                 if not messages.from_agent(message):
                     return False
-                self.on_message(message)
+                if not self._is_closed:
+                    self.on_message(message)
         except frames.FrameError:
             return False
         return True
 
     def close(self) -> None:
+        self._is_closed = True
         self._reactor.forget(self._socket)
         self._socket.close()

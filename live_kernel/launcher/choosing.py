@@ -34,6 +34,8 @@ class Choice(NamedTuple):
     text: str
     source: str
     start_time: int | None = None
+    pattern: str = ""
+    pinned: bool = False
 
     def resolve(self) -> Process:
         """The process that is meant. Raises LiveKernelError, naming a source out of sight."""
@@ -72,7 +74,7 @@ class Memory:
 
     def remember(self, process: Process, text: str, pinned: bool) -> None:
         """Keep this choice for the next launcher with the same connection file, if it can be."""
-        kept = Choice(str(process.pid), "the restart", process.start_time)._asdict()
+        kept = {"text": str(process.pid), "start_time": process.start_time}
         record = json.dumps({**kept, "pattern": text, "pinned": pinned})
         with contextlib.suppress(OSError):
             descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -92,13 +94,13 @@ class Memory:
             case {"text": str(text), "start_time": int(start_time), "pattern": str(pattern)} if (
                 text and pattern
             ):
-                choice = Choice(text, "attached before the restart", start_time)
+                choice = Choice(text, "attached before the restart", start_time, pattern, pinned)
             case _:
                 return None
         if record.get("pinned") is not pinned:
             return None
         if not pattern.isdecimal() and not _is_alive(choice):
-            return Choice(pattern, choice.source)
+            return Choice(pattern, choice.source, None, pattern, pinned)
         return choice
 
     def forget(self) -> None:

@@ -178,9 +178,9 @@ class Entering:
         if channel in self._channels.values():
             if message["op"] == "ready":
                 self._ready = message
-        elif message["op"] == "bye":  # it could not even be loaded
+        elif message["op"] == "bye" and channel.peer == self._process.pid:
             channel.close()
-            self._fail(message["detail"])
+            self._fail(message["detail"])  # it could not even be loaded
             return
         elif not self._introduce(channel, message):
             channel.close()
@@ -196,7 +196,7 @@ class Entering:
             or self._is_over
             or name in self._channels
             or not hmac.compare_digest(hello["token"].encode(), token.encode())
-            or not self._is_the_target(channel.peer, hello["pid"])
+            or channel.peer != self._process.pid  # by the kernel's word, not by its own
         ):
             return False
         if hello["protocol"] != messages.PROTOCOL:
@@ -206,10 +206,6 @@ class Entering:
         if name == "control":
             channel.send({"op": "welcome"})
         return True
-
-    def _is_the_target(self, peer: int, said: int) -> bool:
-        """By the kernel's word. A peer in another pid namespace has pid 0 here: then by its own."""
-        return peer == self._process.pid or (peer == 0 and said > 0)
 
     def _on_closed(self, channel: Channel) -> None:
         if channel in self._channels.values():

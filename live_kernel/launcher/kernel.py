@@ -63,7 +63,7 @@ class Kernel:
         if choice is None:
             return
         try:
-            self._target.choose(choice, pinned=choice.source.startswith("attached before"))
+            self._target.choose(choice, pinned=choice.pinned)
         except LiveKernelError as error:
             self._target.failure = error
 

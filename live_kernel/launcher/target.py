@@ -99,7 +99,7 @@ class Target:
 
     def _pin(self, process: Process, choice: Choice, pinned: bool) -> None:
         if self._memory is not None:
-            self._memory.remember(process, choice.text, pinned)
+            self._memory.remember(process, choice.pattern or choice.text, pinned)
 
     def wait(self, waiter: Waiter) -> None:
         """Call `waiter` as soon as the target is attached, which may be now."""
