@@ -10,15 +10,19 @@ the program's stderr about a file that it can't open (PEP 768).
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
-from ..errors import AttachNotPermitted, LiveKernelError, PythonMismatch
-from . import interpreter, payload, slot
+from ..errors import AgentFailed, AttachNotPermitted, LiveKernelError, PythonMismatch
+from . import interpreter, payload, proc, slot
 from .landing import BUNDLE, SCRIPT, Landing
 from .processes import Process, identify, still
 
 _FOREIGN_TIMEOUT = 20.0
+_DESCRIPTORS = 4
+"""What the target must be able to open: the script, the bundle, and the link, twice."""
+
 NOTHING = "/dev/null"
 """A script without effect, which is always there."""
 
@@ -26,9 +30,10 @@ NOTHING = "/dev/null"
 def inject(process: Process, landing: Landing) -> None:
     """Schedule the bootstrap in `process`, to meet us at `landing`. Returns at once.
 
-    Raises a NotAttachable error that says why the target can't be entered.
+    Raises a NotAttachable error that says why the target can't be entered, or AgentFailed.
     """
     still(process)
+    _check_room(process)
     text = payload.script(str(landing.path), landing.token).encode()
     script = landing.write(SCRIPT, text)
     if process.runs_our_build:
@@ -37,6 +42,23 @@ def inject(process: Process, landing: Landing) -> None:
     else:
         _call_there(process, str(script), landing.path / BUNDLE)
     still(process)
+
+
+def _check_room(process: Process) -> None:
+    """Without file descriptors to spare, it would only complain that it can't open the script."""
+    try:
+        limits = proc.read(process.pid, "limits").decode().splitlines()
+        in_use = len(os.listdir(f"/proc/{process.pid}/fd"))
+    except OSError:
+        return
+    limit = next((line.split()[3] for line in limits if line.startswith("Max open files")), "")
+    if limit.isdecimal() and in_use + _DESCRIPTORS > int(limit):
+        raise AgentFailed(
+            process.pid,
+            f"{process} has {in_use} of at most {limit} file descriptors in use; "
+            f"the agent needs {_DESCRIPTORS}",
+            f"Allow it some more: prlimit --pid {process.pid} --nofile={in_use + 64}:",
+        )
 
 
 def disarm(process: Process, script: str) -> None:
