@@ -76,8 +76,28 @@ class SplitStream:
     def isatty(self) -> bool:
         return running_cell() is None and bool(getattr(self.original, "isatty", bool)())
 
+    @property
+    def buffer(self) -> Any:
+        """The bytes behind the text; a cell's are its output like any other."""
+        return self.original.buffer if running_cell() is None else _Bytes(self)
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self.original, name)
+
+
+class _Bytes:
+    """What a cell gets for `sys.stdout.buffer`: it takes UTF-8."""
+
+    def __init__(self, text: SplitStream) -> None:
+        self._text = text
+
+    def write(self, data: Any) -> int:
+        raw = bytes(data)
+        self._text.write(raw.decode("utf-8", "replace"))
+        return len(raw)
+
+    def flush(self) -> None:
+        self._text.flush()
 
 
 class SplitInput:
