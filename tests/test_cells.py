@@ -173,6 +173,12 @@ def test_stdout_is_as_code_expects_it(kernel: Kernel) -> None:
     assert cell.stdout.startswith("abutf-8\nwrite() argument must be str")
 
 
+def test_bytes_are_output_as_well(kernel: Kernel, program: Program) -> None:
+    cell = kernel.run("import sys\nsys.stdout.buffer.write('bytes ü'.encode())\nprint(' and text')")
+    assert cell.stdout == "bytes ü and text\n"
+    assert not [line for line in program.lines() if "bytes" in line]
+
+
 def test_redirection_inside_a_cell(kernel: Kernel) -> None:
     cell = kernel.run(
         "import contextlib, io\n"
