@@ -205,7 +205,7 @@ def test_nbclient(program: Program, kernelspecs: Path, monkeypatch: pytest.Monke
         "handle = display({'text/html': '<b>1</b>'}, raw=True, display_id='shown')",
         "handle.update({'text/html': '<b>2</b>'}, raw=True)",
         "import asyncio\nawait asyncio.sleep(0.01)\n'awaited'",
-        "word = 'from nbclient'",
+        "import time\nword = 'from nbclient'\nwhile seen != word:\n    time.sleep(0.001)",
         "word = 'start'",
     )
     program.wait_for("word is from nbclient")

@@ -206,6 +206,9 @@ class Attachment:
             return
         if done is not None:
             self._cell = None
+            if self._flush is not None:
+                self._flush.cancel()
+                self._flush = None
         else:
             self._flush_later()
         self._owner.on_cell(cell, events, done)

@@ -15,6 +15,9 @@ from .reactor import Reactor
 
 Message = dict[str, Any]
 
+_PIECE = 1 << 16
+"""Bytes taken at a time; a larger buffer is mapped anew by the system for each read."""
+
 
 class Channel:
     """A connection of an agent. `peer` is the pid at its other end, by the kernel's word.
@@ -62,7 +65,7 @@ class Channel:
 
     def _receive(self) -> None:
         try:
-            data = self._socket.recv(1 << 20)
+            data = self._socket.recv(_PIECE)
         except BlockingIOError:
             return
         except OSError:
