@@ -301,7 +301,21 @@ def _shares_files(subject: Subject) -> str:
             "Run the kernel in there too (docker exec, kubectl exec, "
             f"nsenter --mount --pid --target {subject.pid}).",
         )
+    root = proc.link(subject.pid, "root")
+    if root is not None and not _is_our_root(subject.pid):
+        raise OtherNamespace(
+            subject.pid,
+            f"{subject.who} sees other files than this kernel: its root directory is {root}",
+            f"Run the kernel in there too (chroot {root}).",
+        )
     return "sees the same files"
+
+
+def _is_our_root(pid: int) -> bool:
+    try:
+        return os.path.samefile(f"/proc/{pid}/root", "/")
+    except OSError:
+        return True  # not for us to know; then it is not our user's, or has gone
 
 
 def _shares_pids(subject: Subject) -> str:
