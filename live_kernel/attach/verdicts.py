@@ -109,10 +109,20 @@ def examine(subject: Subject) -> NotAttachable | None:
         if proc.stat(subject.pid).start_time != subject.stat.start_time:
             return gone(subject.pid)
     except NotAttachable as error:
-        return error
+        return gone(subject.pid) if _has_ended_since(subject) else error
     except proc.GONE:
         return gone(subject.pid)
     return None
+
+
+def _has_ended_since(subject: Subject) -> bool:
+    """Has it ended while we looked? Then what was seen of it means nothing."""
+    try:
+        now = proc.stat(subject.pid)
+    except proc.GONE:
+        return True
+    was = subject.stat
+    return now.start_time != was.start_time or (now.state in "ZX" and was.state not in "ZX")
 
 
 def gone(pid: int) -> TargetNotFound:
