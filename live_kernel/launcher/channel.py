@@ -15,8 +15,9 @@ from .reactor import Reactor
 
 Message = dict[str, Any]
 
-_PIECE = 1 << 16
-"""Bytes taken at a time; a larger buffer is mapped anew by the system for each read."""
+_PIECE, _LARGE_PIECE = 1 << 16, 1 << 20
+"""Bytes taken at a time, as a rule and inside a large frame: the system maps a large buffer anew
+for each read."""
 
 
 class Channel:
@@ -65,7 +66,7 @@ class Channel:
 
     def _receive(self) -> None:
         try:
-            data = self._socket.recv(_PIECE)
+            data = self._socket.recv(max(_PIECE, min(self._decoder.missing, _LARGE_PIECE)))
         except BlockingIOError:
             return
         except OSError:

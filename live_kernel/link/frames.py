@@ -81,6 +81,11 @@ class Decoder:
         self._have = 0
         self._need = HEADER
 
+    @property
+    def missing(self) -> int:
+        """Bytes that must come before there can be another message."""
+        return self._need - self._have
+
     def feed(self, data: bytes) -> list[Message]:
         """The messages that `data` completes.
 
