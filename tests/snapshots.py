@@ -56,7 +56,8 @@ class Program(Target):
         super().__exit__(kind, *rest)
         shutil.rmtree(self._place)
         if kind is None:
-            assert was_alive or self.expected_to_end, f"{self} has ended:\n{self.told()}"
+            ended = f"{self} has ended ({self.process.returncode}):\n{self.told()}"
+            assert was_alive or self.expected_to_end, ended
             assert self.expected_errors or not self.errors(), self.told()
 
     def snapshot(self) -> Snapshot:

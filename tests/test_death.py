@@ -43,8 +43,8 @@ RUNNING = {
     "threads of its own": (
         "import threading\ngo = True\n"
         "def f():\n    while go: print('x', flush=True)\n"
-        "t = threading.Thread(target=f)\nprint('here', flush=True)\nt.start()\n"
-        "try:\n    while True: pass\nfinally: go = False"
+        "try:\n    threading.Thread(target=f).start()\n    print('here', flush=True)\n"
+        "    while True: pass\nfinally: go = False"
     ),
 }
 
@@ -99,6 +99,24 @@ def test_launcher_is_killed_at_any_moment_of_the_attach(program: Program, moment
 
 
 # -- the program
+
+
+@pytest.mark.parametrize("moment", range(8))
+def test_program_is_killed_at_any_moment_of_the_attach(program: Program, moment: int) -> None:
+    """The cell that asked for it hears so at once, and the kernel goes on."""
+    program.expected_to_end = True
+    with Program("frame") as other, Kernel() as kernel:
+        cell = kernel.begin(f"%attach {program.pid}\nwhile True: pass")
+        kernel.wait(lambda: cell.contents("execute_input"), what="its begin")
+        delay = time.monotonic() + moment * 0.004
+        while time.monotonic() < delay:
+            kernel.take_in()
+        program.signal(signal.SIGKILL)
+        name, text = cell.finish(5).error
+        assert name in ("AgentLost", "TargetNotFound", "TargetZombie"), cell
+        assert f"pid {program.pid}" in text
+        assert kernel.run(f"%attach {other.pid}\nword").result == "'start'"
+        assert not list(kernel.place.glob("live-kernel-*"))
 
 
 def is_told(cell: Cell, program: Program, how: str) -> None:

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.attach
 
 CELLS = [
     ("import sys, os\nsys.version_info[:2], os.getpid()", None),
-    ("word = 'changed'\nword", "'changed'"),
+    ("import time\nword = 'changed'\nwhile seen != word: time.sleep(0.001)\nword", "'changed'"),
     ("def f(): return total()\nf()", "42"),
     ("import asyncio\nawait asyncio.sleep(0.001, 'awaited')", "'awaited'"),
     ("[n for n in range(3)]", "[0, 1, 2]"),
