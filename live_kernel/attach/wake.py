@@ -79,3 +79,7 @@ def _await_stop(tid: int) -> int:
             return -1  # it has ended
         time.sleep(0.0002)
     return -1
+
+
+if __name__ == "__main__":
+    sys.exit(0 if _interrupt(int(sys.argv[1])) else 1)
