@@ -25,13 +25,17 @@ ERROR = {"ename": "ValueError", "evalue": "no", "traceback": ["ValueError: no"]}
 _numbers = itertools.count(1)
 
 
-def request(code: str = "1", *, notebook: str | None = None, **content: Any) -> Request:
+def request(
+    code: str = "1", *, notebook: str | None = None, date: str | None = None, **content: Any
+) -> Request:
     """An execute request as a console sends it, or as a notebook does."""
     header = {
         "msg_id": f"m{next(_numbers)}",
         "msg_type": "execute_request",
         "session": notebook or "s",
     }
+    if date is not None:
+        header["date"] = date
     metadata = {} if notebook is None else {"cellId": "c"}
     return Request([b"who"], header, {}, metadata, {"code": code, **content})
 
@@ -330,6 +334,18 @@ def test_the_rest_of_a_notebooks_batch_is_aborted_when_it_comes_late(
     clock[0] += BATCH_GAP * 1.1
     again = kernel.add("again", notebook="n")
     assert kernel.running.request is again
+
+
+def test_a_cell_that_a_notebook_sends_on_seeing_a_failure_is_run(
+    kernel: Kernel, clock: list[float]
+) -> None:
+    """By its own clock it was sent later, however soon it comes: of an interrupted cell, say."""
+    kernel.add("while True: pass", notebook="n", date="2026-11-25T18:00:00.000Z")
+    kernel.queue.fail_with(kernel.running, ERROR)
+    with_it = kernel.add("sent with it", notebook="n", date="2026-11-25T18:00:00.080Z")
+    assert kernel.frontend.reply_to(with_it)["status"] == "aborted"
+    later = kernel.add("sent later", notebook="n", date="2026-11-25T18:00:00.500Z")
+    assert kernel.running.request is later
 
 
 def test_a_client_that_is_no_notebook_may_answer_a_failure_at_once(

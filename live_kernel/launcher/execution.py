@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from ..errors import LiveKernelError
@@ -25,8 +26,7 @@ _EVENTS = {
 """Events of the link that are Jupyter's messages under another name."""
 
 BATCH_GAP = 0.1
-"""Seconds that may pass between two cells which a notebook sends at once ("Run All"). A cell
-that comes so soon behind a failed one was sent before anyone could have seen it fail."""
+"""Seconds that may pass between two cells which a notebook sends at once ("Run All")."""
 
 
 class Execution:
@@ -43,6 +43,7 @@ class Execution:
         self.allows_input = bool(content.get("allow_stdin", True))
         self.stops_on_error = bool(content.get("stop_on_error", True))
         self.notebook = str(request.header.get("session")) if "cellId" in request.metadata else None
+        self.sent_at = _seconds(request.header.get("date"))
         self.count = 0
         self.payload: list[Content] = []
         self._frontend = frontend
@@ -106,7 +107,7 @@ class Queue:
         self._is_starting = False
         self.running: Execution | None = None
         self.count = 0
-        self._failed: str | None = None
+        self._failed: Execution | None = None
         self._failed_at = 0.0
 
     def add(self, request: Request) -> None:
@@ -121,11 +122,18 @@ class Queue:
     def _is_of_a_failed_batch(self, execution: Execution) -> bool:
         """Did this cell start its way together with one that has failed meanwhile?
 
-        A notebook takes longer to send its cells than we do to run one. Other
-        clients, which answer a failure within a millisecond, send no cell id.
+        A notebook takes longer to send its cells than we do to run one. By its own clock it has
+        sent them at once; who has seen the failure (or has interrupted the cell) comes later.
+        Other clients, which answer a failure within a millisecond, send no cell id.
         """
-        in_time = time.monotonic() - self._failed_at < BATCH_GAP
-        return in_time and execution.notebook is not None and execution.notebook == self._failed
+        failed = self._failed
+        if failed is None or execution.notebook is None or execution.notebook != failed.notebook:
+            return False
+        if time.monotonic() - self._failed_at > BATCH_GAP:
+            return False
+        if failed.sent_at is None or execution.sent_at is None:
+            return True
+        return execution.sent_at - failed.sent_at < BATCH_GAP
 
     def _next(self) -> None:
         """Start what waits. A cell that ends at once leaves the next one to the loop that runs."""
@@ -182,8 +190,7 @@ class Queue:
         content = {"execution_count": execution.count, "payload": execution.payload}
         self._answer(execution, {"status": "error", **error, **content})
         if execution.stops_on_error:
-            self._failed = execution.notebook
-            self._failed_at = time.monotonic()
+            self._failed, self._failed_at = execution, time.monotonic()
             self._abort_waiting()
         self._go_on(execution)
 
@@ -202,6 +209,15 @@ class Queue:
 
     def _abort(self, execution: Execution) -> None:
         """Answer without running it. It gets no number: a front-end would show it as run."""
-        self._failed_at = time.monotonic()
+        if self._failed is not None and execution.notebook == self._failed.notebook:
+            self._failed, self._failed_at = execution, time.monotonic()
         self._frontend.status("busy", execution.request.header)
         self._answer(execution, {"status": "aborted"})
+
+
+def _seconds(date: object) -> float | None:
+    """The time of a message's header, in seconds; None where it has none that makes sense."""
+    try:
+        return datetime.fromisoformat(str(date)).timestamp()
+    except (ValueError, OverflowError):
+        return None
