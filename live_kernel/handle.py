@@ -78,7 +78,7 @@ class Handle:
             "expressions": {},
             "allow_input": False,
         }
-        self._target.run(request, CellRun(produced, outcome.append, lost.append, lambda *_: None))
+        self._target.run(request, CellRun(produced, outcome.append, lost.append))
         self._wait(lambda: bool(outcome or lost))
         if lost:
             raise lost[0]

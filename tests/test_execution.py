@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from live_kernel.errors import LiveKernelError, NoTarget
 from live_kernel.launcher import execution as execution_module
-from live_kernel.launcher.execution import BATCH_GAP, Execution, Queue
+from live_kernel.launcher.execution import BATCH_GAP, Execution, Inputs, Queue
 from live_kernel.launcher.wire import Request
 
 ERROR = {"ename": "ValueError", "evalue": "no", "traceback": ["ValueError: no"]}
@@ -87,10 +87,11 @@ class Kernel:
         self.started: list[Execution] = []
         self.remembered: list[tuple[int, str]] = []
         self.runs: Callable[[Execution], None] = lambda execution: None
+        self.inputs = Inputs(lambda number, code: self.remembered.append((number, code)))
         self.queue = Queue(
             self.frontend,  # type: ignore[arg-type]
             self._run,
-            lambda number, code: self.remembered.append((number, code)),
+            self.inputs,
         )
         self.frontend.queue = self.queue
 
@@ -180,7 +181,7 @@ def test_a_silent_cell_shows_itself_nowhere(kernel: Kernel) -> None:
     kernel.queue.fail_with(kernel.running, ERROR)
     assert kernel.frontend.of(cell) == ["busy", "execute_reply", "idle"]
     assert kernel.remembered == []
-    assert kernel.queue.count == 0
+    assert kernel.inputs.count == 0
 
 
 def test_what_is_not_for_the_history_gets_no_number(kernel: Kernel) -> None:

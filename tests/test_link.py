@@ -240,6 +240,13 @@ EVENTS = [
     {"event": "result", **BUNDLE},
     {"event": "clear", "wait": True},
     {"event": "error", "error": ERROR},
+    {
+        "event": "comm",
+        "kind": "comm_msg",
+        "content": {"comm_id": "c", "data": {}},
+        "metadata": {},
+        "buffers": [b"raw", ""],
+    },
     {"event": "page", "data": {"text/plain": "help"}, "start": 0},
     {"event": "next_input", "text": "x = 1", "replace": False},
 ]
@@ -266,6 +273,7 @@ FROM_AGENT = [
     SYSTEM,
     SYSTEM | {"command": ["ls", "-l"], "capture": True},
     {"op": "lend", "cell": 1, "id": 2, "needed": True},
+    {"op": "undelivered", "cell": 1},
     {"op": "input", "cell": 1, "prompt": "", "password": False},
     {"op": "answer", "id": 1, "answer": {}},
     {"op": "notice", "text": "new binding"},
@@ -282,11 +290,25 @@ RUN = {
     "expressions": {},
     "allow_input": True,
 }
+COMM = {
+    "op": "comm",
+    "cell": 2,
+    "subshell": "",
+    "kind": "comm_open",
+    "content": {"comm_id": "c", "target_name": "t", "data": {}},
+    "metadata": {},
+    "buffers": [b"raw"],
+    "parent": {"msg_id": "m"},
+    "meanwhile": False,
+}
 ASK = {"op": "ask", "id": 1, "about": "complete", "code": "x", "cursor": 1}
 FROM_LAUNCHER = [
     {"op": "welcome"},
     RUN,
     RUN | {"source": "%time 1 + 1"},
+    COMM,
+    COMM | {"kind": "comm_close", "content": {"comm_id": "c"}, "meanwhile": True},
+    {"op": "subshell", "id": "s", "wanted": True},
     {"op": "ran", "id": 1, "status": -2, "output": [["stdout", "a"], ["stderr", "b"]]},
     {"op": "lent", "id": 1, "path": ["/x"], "modules": ["IPython"], "commands": {"%ps": "help"}},
     {"op": "interrupt", "cell": 1},
@@ -315,9 +337,10 @@ def patterns_of(function: Any, key: str) -> set[str]:
 
 def test_the_tables_know_every_message() -> None:
     """One that is added to the schema is to be added here."""
-    tables = [(from_agent, "op", FROM_AGENT), (from_launcher, "op", FROM_LAUNCHER)]
-    for function, key, table in [*tables, (messages._is_event, "event", EVENTS)]:
-        known = patterns_of(function, key)
+    of_launcher = [messages._is_about_a_cell, messages._is_about_the_session]
+    tables = [([from_agent], "op", FROM_AGENT), (of_launcher, "op", FROM_LAUNCHER)]
+    for functions, key, table in [*tables, ([messages._is_event], "event", EVENTS)]:
+        known = set().union(*(patterns_of(function, key) for function in functions))
         assert len(known) > 5
         assert {str(message[key]) for message in table} == known
 
@@ -367,9 +390,16 @@ def test_each_field_of_the_agents_counts(message: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("message", [m for m in FROM_LAUNCHER if m["op"] != "ask"], ids=str)
 def test_each_field_of_the_launchers_counts(message: dict[str, Any]) -> None:
-    needed = [m for m in without_each_field(message) if m != RUN]
+    needed = [m for m in without_each_field(message) if m != RUN]  # `source` may be left out
     for changed in [*needed, *with_each_field_wrong(message)]:
         assert not from_launcher(changed), changed
+
+
+def test_a_cell_may_say_more_of_itself() -> None:
+    more = {"source": "%who", "subshell": "s", "parent": {"msg_id": "m"}}
+    assert from_launcher(RUN | more)
+    for name in more:
+        assert not from_launcher(RUN | more | {name: 1.5})
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=str)

@@ -681,7 +681,7 @@ def test_a_function_is_called_by_another_thread_while_cells_run(
     def at_each_line(frame: FrameType, event: str, _: object) -> Any:
         if frame.f_code.co_filename != namespace_module.__file__:
             return None
-        if event == "line" and frame.f_code.co_name in ("prepare", "refresh", "settle"):
+        if event == "line" and frame.f_code.co_name in ("_prepare", "refresh", "settle"):
             sys.settrace(None)
             looked.add(frame.f_lineno)
             assert program.registry["slow"]() == (10, 1, 1, 1)

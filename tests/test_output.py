@@ -143,15 +143,22 @@ def test_flushing_waits_for_nobody_who_sends() -> None:
 # -- the end
 
 
-def test_nothing_follows_the_outcome(output: Output, launcher: Launcher) -> None:
+def test_there_is_one_outcome(output: Output, launcher: Launcher) -> None:
     output.finish(OK)
-    launcher.now += 1
-    output.write("stdout", "late")
-    output.add(EVENT)
-    output.flush()
     output.finish({"status": "ok", "expressions": {"again": 1}})
     assert launcher.batches == [([], OK)]
     assert output.closed
+
+
+def test_what_comes_late_is_sent_as_it_comes(output: Output, launcher: Launcher) -> None:
+    """Nobody asks for the first of it; the launcher asks for more when it has got some."""
+    output.finish(OK)
+    output.write("stdout", "late")
+    assert launcher.batches[1:] == [([stream("late")], None)]
+    output.write("stdout", " and later")
+    assert len(launcher.batches) == 2
+    output.flush()
+    assert launcher.batches[2:] == [([stream(" and later")], None)]
 
 
 def test_a_closed_output_drops_what_it_has(output: Output, launcher: Launcher) -> None:

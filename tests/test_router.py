@@ -57,11 +57,10 @@ class FakeFrontend:
     def take_in(self, channel: str) -> None:
         pass
 
-    def ask(
-        self, request: Request, prompt: str, password: bool, wanted: Callable[[], bool]
-    ) -> None:
+    def ask(self, request: Request, prompt: str, password: bool, wanted: Callable[[], bool]) -> str:
         assert wanted()
         self.asked.append((request, prompt, password))
+        return f"question-{len(self.asked)}"
 
     def of(self, request: Request) -> list[str]:
         return [kind for about, kind, _ in self.told if about == request.header["msg_id"]]
@@ -83,14 +82,10 @@ class FakeAttachment:
         self.since = 0.0
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.answer: dict[str, Any] = {}
-        self.typed: list[str | None] = []
 
     def ask(self, about: str, answered: Callable[[Any], None], **details: Any) -> None:
         self.asked.append((about, details))
         answered(self.answer)
-
-    def answer_input(self, value: str | None) -> None:
-        self.typed.append(value)
 
 
 class FakeTarget:
@@ -104,6 +99,11 @@ class FakeTarget:
         self.ran: list[dict[str, Any]] = []
         self.run_now: CellRun
         self.refuses: LiveKernelError | None = None
+        self.subshells: list[str] = []
+        self.on_left: Callable[[], None] = lambda: None
+
+    def set_subshells(self, names: list[str]) -> None:
+        self.subshells = list(names)
 
     @property
     def state(self) -> State:
@@ -525,7 +525,7 @@ def test_a_cell_goes_to_the_target_as_it_is(attached: Kernel) -> None:
     (request,) = attached.target.ran
     assert request == {
         "code": "x = 1", "count": 1, "silent": False, "expressions": {"a": "x"},
-        "allow_input": False,
+        "allow_input": False, "subshell": "", "parent": cell.header,
     }  # fmt: skip
     attached.target.run_now.produced([{"event": "stream", "name": "stdout", "text": "hello"}])
     attached.target.run_now.done({"status": "error", "error": ERROR})
@@ -575,26 +575,26 @@ def test_help_on_an_object_goes_to_the_pager(attached: Kernel) -> None:
 
 def test_input_is_asked_of_who_sent_the_cell(attached: Kernel) -> None:
     cell = attached.cell("input('Name: ')")
-    attached.target.run_now.input_wanted("Name: ", True)
+    typed: list[str | None] = []
+    attached.target.run_now.input_wanted("Name: ", True, typed.append)
     ((asked, prompt, password),) = attached.frontend.asked
     assert (asked, prompt, password) == (cell, "Name: ", True)
-    assert attached.target.attachment is not None
     attached.type("from somebody else", who=b"other")
-    assert attached.target.attachment.typed == []
+    assert typed == []
     attached.type("Ada")
     attached.type("once more")
-    assert attached.target.attachment.typed == ["Ada"]
+    assert typed == ["Ada"]
 
 
 def test_an_interrupt_ends_the_question(attached: Kernel) -> None:
     attached.cell("input()")
-    attached.target.run_now.input_wanted("", False)
+    typed: list[str | None] = []
+    attached.target.run_now.input_wanted("", False, typed.append)
     attached.ask("interrupt_request")
-    assert attached.target.attachment is not None
-    assert attached.target.attachment.typed == [None]
+    assert typed == [None]
     assert attached.target.calls == ["interrupt"]
     attached.type("too late")
-    assert attached.target.attachment.typed == [None]
+    assert typed == [None]
 
 
 # -- before any attach

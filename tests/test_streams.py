@@ -31,6 +31,8 @@ class FakeCell:
         self.batches: list[list[dict[str, Any]]] = []
         self.output = Output(lambda events, _done: self.batches.append(events))
         self.interruption = Interruption()
+        self.ledger = Ledger()
+        self.successor: FakeCell | None = None
         self.asked: list[str] = []
         self._answers = list(answers)
 
@@ -39,6 +41,9 @@ class FakeCell:
         if not self._answers:
             raise EOFError("no more answers")
         return self._answers.pop(0)
+
+    def heir(self) -> FakeCell | None:
+        return self.successor
 
     def written(self, name: str = "stdout") -> str:
         self.output.flush()
@@ -137,7 +142,9 @@ def test_cells_of_two_sessions_at_once(program: Program, ledger: Ledger) -> None
     assert program.stdout.getvalue() == ""
 
 
-def test_a_cell_that_has_ended_writes_as_the_program(program: Program, ledger: Ledger) -> None:
+def test_when_nothing_runs_any_more_an_ended_cell_writes_as_the_program(
+    program: Program, ledger: Ledger
+) -> None:
     entry, cell = program.enter(ledger), FakeCell()
     context = contextvars.Context()
     context.run(current_cell.set, cell)  # type: ignore[arg-type]
@@ -149,6 +156,44 @@ def test_a_cell_that_has_ended_writes_as_the_program(program: Program, ledger: L
     entry.undo()
     assert cell.batches == [[{"event": "stream", "name": "stdout", "text": "before\n"}]]
     assert program.stdout.getvalue() == "after\n"
+
+
+def test_a_cell_that_has_ended_writes_for_the_one_that_runs(
+    program: Program, ledger: Ledger
+) -> None:
+    entry, cell, later = program.enter(ledger), FakeCell(), FakeCell()
+    context = contextvars.Context()
+    context.run(current_cell.set, cell)  # type: ignore[arg-type]
+    cell.output.finish({"status": "ok", "expressions": {}})
+    cell.successor = later
+    context.run(print, "after")
+    entry.undo()
+    assert later.written() == "after\n"
+    assert program.stdout.getvalue() == ""
+
+
+def test_the_streams_are_split_as_long_as_a_thread_of_a_cell_runs(
+    program: Program, ledger: Ledger
+) -> None:
+    entry, cell = program.enter(ledger), FakeCell()
+    goes_on, begun = threading.Event(), threading.Event()
+
+    def work() -> None:
+        begun.set()
+        goes_on.wait()
+        print("late")
+
+    thread = threading.Thread(target=work)
+    cell.runs(thread.start)
+    begun.wait()
+    entry.undo()
+    assert isinstance(sys.stdout, SplitStream)
+    goes_on.set()
+    thread.join()
+    assert cell.written() == "late\n"
+    assert sys.stdout is program.stdout
+    assert cell.ledger.standing() == []
+    assert "run" not in vars(thread)
 
 
 def test_a_cell_that_lost_its_launcher_writes_for_nobody(program: Program, ledger: Ledger) -> None:
@@ -195,7 +240,8 @@ def test_a_thread_that_a_cell_starts_writes_for_it(program: Program, ledger: Led
 
     cell.runs(lambda: run_and_join(threading.Thread(target=nested)))
     cell.runs(lambda: run_and_join(Own()))
-    cell.runs(lambda: ThreadPoolExecutor(1).submit(print, "pool").result())
+    with ThreadPoolExecutor(1) as pool:
+        cell.runs(lambda: pool.submit(print, "pool").result())
     entry.undo()
     assert cell.written() == "thread\nits thread\nsubclass\npool\n"
     assert program.stdout.getvalue() == ""

@@ -15,7 +15,7 @@ from .names import Names, direct_global_writes
 from .output import Output
 from .places import LoopRun, OwnLoop, program_loop
 from .shell import Shell
-from .streams import current_cell, split
+from .streams import current_cell, keeps_cell, running_cell, split
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Any
 
+    from .lanes import Lane
     from .ledger import Ledger
     from .namespace import Namespace
     from .output import Deliver
@@ -39,19 +40,39 @@ IS_COROUTINE = 0x80
 class Cell:
     """One cell while it runs: who asked for it, where its output goes, how it is stopped."""
 
-    def __init__(self, request: dict[str, Any], deliver: Deliver, ask: Ask) -> None:
+    ledger: Ledger
+    """Of its session."""
+
+    def __init__(
+        self, request: dict[str, Any], deliver: Deliver, ask: Ask, lane: Lane | None = None
+    ) -> None:
         self.number: int = request["cell"]
-        self.count: int = request["count"]
-        self.code: str = request["code"]
-        self.silent: bool = request["silent"]
-        self.expressions: dict[str, str] = request["expressions"]
-        self.allow_input: bool = request["allow_input"]
+        self.count: int = request.get("count", 0)
+        self.code: str = request.get("code", "")
+        self.silent: bool = request.get("silent", False)
+        self.expressions: dict[str, str] = request.get("expressions", {})
+        self.allow_input: bool = request.get("allow_input", False)
+        self.source: str = request.get("source", self.code)
+        self.parent: dict[str, Any] = request.get("parent", {})
+        """The header of the front-end's request."""
         self.output = Output(deliver)
         self.interruption = Interruption()
+        self.context = contextvars.Context()
         self.in_loop: LoopRun | None = None
-        self.source: str = request.get("source", self.code)
         self.shell: Shell | None = None
         self._ask = ask
+        self._lane = lane
+
+    def heir(self) -> Cell | None:
+        """The cell to which it belongs what this one's threads and tasks write after its end.
+
+        As with ipykernel: the one that its shell runs by then, or ran last; itself, for who
+        has asked for that (`get_ipython().set_thread_parent`). Nobody once the session is over.
+        """
+        lane = self._lane
+        if lane is None or lane.is_over:
+            return None
+        return self if keeps_cell.get() else lane.present()
 
     def interrupt(self) -> None:
         """Stop the cell's code where it stands. Called on the control thread."""
@@ -96,33 +117,47 @@ class Cells:
         self._namespace = namespace
         self._ledger = ledger
         self._mark = mark
-        self._context = contextvars.Context()
         self._own_loop: OwnLoop | None = None
         self._future_flags = 0
-        self._shell = Shell(namespace, ledger, self, errands)
+        self.shell = Shell(namespace, ledger, self, errands)
         self._parts = 0
         namespace.additions.update(additions())
 
     def forked(self) -> None:
         """In a forked child: nothing of a cell's may stay among the process's finders."""
-        self._shell.imports.leave()
-
-    def leave_thread(self) -> None:
-        """The thread that runs a cell is left to itself; the next cell comes on another."""
-        # A context can be entered by one thread at a time.
-        self._context = self._context.copy()
+        self.shell.imports.leave()
 
     def run(self, cell: Cell) -> None:
         """Run a cell and send its outcome. Raises nothing."""
-        cell.shell = self._shell
-        streams = split.enter(self._ledger)
-        imports = self._shell.imports.enter()
+        self._run(cell, lambda: self._outcome(cell))
+
+    def deliver(self, cell: Cell, message: dict[str, Any]) -> None:
+        """Hand a comm's message from the front-end to whoever waits for it. Raises nothing."""
+
+        def receive() -> dict[str, Any]:
+            cell.context.run(self._receive, cell, message)
+            return {"status": "ok", "expressions": {}}
+
+        self._run(cell, receive)
+
+    def _receive(self, cell: Cell, message: dict[str, Any]) -> None:
+        _enter(cell)
+        cell.interruption.begin()
         try:
-            done = self._outcome(cell)
+            self.shell.comms.receive(message)
+        finally:
+            cell.interruption.end()
+
+    def _run(self, cell: Cell, outcome: Callable[[], dict[str, Any]]) -> None:
+        cell.shell, cell.ledger = self.shell, self._ledger
+        streams = split.enter(self._ledger)
+        imports = self.shell.imports.enter()
+        try:
+            done = outcome()
         except BaseException as error:  # an interrupt that came too late to matter
             done = {"status": "error", "error": tracebacks.as_message(error)}
         cell.interruption.finish()
-        self._namespace.let_go()
+        self._namespace.let_go(cell)
         imports.undo()
         streams.undo()
         cell.output.finish(done)
@@ -130,11 +165,11 @@ class Cells:
     def _outcome(self, cell: Cell) -> dict[str, Any]:
         try:
             self._execute(cell)
-            expressions = self._context.run(self._evaluate_all, cell)
+            expressions = cell.context.run(self._evaluate_all, cell)
             return {"status": "ok", "expressions": expressions}
         except BaseException as error:
             cell.interruption.end()
-            self._shell.last_error = error
+            self.shell.last_error = error
             message = tracebacks.as_message(error, cell.interruption.requested)
             if message["ename"] == "UsageError":  # a magic's: the text says it all
                 message["traceback"] = [f"UsageError: {message['evalue']}"]
@@ -145,16 +180,16 @@ class Cells:
         if not cell.silent:
             tracebacks.remember_source(filename, cell.source, self._ledger)
             self._remember_input(cell)
-        self._context.run(current_cell.set, cell)  # Python may warn of the code, too
-        compiled, written = self._context.run(self._compile, cell.code, filename)
+        cell.context.run(_enter, cell)  # Python may warn of the code, too
+        compiled, written = cell.context.run(self._compile, cell.code, filename)
         if compiled.names.imported:
             split.expect(compiled.names.imported)
-        scope = self._namespace.prepare(compiled.names)
+        scope = cell.context.run(self._namespace.prepare, compiled.names)
         try:
             if compiled.is_coroutine:
                 self._run_in_loop(cell, compiled, scope)
             else:
-                self._context.run(self._run_here, cell, compiled, scope)
+                cell.context.run(self._run_here, cell, compiled, scope)
         finally:
             self._namespace.settle(written)
 
@@ -214,9 +249,8 @@ class Cells:
         return Compiled(parts, shows_last and not source.rstrip().endswith(";"))
 
     def _run_here(self, cell: Cell, compiled: Compiled, scope: tuple[Any, Any]) -> None:
-        current_cell.set(cell)
         value = None
-        self._shell.trigger("pre_execute", "pre_run_cell")
+        self.shell.trigger("pre_execute", "pre_run_cell")
         try:
             cell.interruption.begin()
             for part in compiled.parts:
@@ -226,7 +260,7 @@ class Cells:
                 self._show(cell, value)
         finally:
             cell.interruption.end()
-            self._shell.trigger("post_execute", "post_run_cell")
+            self.shell.trigger("post_execute", "post_run_cell")
 
     def run_inside(self, code: str) -> object:
         """Run code as a cell inside the one that runs, and show its value, which is returned."""
@@ -256,18 +290,24 @@ class Cells:
         return value
 
     def _run_in_loop(self, cell: Cell, compiled: Compiled, scope: tuple[Any, Any]) -> None:
-        self._context.run(current_cell.set, cell)
         thread = cell.interruption.thread
         cell.in_loop = LoopRun(self._loop(), cell.interruption)
         result: list[Any] = []
         try:
-            cell.in_loop.run(_in_turn(compiled.parts, scope, result), self._context)
+            cell.in_loop.run(_in_turn(compiled.parts, scope, result), cell.context)
         finally:
+            self._split_for_tasks(cell, cell.in_loop)
             cell.in_loop = None
             cell.interruption.thread = thread
             cell.interruption.exception = KeyboardInterrupt
         if compiled.shows_last:
-            self._context.run(self._show, cell, result[-1])
+            cell.context.run(self._show, cell, result[-1])
+
+    def _split_for_tasks(self, cell: Cell, run: LoopRun) -> None:
+        """Keep the streams split as long as there are tasks that the cell has started."""
+        for task in run.left_running(lambda context: context.get(current_cell) is cell):
+            entry = split.enter(self._ledger)
+            run.call(task.add_done_callback, lambda _task, entry=entry: entry.undo())
 
     def _loop(self) -> Any:
         """The program's event loop if it runs one, else our own."""
@@ -284,7 +324,7 @@ class Cells:
             return
         self._remember_output(cell, value)
         cell.interruption.begin()
-        data, metadata = self._shell.bundle(value, cell.report)
+        data, metadata = self.shell.bundle(value, cell.report)
         cell.interruption.end()
         cell.output.add({"event": "result", "data": data, "metadata": metadata})
 
@@ -321,6 +361,12 @@ class Cells:
             return {"status": "error", **tracebacks.as_message(error)}
 
 
+def _enter(cell: Cell) -> None:
+    """In a cell's context: from here on, what is written belongs to it."""
+    current_cell.set(cell)
+    keeps_cell.set(False)
+
+
 async def _in_turn(parts: list[CodeType], scope: tuple[Any, Any], result: list[Any]) -> None:
     """Run the parts of a cell, awaiting those that await."""
     for part in parts:
@@ -338,19 +384,19 @@ def additions() -> dict[str, object]:
         return display(*objects, emit=emit, on_error=report, **options)
 
     def emit(*event: Any) -> None:  # of the cell that runs when a handle is updated
-        cell = current_cell.get()
+        cell = running_cell()
         if cell is None:
             raise RuntimeError("display() works in a cell, and in threads and tasks it started")
         cell.emit(*event)
 
     def report(error: BaseException) -> None:
-        cell = current_cell.get()
+        cell = running_cell()
         if cell is not None:
             cell.report(error)
 
     def ask(prompt: object = "", /) -> str:
         """Read a line from the front-end, as the built-in `input` does from a terminal."""
-        cell = current_cell.get()
+        cell = running_cell()
         if cell is None:
             raise EOFError("input() works in a cell, and in threads and tasks it started")
         return cell.ask(str(prompt))

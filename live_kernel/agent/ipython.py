@@ -60,6 +60,7 @@ def bring_up(owner: Shell) -> Any:
     base = _ipython(_SHELL).InteractiveShell
     # Libraries tell a notebook by this name.
     shell = type(base)("ZMQInteractiveShell", (LiveShell, base), {})(owner)
+    vars(shell).update(owner.parents.interface())
     _add_commands(shell, commands)
     watched.record(owner.ledger, "starting IPython")
     owner.ledger.record("IPython's shell", lambda: _take_down(owner, shell))

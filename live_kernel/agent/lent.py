@@ -2,7 +2,8 @@
 
 Runs in the target, on threads of cells. `IPython.display` asks one class for
 "the" shell of the process; here each cell has that of its session, and the
-program may have one of its own. So that class is taught to ask who asks.
+program may have one of its own. So that class is taught to ask who asks, and
+so is the package through which widgets reach their views (`comms.py`).
 Rule: an import that the program makes itself is never answered here, and what
 was lent is gone from `sys.modules` when the last session leaves.
 """
@@ -11,12 +12,12 @@ from __future__ import annotations
 
 import sys
 
-from . import native
+from . import comms, native
 from .streams import running_cell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import ModuleType
     from typing import Any
 
@@ -39,9 +40,9 @@ class Imports:
         """A cell begins. The entry's `undo` says that it has ended."""
         entry = self._shell.ledger.record("a finder of modules, for a cell", self.leave)
         sys.meta_path.insert(0, self)
-        module = sys.modules.get(_SHELL)
-        if module is not None:
-            _bridge.install(module, self._shell.ledger)
+        for name, install in _TAUGHT.items():
+            if name in sys.modules:
+                install(sys.modules[name], self._shell.ledger)
         return entry
 
     def leave(self) -> None:
@@ -53,7 +54,7 @@ class Imports:
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> Any:
         """What the import system asks every finder."""
-        if name == _SHELL:
+        if name in _TAUGHT:
             return self._with_bridge(name, path) if running_cell() is not None else None
         if name not in self._modules or running_cell() is None or _elsewhere(name, path):
             return None
@@ -64,7 +65,7 @@ class Imports:
     def _with_bridge(self, name: str, path: Sequence[str] | None) -> Any:
         spec = _elsewhere(name, path)
         if spec is not None and spec.loader is not None:
-            spec.loader = _Loader(spec.loader, self._shell.ledger)
+            spec.loader = _Loader(spec.loader, _TAUGHT[name], self._shell.ledger)
         return spec
 
     def _lent(self, name: str) -> Any:
@@ -100,10 +101,12 @@ def _elsewhere(name: str, path: Sequence[str] | None) -> Any:
 
 
 class _Loader:
-    """Loads IPython's shell module as its own loader does, and then teaches its class."""
+    """Loads a module as its own loader does, and then teaches it."""
 
-    def __init__(self, loader: Any, ledger: Ledger) -> None:
-        self._loader, self._ledger = loader, ledger
+    def __init__(
+        self, loader: Any, install: Callable[[ModuleType, Ledger], None], ledger: Ledger
+    ) -> None:
+        self._loader, self._install, self._ledger = loader, install, ledger
 
     def create_module(self, spec: Any) -> Any:
         return self._loader.create_module(spec)
@@ -113,7 +116,7 @@ class _Loader:
         if module.__spec__ is not None:
             module.__spec__.loader = self._loader
         self._loader.exec_module(module)
-        _bridge.install(module, self._ledger)
+        self._install(module, self._ledger)
 
 
 class _Bridge:
@@ -198,3 +201,8 @@ class _Loans:
 
 _bridge = _Bridge()
 _loans = _Loans()
+_TAUGHT: dict[str, Callable[[ModuleType, Ledger], None]] = {
+    _SHELL: _bridge.install,
+    comms.PACKAGE: comms.install,
+}
+"""Modules that are taught as soon as they are there."""

@@ -1,6 +1,6 @@
 """Which names a cell sees, and where its assignments go.
 
-Runs in the target, on the cells' thread; completion reads it from the control
+Runs in the target, on the threads of cells; completion reads it from the control
 thread. A cell sees, in this order: its scratch names, the bound frame's
 locals, that frame's globals, builtins. It assigns to the program where the
 program has the name, else to the scratch namespace, which is gone at detach.
@@ -21,12 +21,15 @@ from _collections_abc import MutableMapping
 from time import monotonic
 
 from .names import PROGRAM, Names
+from .native import RLock
+from .streams import current_cell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from typing import Any
 
+    from .cells import Cell
     from .frames import Binding
 
 SEEK_EVERY = 0.05
@@ -245,7 +248,13 @@ class Namespace:
         self._plain: dict[str, object] = {}
         self._read_by_functions: set[str] = set()
         self._is_chained = False
-        self._scopes: list[Scope] = []
+        self._scopes: dict[Cell | None, list[Scope]] = {}
+        """Of the cells that run."""
+        self._lock = RLock()
+
+    def share(self) -> None:
+        """From now on, cells may run side by side: none of them has plain builtins any more."""
+        self._is_chained = True
 
     def bind(self, binding: Binding) -> None:
         """From the next cell on, see the names of another place."""
@@ -253,6 +262,11 @@ class Namespace:
 
     def prepare(self, names: Names) -> tuple[dict[str, Any], Any]:
         """The globals and locals with which to run code that uses `names` at its top level."""
+        with self._lock:
+            return self._prepare(names)
+
+    def _prepare(self, names: Names) -> tuple[dict[str, Any], Any]:
+        self._scopes.setdefault(current_cell.get(), [])
         self._program.hold()
         self._program.refresh(self.additions)
         self._read_by_functions |= names.read_inside
@@ -274,8 +288,9 @@ class Namespace:
             return self.scratch, self.scratch
         self.scratch["__builtins__"] = self._program
         if names.star or theirs & stored or names.read & _RUNS_TEXT:
-            self._scopes.append(Scope(self.scratch, local, module))
-            return self.scratch, self._scopes[-1]
+            scope = Scope(self.scratch, local, module)
+            self._scopes[current_cell.get()].append(scope)
+            return self.scratch, scope
         return self.scratch, self.scratch
 
     def _is_self_contained(self, names: Names, theirs: set[str]) -> bool:
@@ -305,11 +320,13 @@ class Namespace:
         for name in declared & self.scratch.keys():
             module[name] = self.scratch.pop(name)
 
-    def let_go(self) -> None:
-        """No cell runs any more: hold nothing of the program."""
-        self._program.let_go()
-        while self._scopes:
-            self._scopes.pop().let_go()
+    def let_go(self, cell: Cell | None = None) -> None:
+        """A cell has ended: hold nothing of the program for it, and nothing after the last."""
+        with self._lock:
+            for scope in self._scopes.pop(cell, ()):
+                scope.let_go()
+            if not self._scopes:
+                self._program.let_go()
 
     def lookup(self, name: str) -> object:
         """The value that a cell would see. Raises KeyError."""

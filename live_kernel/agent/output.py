@@ -3,7 +3,8 @@
 Runs in the target, written to by the cell's thread and by those that the cell
 started, emptied by them and by the control thread. Rule: a short cell leaves
 in one send; text waits at most `FLUSH_AFTER` in here while somebody writes,
-and the launcher asks for the rest with `flush`.
+and the launcher asks for the rest with `flush`. What comes after the cell's
+end, from what it has left running, is sent the same way.
 
 Garbage may be collected at any point in here, and with it run a `__del__` of the
 program's that prints, on the same thread: it must neither wait for itself nor
@@ -54,6 +55,7 @@ class Output:
         self._size = 0
         self._sent_at = monotonic()
         self.closed = False
+        """The cell's outcome is sent; what is written now comes late."""
         self.dropped = False
         """Nobody is there any more to whom it could be sent: what is written is lost."""
 
@@ -82,7 +84,7 @@ class Output:
                 self._lock.release()
 
     def finish(self, done: dict[str, Any]) -> None:
-        """Send what there is together with the cell's outcome; nothing is taken after that."""
+        """Send what there is together with the cell's outcome."""
         with self._lock:
             self._do(self._finish, done)
 
@@ -126,6 +128,7 @@ class Output:
         if not self.closed:
             self._send(done)
             self.closed = True
+            self._sent_at = -FLUSH_AFTER  # nobody asks for the first that comes late
 
     def _seal(self) -> None:
         """Turn the text gathered so far into an event."""
@@ -138,7 +141,7 @@ class Output:
     def _send(self, done: dict[str, Any] | None) -> None:
         self._seal()
         events, self._events = self._events, []
-        if not self.closed:
+        if not self.dropped:
             try:
                 self._deliver(events, done)
             except _UNSENDABLE as error:

@@ -14,7 +14,7 @@ from .interrupt import CellInterrupted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
     from contextvars import Context
     from typing import Any
 
@@ -132,6 +132,26 @@ class LoopRun:
     def _end(self, error: BaseException | None) -> None:
         self._error = error
         self._done.set()
+
+    def call(self, function: Callable[..., object], *arguments: object) -> bool:
+        """Have this called in the loop, soon. Returns False where the loop is closed."""
+        from contextvars import Context
+
+        try:
+            self._loop.call_soon_threadsafe(function, *arguments, context=Context())
+        except RuntimeError:
+            return False
+        return True
+
+    def left_running(self, is_of_cell: Callable[[Context], bool]) -> list[Any]:
+        """The tasks of the loop, other than the cell's own, that run in such a context."""
+        import asyncio
+
+        return [
+            task
+            for task in asyncio.all_tasks(self._loop)
+            if task is not self._task and is_of_cell(task.get_context())
+        ]
 
     def interrupt(self) -> None:
         """Stop the cell: by cancelling it where it awaits, by an exception where it computes."""

@@ -3,8 +3,9 @@
 Two threads: `control` (begun by the bootstrap) reads the control channel,
 answers what must be answered while a cell runs, and ends the session; `cells`
 reads the cells channel and runs them. Each reads its own socket and no other.
+Each subshell adds a thread, which gets its cells by way of the control channel.
 Rule: the session ends with its launcher. When the control channel closes,
-whatever the reason, the ledger is undone and both threads are gone.
+whatever the reason, the ledger is undone and all threads are gone.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from ..link import frames, messages
 from . import forks, native
 from .cells import Cell, Cells
 from .frames import default_binding
-from .ledger import Ledger
+from .lanes import Inbox, Lane
+from .ledger import Entry, Ledger
 from .namespace import Namespace
 from .shell import Errands
 from .stdin import Input
@@ -127,8 +129,12 @@ class Session:
         self._errands = Errands(self._cells_channel.send)
         self._cells = Cells(self._namespace, self._ledger, mark, self._errands)
         self._input = Input(self._control.send)
-        self._running: Cell | None = None
-        self._cells_ended = native.Signal()
+        self._main = Lane("", self._cells_channel.received)
+        self._lanes = {"": self._main}
+        self._cells.shell.latest_cell = self._main.present
+        self._subshells: dict[str, tuple[Inbox, Entry]] = {}
+        self._late: set[Cell] = set()
+        """Cells that have ended, and have sent something since the launcher last asked."""
         self._is_closing = False
         self.pid = os.getpid()
 
@@ -156,7 +162,7 @@ class Session:
         try:
             forks.watch(self, self._ledger)
             self._cells_channel.wait_without_limit()
-            native.start(self._cells_loop, name="live-kernel")
+            self._start(self._main)
             self._control.send({"op": "ready", **self._description()})
             self._control_loop()
         finally:
@@ -174,35 +180,90 @@ class Session:
         """Said once more: nothing to do."""
 
     def _on_run(self, message: Message) -> None:
-        """Belongs on the other channel: ignored."""
+        """For a subshell; those of the main shell come on the other channel."""
+        self._hand_over(message)
+
+    def _on_comm(self, message: Message) -> None:
+        """A message of a comm: for a subshell, or for the loop in which a cell awaits meanwhile.
+
+        It may be what the cell awaits. A lane that computes can't take it; the launcher will
+        bring it again when the cell has ended.
+        """
+        if message["meanwhile"]:
+            is_taken = self._deliver_meanwhile(message)
+        else:
+            is_taken = self._hand_over(message)
+        if not is_taken:
+            self._control.send({"op": "undelivered", "cell": message["cell"]})
+
+    def _deliver_meanwhile(self, message: Message) -> bool:
+        """Deliver it in the loop in which that lane's cell awaits. Returns whether one does."""
+        lane = self._lanes.get(message["subshell"])
+        in_loop = None if lane is None or lane.running is None else lane.running.in_loop
+        if lane is None or in_loop is None:
+            return False
+        cell = self._cell_for(lane, message)
+        cell.context = lane.context.copy()
+        return in_loop.call(self._cells.deliver, cell, message)
+
+    def _hand_over(self, message: Message) -> bool:
+        """Give something to a subshell's thread. Returns whether there is one."""
+        inbox, _ = self._subshells.get(message.get("subshell", ""), (None, None))
+        if inbox is not None:
+            inbox.put(message)
+        return inbox is not None
+
+    def _on_subshell(self, message: Message) -> None:
+        """Begin a subshell, or end one: after the cell that it runs."""
+        name = message["id"]
+        if message["wanted"] and name not in self._lanes:
+            self._namespace.share()
+            inbox = Inbox()
+            lane = self._lanes[name] = Lane(name, inbox.received)
+            entry = self._ledger.record("the thread of a subshell", inbox.close)
+            self._subshells[name] = inbox, entry
+            self._start(lane)
+        elif not message["wanted"] and name in self._subshells:
+            del self._lanes[name]
+            self._subshells.pop(name)[1].undo()
 
     def _on_interrupt(self, message: Message) -> None:
-        cell = self._running
-        if cell is not None and cell.number == message["cell"]:
-            cell.interrupt()
-            self._input.cancel()
-            self._errands.cancel()
+        lane = self._lane_of(message["cell"])
+        if lane is not None and lane.running is not None:
+            lane.running.interrupt()
+            self._input.reply(message["cell"], None)
+            self._errands.cancel(message["cell"])
+
+    def _lane_of(self, number: int) -> Lane | None:
+        """The lane that runs this cell at present."""
+        for lane in list(self._lanes.values()):
+            cell = lane.running
+            if cell is not None and cell.number == number:
+                return lane
+        return None
 
     def _on_abandon(self, message: Message) -> None:
         """The cell's thread is stuck outside Python: leave it to itself, go on with a new one."""
-        cell = self._running
-        if cell is not None and cell.number == message["cell"]:
-            if cell.interruption.was_caught:
-                self._control.send({"op": "notice", "text": _CAUGHT})
-                return
-            self._running = None
-            self._cells.leave_thread()
-            cell.output.finish(_abandoned())
-            cell.output.close()
-            native.start(self._cells_loop, name="live-kernel")
+        lane = self._lane_of(message["cell"])
+        cell = None if lane is None else lane.running
+        if lane is None or cell is None:
+            return
+        if cell.interruption.was_caught:
+            self._control.send({"op": "notice", "text": _CAUGHT})
+            return
+        lane.leave_thread()
+        cell.output.finish(_abandoned())
+        cell.output.close()
+        self._start(lane)
 
     def _on_flush(self, message: Message) -> None:
-        cell = self._running
-        if cell is not None:
+        running = [lane.running for lane in list(self._lanes.values())]
+        late, self._late = self._late, set()
+        for cell in [*filter(None, running), *late]:
             cell.output.flush_unless_busy()
 
     def _on_input(self, message: Message) -> None:
-        self._input.reply(message["value"])
+        self._input.reply(message["cell"], message["value"])
 
     def _on_ran(self, message: Message) -> None:
         self._errands.reply(message)
@@ -231,7 +292,7 @@ class Session:
     def _answer_status(self, message: Message) -> Message:
         return self._description() | {
             "attached": monotonic() - self._begun,
-            "running": self._running is not None,
+            "running": self._main.running is not None,
             "changes": self._ledger.standing(),
             "sessions": len(_sessions),
         }
@@ -240,41 +301,53 @@ class Session:
         binding = self._namespace.binding
         return {"python": sys.version.split()[0], "binding": binding.as_message()}
 
-    # -- the cells channel --------------------------------------------------------------
+    # -- the lanes ----------------------------------------------------------------------
 
-    def _cells_loop(self) -> None:
+    def _start(self, lane: Lane) -> None:
+        native.start(self._cells_loop, lane, name="live-kernel")
+
+    def _cells_loop(self, lane: Lane) -> None:
         try:
-            for message in self._cells_channel.received():
-                if message["op"] == "run" and not self._run(message):
+            for message in lane.receive():
+                if message["op"] in ("run", "comm") and not self._run(lane, message):
                     return
         except BaseException as error:
             del error  # nothing may reach the program's stderr; the session ends
         if os.getpid() != self.pid:
             os._exit(0)  # a cell forked, and this is the child, back from its cell
-        self._cells_ended.set()
-        self._end_from_here()
+        lane.ended.set()
+        if lane is self._main:
+            self._end_from_here()
 
-    def _run(self, message: Message) -> bool:
-        """Run one cell. Returns whether this thread is still the one that runs cells."""
-        self._find_binding()
-        cell = Cell(message, self._deliverer(message["cell"]), self._input.ask)
-        self._running = cell
-        self._cells.run(cell)
-        if self._running is not cell:
+    def _run(self, lane: Lane, message: Message) -> bool:
+        """Run one cell. Returns whether this thread is still the one that runs the lane's."""
+        cell = self._cell_for(lane, message)
+        cell.context = lane.context
+        lane.running = cell
+        if message["op"] == "comm":
+            self._cells.deliver(cell, message)
+        else:
+            self._find_binding()
+            lane.latest = cell
+            self._cells.run(cell)
+        if lane.running is not cell:
             return False
-        self._running = None
+        lane.running = None
         return True
 
-    def _deliverer(self, number: int) -> Any:
+    def _cell_for(self, lane: Lane, message: Message) -> Cell:
         def deliver(events: list[Message], done: Message | None) -> None:
-            message = {"op": "cell", "cell": number, "events": events, "done": done}
+            if cell.output.closed:
+                self._late.add(cell)
+            produced = {"op": "cell", "cell": cell.number, "events": events, "done": done}
             try:
-                self._cells_channel.send(message)
+                self._cells_channel.send(produced)
             except OSError:
                 self._end_from_here()
                 raise
 
-        return deliver
+        cell = Cell(message, deliver, self._input.ask, lane)
+        return cell
 
     def _end_from_here(self) -> None:
         """The cells channel has broken: end the session by way of the other one."""
@@ -298,31 +371,39 @@ class Session:
     def _close(self) -> None:
         """Undo everything, say goodbye, and let go of the sockets."""
         self._is_closing = True
-        cell = self._running
+        lanes = list(self._lanes.values())
+        running = [(lane, lane.running) for lane in lanes if lane.running is not None]
         try:
-            self._stop(cell)
+            self._stop(lanes, [cell for _, cell in running])
         finally:
             self._ledger.close()
             _sessions.discard(self)
-        self._insist(cell)
+        for lane, cell in running:
+            self._insist(lane, cell)
 
-    def _stop(self, cell: Cell | None) -> None:
-        """End the cell that runs, and the thread that runs it."""
-        if cell is not None:
+    def _stop(self, lanes: list[Lane], running: list[Cell]) -> None:
+        """End the cells that run, and the threads that run them."""
+        for cell in running:
             cell.output.close()
             cell.interrupt()
+        for lane in lanes:
+            lane.is_over = True
         self._input.cancel()
         self._errands.cancel()
         self._cells_channel.shut()
-        in_loop = None if cell is None else cell.in_loop
-        if not self._cells_ended.wait(0.5) and in_loop is not None:
-            in_loop.give_up()
+        for inbox, _ in self._subshells.values():
+            inbox.close()
+        deadline = monotonic() + 0.5
+        for lane in lanes:
+            in_loop = None if lane.running is None else lane.running.in_loop
+            if not lane.ended.wait(max(0.0, deadline - monotonic())) and in_loop is not None:
+                in_loop.give_up()
         # A thread that is stuck in its cell outside Python ends when the cell does.
 
-    def _insist(self, cell: Cell | None) -> None:
+    def _insist(self, lane: Lane, cell: Cell) -> None:
         """Interrupt a cell that catches its interrupts, and goes on, some more times."""
         for _ in range(50):
-            if cell is None or self._cells_ended.wait(0.2) or not cell.interruption.was_caught:
+            if lane.ended.wait(0.2) or not cell.interruption.was_caught:
                 return
             cell.interrupt()
 
@@ -347,6 +428,8 @@ class Session:
         """In a forked child: let go of the parent's connections without a word on them."""
         self._control.close()
         self._cells_channel.close()
+        for lane in self._lanes.values():
+            lane.is_over = True
         self._cells.forked()
         _sessions.discard(self)
 

@@ -12,8 +12,10 @@ import os
 import sys
 
 from . import native
+from .comms import Comms
 from .display import bundle, json_safe
 from .lent import Imports
+from .parents import Parents
 from .streams import SplitStream, current_cell, running_cell
 
 TYPE_CHECKING = False
@@ -35,7 +37,8 @@ class Errands:
     def __init__(self, send: Callable[[Message], None]) -> None:
         self._send = send
         self._serial = 0
-        self._waiting: dict[int, native.Signal] = {}
+        self._waiting: dict[int, tuple[int, native.Signal]] = {}
+        """By number: the cell that waits, and for what."""
         self._answers: dict[int, Message] = {}
         self._lock = native.Lock()
 
@@ -49,7 +52,8 @@ class Errands:
             with self._lock:
                 self._serial += 1
                 number = self._serial
-            waiting = self._waiting[number] = native.Signal()
+            waiting = native.Signal()
+            self._waiting[number] = cell.number, waiting
             self._send({"op": op, "cell": cell.number, "id": number, **fields})
             waiting.wait()
             del self._waiting[number]
@@ -62,15 +66,15 @@ class Errands:
 
     def reply(self, message: Message) -> None:
         """The launcher's answer."""
-        waiting = self._waiting.get(message["id"])
-        if waiting is not None:
+        if message["id"] in self._waiting:
             self._answers[message["id"]] = message
-            waiting.set()
+            self._waiting[message["id"]][1].set()
 
-    def cancel(self) -> None:
-        """There will be no answers: the cell was interrupted, or the session ends."""
-        for waiting in list(self._waiting.values()):
-            waiting.set()
+    def cancel(self, cell: int | None = None) -> None:
+        """There will be no answers: this cell was interrupted, or (None) the session ends."""
+        for asking, waiting in list(self._waiting.values()):
+            if cell in (None, asking):
+                waiting.set()
 
 
 class Publisher:
@@ -130,8 +134,12 @@ class Shell:
         """What the last cell that failed has raised, for `%debug` and `%tb`."""
         self.made: Any = None
         self._lock = native.Lock()
+        self.comms = Comms(self)
+        self.parents = Parents(self)
         self.interface = Interface(self)
         self.imports = Imports(self)
+        self.latest_cell: Callable[[], Cell | None] = lambda: None
+        """The cell that the main shell runs or ran last."""
         ledger.record("the last error", lambda: setattr(self, "last_error", None))
 
     def present(self) -> Any:
@@ -253,6 +261,7 @@ class Interface:
 
     def __init__(self, shell: Shell) -> None:
         vars(self).update(_shell=shell, display_pub=Publisher(), display_formatter=Formatter(shell))
+        vars(self).update(shell.parents.interface())
 
     @property
     def user_ns(self) -> dict[str, Any]:

@@ -22,39 +22,46 @@ class StdinNotImplementedError(NotImplementedError):
     __module__ = "builtins"  # the package's name in a target would only puzzle people
 
 
+class _Question:
+    """What one cell asks, and the answer."""
+
+    def __init__(self) -> None:
+        self.settled = native.Signal()
+        self.value: str | None = None
+
+
 class Input:
-    """The question that a cell of this session waits for at present, if any."""
+    """The questions that cells of this session wait for at present: one of each at most."""
 
     def __init__(self, send: Callable[[dict[str, Any]], None]) -> None:
         self._send = send
-        self._waiting: native.Signal | None = None
-        self._value: str | None = None
+        self._open: dict[int, _Question] = {}
 
     def ask(self, cell: Cell, prompt: str, password: bool) -> str:
         """Ask the front-end. Raises StdinNotImplementedError, or EOFError if nobody answers."""
         if not cell.allow_input:
             raise StdinNotImplementedError("input() was called, but this front-end can't be asked")
+        if cell.output.closed:
+            raise EOFError("input() works while its cell runs; this one has ended")
         with cell.interruption:
             cell.output.flush()
-            self._waiting, self._value = native.Signal(), None
+            question = self._open[cell.number] = _Question()
             request = {"op": "input", "cell": cell.number, "prompt": prompt, "password": password}
             self._send(request)
-            self._waiting.wait()
-            self._waiting = None
-        return self._answer()
-
-    def _answer(self) -> str:
-        if self._value is None:
+            question.settled.wait()
+            self._open.pop(cell.number, None)
+        if question.value is None:
             raise EOFError("the front-end left without an answer")
-        return self._value
+        return question.value
 
-    def reply(self, value: str | None) -> None:
-        """The answer is here (None: there will be none)."""
-        self._value = value
-        self.cancel()
+    def reply(self, cell: int, value: str | None) -> None:
+        """The answer to a cell is here (None: there will be none)."""
+        question = self._open.get(cell)
+        if question is not None:
+            question.value = value
+            question.settled.set()
 
     def cancel(self) -> None:
-        """There will be no answer: the cell was interrupted, or the session ends."""
-        waiting = self._waiting
-        if waiting is not None:
-            waiting.set()
+        """There will be no answers: the session ends."""
+        for cell in list(self._open):
+            self.reply(cell, None)

@@ -27,17 +27,23 @@ current_cell: contextvars.ContextVar[Cell | None] = contextvars.ContextVar(
 )
 """The cell on whose behalf the current code runs, if any; it may have ended."""
 
+keeps_cell: contextvars.ContextVar[bool] = contextvars.ContextVar(
+    "live_kernel_keeps_cell", default=False
+)
+"""Does what is written after its cell's end still belong to that cell?"""
+
 
 def running_cell() -> Cell | None:
-    """The cell on whose behalf the current code runs, unless it has ended.
+    """The cell whose output it is that the current code writes, if any.
 
-    One that lost its launcher, or was left to itself, has not: what it still writes is
-    nobody's, least of all the program's.
+    A cell that has ended may have left threads or tasks: what these write belongs to the cell
+    that runs by then (see `Cell.heir`). One that lost its launcher, or was left to itself,
+    keeps what it writes: that is nobody's, least of all the program's.
     """
     cell = current_cell.get()
-    if cell is None or (cell.output.closed and not cell.output.dropped):
-        return None
-    return cell
+    if cell is None or not cell.output.closed or cell.output.dropped:
+        return cell
+    return cell.heir()
 
 
 class SplitStream:
@@ -247,14 +253,46 @@ def _start_in_context(original: Callable[..., Any]) -> Any:
     """`Thread.start`: a thread that a cell starts inherits its context.
 
     That is what CPython itself does under `-X thread_inherit_context`, for all threads.
+    As long as it runs, the streams stay split, since it may write after the cell's end.
     """
 
     def start(self: Any) -> Any:
-        if running_cell() is not None and getattr(self, "_context", 0) is None:
-            self._context = contextvars.copy_context()
-        return original(self)
+        cell = running_cell()
+        if cell is None or getattr(self, "_context", 0) is not None:
+            return original(self)
+        self._context = contextvars.copy_context()
+        end = _at_end(self, split.enter(cell.ledger))
+        try:
+            return original(self)
+        except BaseException:
+            end()
+            raise
 
     return start
+
+
+def _at_end(thread: Any, entry: Entry) -> Callable[[], None]:
+    """Undo a change when the thread, which has not started yet, comes to its end.
+
+    Returns what does so earlier.
+    """
+    own, run = vars(thread).get("run"), thread.run
+
+    def end() -> None:
+        if own is None:
+            vars(thread).pop("run", None)
+        else:
+            thread.run = own
+        entry.undo()
+
+    def run_and_end() -> None:
+        try:
+            run()
+        finally:
+            end()
+
+    thread.run = run_and_end
+    return end
 
 
 def _ask_for_password(original: Callable[..., Any]) -> Any:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..attach import ending
@@ -55,9 +56,19 @@ class Owner(Protocol):
     def on_failed(self, error: LiveKernelError) -> None: ...
     def on_blocked(self, error: TargetBlocked) -> None: ...
     def on_cell(self, cell: int, events: list[Message], done: Message | None) -> None: ...
-    def on_input_wanted(self, prompt: str, password: bool) -> None: ...
+    def on_undelivered(self, cell: int) -> None: ...
+    def on_input_wanted(self, cell: int, prompt: str, password: bool) -> None: ...
     def on_notice(self, text: str) -> None: ...
     def on_lost(self, error: AgentLost) -> None: ...
+
+
+class Run:
+    """A cell that runs in the target."""
+
+    __slots__ = ("is_interrupted",)
+
+    def __init__(self) -> None:
+        self.is_interrupted = False
 
 
 class Attachment:
@@ -73,8 +84,7 @@ class Attachment:
         self._channels: Channels = {}
         self._timers: list[Timer] = []
         self._flush: Timer | None = None
-        self._cell: int | None = None
-        self._is_interrupted = False
+        self._cells: dict[int, Run] = {}
         self._commands: dict[int, Command] = {}
         self._questions: dict[int, Callable[[Message], None]] = {}
         self._serial = 0
@@ -109,42 +119,53 @@ class Attachment:
     # -- attached -----------------------------------------------------------------------
 
     def run(self, cell: int, request: Message) -> None:
-        """Run a cell; `request` holds the other fields of the link's `run`."""
-        self._cell, self._is_interrupted = cell, False
-        self._post("cells", {"op": "run", "cell": cell, **request})
+        """Run a cell, or deliver what is said on a comm; `request` is the rest of the link's
+        `run` or `comm`.
+        """
+        self._cells[cell] = Run()
+        is_for_main = not request.get("subshell") and not request.get("meanwhile")
+        self._post("cells" if is_for_main else "control", {"cell": cell, **request})
         self._flush_later()
 
+    def set_subshell(self, name: str, wanted: bool) -> None:
+        """Begin a subshell in the target, or end one."""
+        self._send("subshell", id=name, wanted=wanted)
+
     def hold_output(self, hold: bool) -> None:
-        """Take no more from the cell for now, so that it waits instead of filling our memory."""
+        """Take no more from the cells for now, so that they wait instead of filling our memory."""
         channel = self._channels.get("cells")
         if channel is None:
             return
-        if hold and not self._is_interrupted:
+        # A cell that waits to be read from can't be interrupted.
+        hold = hold and not any(run.is_interrupted for run in self._cells.values())
+        if hold:
             channel.pause()
         else:
             channel.resume()
         for command in self._commands.values():
-            command.hold(hold and not self._is_interrupted)
+            command.hold(hold)
 
     def interrupt(self) -> None:
-        """Interrupt the cell that runs; leave its thread to itself if that does not help."""
-        if self._cell is not None and self.state is State.ATTACHED:
-            cell = self._cell
-            self._is_interrupted = True
-            self.hold_output(False)  # a cell that waits to be read from can't be interrupted
+        """Interrupt the cells that run; leave a thread to itself where that does not help."""
+        if self.state is not State.ATTACHED:
+            return
+        for run in self._cells.values():
+            run.is_interrupted = True
+        self.hold_output(False)
+        for cell in self._cells:
             self._send("interrupt", cell=cell)
-            for command in self._commands.values():
-                command.interrupt()
-            self._timers.append(self._reactor.later(ABANDON_AFTER, lambda: self._abandon(cell)))
+            self._timers.append(self._reactor.later(ABANDON_AFTER, partial(self._abandon, cell)))
+        for command in self._commands.values():
+            command.interrupt()
 
     def _abandon(self, cell: int) -> None:
-        if self._cell == cell and self.state is State.ATTACHED:
+        if cell in self._cells and self.state is State.ATTACHED:
             self._send("abandon", cell=cell)
 
-    def answer_input(self, value: str | None) -> None:
+    def answer_input(self, cell: int, value: str | None) -> None:
         """What the user typed; None if there is nobody to type."""
-        if self._cell is not None and self.state is State.ATTACHED:
-            self._send("input", cell=self._cell, value=value)
+        if cell in self._cells and self.state is State.ATTACHED:
+            self._send("input", cell=cell, value=value)
 
     def ask(self, about: str, answered: Callable[[Message], None], **details: Any) -> None:
         """Ask the agent something; `answered` is called once, with {} if no answer comes."""
@@ -171,13 +192,13 @@ class Attachment:
             self._channels[channel].send(message)
 
     def _flush_later(self) -> None:
-        """Whatever the cell wrote last is fetched once it has waited in the agent for a while."""
+        """Whatever cells wrote last is fetched once it has waited in the agent for a while."""
         if self._flush is None:
             self._flush = self._reactor.later(FLUSH_AFTER, self._flush_now)
 
     def _flush_now(self) -> None:
         self._flush = None
-        if self._cell is None or self.state is not State.ATTACHED:
+        if self.state is not State.ATTACHED:
             return
         channel = self._channels.get("cells")
         if channel is not None and not channel.is_paused:
@@ -194,23 +215,24 @@ class Attachment:
                 self._on_lend(number, needed)
             case {"op": "answer", "id": number, "answer": answer}:
                 self._on_answer(number, answer)
-            case {"op": "input", "prompt": prompt, "password": password}:
-                self._owner.on_input_wanted(prompt, password)
+            case {"op": "undelivered", "cell": cell}:
+                self._cells.pop(cell, None)
+                self._owner.on_undelivered(cell)
+            case {"op": "input", "cell": cell, "prompt": prompt, "password": password}:
+                self._owner.on_input_wanted(cell, prompt, password)
             case {"op": "notice", "text": text}:
                 self._owner.on_notice(text)
             case {"op": "bye"}:
                 self._farewell = message
 
     def _on_cell(self, cell: int, events: list[Message], done: Message | None) -> None:
-        if cell != self._cell:
-            return
-        if done is not None:
-            self._cell = None
-            if self._flush is not None:
-                self._flush.cancel()
-                self._flush = None
-        else:
+        if done is not None and self._cells.pop(cell, None) is None:
+            return  # it has had its outcome
+        if done is None or self._cells:
             self._flush_later()
+        elif self._flush is not None:
+            self._flush.cancel()
+            self._flush = None
         self._owner.on_cell(cell, events, done)
 
     def _on_system(self, message: Message) -> None:
@@ -234,7 +256,7 @@ class Attachment:
             if self.state is State.ATTACHED:
                 self._send("ran", id=number, status=status, output=output)
 
-        if self._cell is None or number in self._commands:
+        if cell not in self._cells or number in self._commands:
             self._send("ran", id=number, status=REFUSED, output=[])
             return
         self._commands[number] = Command(
@@ -313,7 +335,7 @@ class Attachment:
 
     def _end(self, state: State) -> None:
         self.state = state
-        self._cell = None
+        self._cells.clear()
         self._entering.give_up()
         for channel in self._channels.values():
             channel.close()

@@ -1,8 +1,8 @@
-"""Cells, as Jupyter asks for them: one at a time, in order.
+"""Cells, as Jupyter asks for them: one at a time, in order, in each shell.
 
-Runs on the launcher's reactor. Owns the queue of execute requests and the one
-that runs. Rule: every execute request is answered exactly once, between its
-own busy and idle.
+Runs on the launcher's reactor. Owns the queue of execute requests of one shell
+and the one that runs. Rule: every execute request is answered exactly once,
+between its own busy and idle.
 """
 
 from __future__ import annotations
@@ -11,30 +11,23 @@ import time
 from collections import deque
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 
 from ..errors import LiveKernelError
 from .frontend import Frontend
+from .outlet import Outlet
 from .wire import Content, Request, now
-
-_EVENTS = {
-    "stream": ("stream", ("name", "text")),
-    "display": ("display_data", ("data", "metadata", "transient")),
-    "update": ("update_display_data", ("data", "metadata", "transient")),
-    "clear": ("clear_output", ("wait",)),
-}
-"""Events of the link that are Jupyter's messages under another name."""
 
 BATCH_GAP = 0.1
 """Seconds that may pass between two cells which a notebook sends at once ("Run All")."""
 
 
-class Execution:
-    """One execute request on its way to an answer."""
+class Execution(Outlet):
+    """One execute request on its way to an answer, which `queue` gives."""
 
-    def __init__(self, request: Request, frontend: Frontend) -> None:
+    def __init__(self, request: Request, frontend: Frontend, queue: Queue) -> None:
+        super().__init__(request, frontend)
+        self.queue = queue
         content = request.content
-        self.request = request
         self.code = str(content.get("code", ""))
         self.silent = bool(content.get("silent", False))
         self.keeps_history = bool(content.get("store_history", True)) and not self.silent
@@ -44,80 +37,69 @@ class Execution:
         self.stops_on_error = bool(content.get("stop_on_error", True))
         self.notebook = str(request.header.get("session")) if "cellId" in request.metadata else None
         self.sent_at = _seconds(request.header.get("date"))
-        self.count = 0
-        self.payload: list[Content] = []
-        self._frontend = frontend
-
-    def publish(self, kind: str, content: Content) -> None:
-        """Publish something as this cell's output."""
-        self._frontend.publish(kind, content, self.request.header)
-
-    def show(self, event: dict[str, Any]) -> None:
-        """Publish an event that the agent sent."""
-        kind = event["event"]
-        if kind == "result":
-            content = {key: event[key] for key in ("data", "metadata")}
-            self.publish("execute_result", {"execution_count": self.count, **content})
-        elif kind == "error":
-            self.publish("error", event["error"])
-        elif kind == "page":
-            self.page(event["data"], event["start"])
-        elif kind == "next_input":
-            fields = {"text": event["text"], "replace": event["replace"]}
-            self.add_payload({"source": "set_next_input", **fields})
-        else:
-            message, names = _EVENTS[kind]
-            self.publish(message, {name: event[name] for name in names})
-
-    def add_payload(self, payload: Content) -> None:
-        """Have the front-end do something after the cell: of each kind, what was said last."""
-        self.payload = [each for each in self.payload if each["source"] != payload["source"]]
-        self.payload.append(payload)
-
-    def print(self, text: str, stream: str = "stdout") -> None:
-        """Publish a line of our own."""
-        self.publish("stream", {"name": stream, "text": text + "\n"})
-
-    def display(self, data: dict[str, Any]) -> None:
-        """Publish a MIME bundle of our own."""
-        self.publish("display_data", {"data": data, "metadata": {}, "transient": {}})
-
-    def page(self, data: dict[str, Any], start: int = 0) -> None:
-        """Have the front-end show help in its pager, from line `start` on."""
-        self.add_payload({"source": "page", "data": data, "start": start})
 
 
-class Queue:
-    """The execute requests of one kernel.
+class Turn:
+    """Something other than a cell that takes its turn among them; no failure aborts it."""
 
-    `run(execution)` starts one; whoever runs it calls `succeed` or `fail` in the end.
+    def __init__(self, start: Callable[[Turn], None]) -> None:
+        self.start = start
+
+
+class Inputs:
+    """The numbers of the inputs, which the shells of a kernel share.
+
     `remember(number, code)` is told of each that belongs to the history.
     """
 
+    def __init__(self, remember: Callable[[int, str], None]) -> None:
+        self.count = 0
+        self._remember = remember
+
+    def add(self, code: str) -> None:
+        self.count += 1
+        self._remember(self.count, code)
+
+
+class Queue:
+    """The execute requests of one shell, and what else takes its turn there.
+
+    `run(execution)` starts one; whoever runs it calls `succeed` or `fail` in the end.
+    """
+
     def __init__(
-        self,
-        frontend: Frontend,
-        run: Callable[[Execution], None],
-        remember: Callable[[int, str], None],
+        self, frontend: Frontend, run: Callable[[Execution], None], inputs: Inputs
     ) -> None:
         self._frontend = frontend
         self._run = run
-        self._remember = remember
-        self._waiting: deque[Execution] = deque()
+        self._inputs = inputs
+        self._waiting: deque[Execution | Turn] = deque()
         self._is_starting = False
-        self.running: Execution | None = None
-        self.count = 0
+        self.running: Execution | Turn | None = None
         self._failed: Execution | None = None
         self._failed_at = 0.0
 
     def add(self, request: Request) -> None:
         """Take a request; run it now or after those before it."""
-        execution = Execution(request, self._frontend)
+        execution = Execution(request, self._frontend, self)
         if self._is_of_a_failed_batch(execution):
             self._abort(execution)
         else:
             self._waiting.append(execution)
             self._next()
+
+    def add_turn(self, start: Callable[[Turn], None]) -> None:
+        """Call `start(turn)` when it is its turn, which may be now; `end_turn(turn)` ends it."""
+        self._waiting.append(Turn(start))
+        self._next()
+
+    @property
+    def has_turns(self) -> bool:
+        """Is there something other than cells that waits?"""
+        return any(isinstance(each, Turn) for each in self._waiting)
+
+    def end_turn(self, turn: Turn) -> None:
+        self._go_on(turn)
 
     def _is_of_a_failed_batch(self, execution: Execution) -> bool:
         """Did this cell start its way together with one that has failed meanwhile?
@@ -146,8 +128,14 @@ class Queue:
         finally:
             self._is_starting = False
 
-    def _start(self, execution: Execution) -> None:
-        self.running = execution
+    def _start(self, next_one: Execution | Turn) -> None:
+        self.running = next_one
+        if isinstance(next_one, Turn):
+            next_one.start(next_one)
+        else:
+            self._start_cell(next_one)
+
+    def _start_cell(self, execution: Execution) -> None:
         self._begin(execution)
         try:
             self._run(execution)
@@ -162,9 +150,8 @@ class Queue:
         execution.request.started = now()
         self._frontend.status("busy", execution.request.header)
         if execution.keeps_history:
-            self.count += 1
-            self._remember(self.count, execution.code)
-        execution.count = self.count
+            self._inputs.add(execution.code)
+        execution.count = self._inputs.count
         if not execution.silent:
             content = {"code": execution.code, "execution_count": execution.count}
             execution.publish("execute_input", content)
@@ -191,21 +178,26 @@ class Queue:
         self._answer(execution, {"status": "error", **error, **content})
         if execution.stops_on_error:
             self._failed, self._failed_at = execution, time.monotonic()
-            self._abort_waiting()
+            self.abort_waiting()
         self._go_on(execution)
 
     def _answer(self, execution: Execution, content: Content) -> None:
         self._frontend.reply(execution.request, "execute_reply", content)
         self._frontend.status("idle", execution.request.header)
 
-    def _go_on(self, execution: Execution) -> None:
-        if self.running is execution:
+    def _go_on(self, ended: Execution | Turn) -> None:
+        if self.running is ended:
             self.running = None
             self._next()
 
-    def _abort_waiting(self) -> None:
-        while self._waiting:
-            self._abort(self._waiting.popleft())
+    def abort_waiting(self) -> None:
+        """Answer every cell that waits, without running it."""
+        waiting, self._waiting = self._waiting, deque()
+        for each in waiting:
+            if isinstance(each, Turn):
+                self._waiting.append(each)
+            else:
+                self._abort(each)
 
     def _abort(self, execution: Execution) -> None:
         """Answer without running it. It gets no number: a front-end would show it as run."""

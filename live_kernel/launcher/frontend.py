@@ -11,7 +11,7 @@ import contextlib
 import json
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import zmq
@@ -154,17 +154,17 @@ class Frontend:
                 [*request.identities, *message], zmq.NOBLOCK
             )
 
-    def ask(
-        self, request: Request, prompt: str, password: bool, wanted: Callable[[], bool]
-    ) -> None:
+    def ask(self, request: Request, prompt: str, password: bool, wanted: Callable[[], bool]) -> str:
         """Ask the front-end that sent `request`, and no other, for a line of input.
 
-        A little later, so that what was published before comes before; and again if its
-        stdin channel is not there yet, which may come up after its shell. Nothing is asked
-        that is not `wanted()` any more.
+        Returns the id of the message, to which an answer refers. It leaves a little later, so
+        that what was published before comes before; and again if the front-end's stdin channel
+        is not there yet, which may come up after its shell. Nothing is asked that is not
+        `wanted()` any more.
         """
         content = {"prompt": prompt, "password": password}
-        message = self._codec.pack("input_request", content, request.header)
+        header = self._codec.header("input_request")
+        message = self._codec.pack(header, content, request.header)
 
         def try_to_ask() -> None:
             if not wanted():
@@ -177,11 +177,19 @@ class Frontend:
                 self._reactor.later(_ASK_EVERY, try_to_ask)
 
         self._reactor.later(_ASK_AFTER, try_to_ask)
+        return str(header["msg_id"])
 
-    def publish(self, kind: str, content: Content, parent: Content | None) -> None:
+    def publish(
+        self,
+        kind: str,
+        content: Content,
+        parent: Content | None,
+        metadata: Content | None = None,
+        buffers: Sequence[bytes] = (),
+    ) -> None:
         """Tell all front-ends."""
         topic = f"kernel.{self._codec.session}.{kind}".encode()
-        self._publish([topic, *self._codec.pack(kind, content, parent)])
+        self._publish([topic, *self._codec.pack(kind, content, parent, metadata, buffers)])
 
     def status(self, state: str, parent: Content | None) -> None:
         """Publish `busy`, `idle` or `starting`."""

@@ -1,4 +1,4 @@
-"""Questions to the person at the front-end, one at a time.
+"""Questions to the person at the front-end, one at a time for each shell.
 
 Runs on the launcher's reactor. Rule: only the front-end that was asked can
 answer, and a question that is cancelled gets None.
@@ -14,32 +14,54 @@ from .wire import Request
 Answered = Callable[[str | None], None]
 
 
+class Question:
+    """One that is open: whose cell asks, and who wants the answer."""
+
+    def __init__(self, request: Request, answered: Answered) -> None:
+        self.request, self.answered = request, answered
+        self.message = ""
+        """The id of the message that asks; empty until it is sent."""
+
+    @property
+    def subshell(self) -> object:
+        return self.request.header.get("subshell_id")
+
+
 class Questions:
-    """The question that is open, if any."""
+    """The questions that are open, oldest first."""
 
     def __init__(self) -> None:
-        self._asked: Request | None = None
-        self._answered: Answered | None = None
+        self._open: list[Question] = []
 
     def ask(
         self, frontend: Frontend, request: Request, prompt: str, password: bool, answered: Answered
     ) -> None:
         """Ask the front-end that sent `request`; `answered` is called once."""
-        self.cancel()
-        self._asked, self._answered = request, answered
-        frontend.ask(request, prompt, password, lambda: self._answered is answered)
+        question = Question(request, answered)
+        for other in [each for each in self._open if each.subshell == question.subshell]:
+            self._settle(other, None)
+        self._open.append(question)
+        question.message = frontend.ask(request, prompt, password, lambda: question in self._open)
 
     def on_reply(self, reply: Request) -> None:
-        """An `input_reply`; from anyone but who was asked, it is ignored."""
-        if self._asked is not None and reply.identities == self._asked.identities:
-            self._settle(str(reply.content.get("value", "")))
+        """An `input_reply`; from anyone but who was asked, it is ignored.
 
-    def cancel(self) -> bool:
-        """Drop the open question. Returns whether there was one."""
-        return self._settle(None)
+        Where it does not say what it answers, it answers the latest question.
+        """
+        asked = reply.parent.get("msg_id")
+        mine = [each for each in self._open if each.request.identities == reply.identities]
+        said = [each for each in mine if each.message == asked]
+        if mine:
+            self._settle((said or mine)[-1], str(reply.content.get("value", "")))
 
-    def _settle(self, value: str | None) -> bool:
-        answered, self._asked, self._answered = self._answered, None, None
-        if answered is not None:
-            answered(value)
-        return answered is not None
+    def cancel(self, request: Request | None = None) -> bool:
+        """Drop the questions of a request, or all. Returns whether there were any."""
+        dropped = [each for each in self._open if request in (None, each.request)]
+        for question in dropped:
+            self._settle(question, None)
+        return bool(dropped)
+
+    def _settle(self, question: Question, value: str | None) -> None:
+        if question in self._open:
+            self._open.remove(question)
+            question.answered(value)

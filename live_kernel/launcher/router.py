@@ -16,13 +16,15 @@ from ..errors import AgentLost, LiveKernelError, NoTarget
 from . import commands, tables
 from .attachment import State
 from .choosing import Choice
+from .comms import Comms
 from .completeness import Completeness
-from .execution import Execution, Queue
+from .execution import Execution, Inputs, Queue
 from .frontend import Frontend
 from .history import History
 from .questions import Questions
 from .reactor import Reactor
-from .target import CellRun, Target, Waiter
+from .shells import Shells, UnknownSubshell
+from .target import Answer, CellRun, Target, Waiter
 from .usage import Usage
 from .wire import PROTOCOL_VERSION, Content, Request
 
@@ -39,21 +41,48 @@ class Router:
         self._completeness = Completeness(reactor)
         self._usage = Usage(reactor)
         self._frontend: Frontend
-        self._queue: Queue
+        self._shells: Shells
+        self._comms: Comms
         self._questions = Questions()
 
     def connect(self, frontend: Frontend) -> None:
         """Answer over this front-end from now on."""
         self._frontend = frontend
-        self._queue = Queue(frontend, self._execute, self.history.add)
+        inputs = Inputs(self.history.add)
+        self._shells = Shells(self._target, lambda: Queue(frontend, self._execute, inputs))
+        self._comms = Comms(frontend, self._target, self._shells)
+        self._target.on_left = self._comms.close_all
 
     # -- requests -----------------------------------------------------------------------
 
     def on_request(self, request: Request) -> None:
         """A request from shell or control."""
-        if request.kind == "execute_request":
-            self._queue.add(request)
+        try:
+            queue = self._shells.of(request)
+        except UnknownSubshell as error:
+            self._refuse(request, error)
             return
+        if request.kind == "execute_request":
+            queue.add(request)
+        elif request.kind in ("comm_open", "comm_msg", "comm_close"):
+            self._comms.on_message(request)
+        else:
+            self._dispatch(request)
+
+    def _refuse(self, request: Request, error: UnknownSubshell) -> None:
+        """Nobody can do what is asked; there is an answer all the same, where one is waited for."""
+        self._frontend.status("busy", request.header)
+        if request.kind.endswith("_request"):
+            self._answer_with_error(request, error)
+        else:
+            self._frontend.status("idle", request.header)
+
+    def _answer_with_error(self, request: Request, error: Exception) -> None:
+        name = "UnknownSubshellError" if isinstance(error, UnknownSubshell) else None
+        failure = {"ename": name or type(error).__name__, "evalue": str(error), "traceback": []}
+        self._answer(request, {"status": "error", **failure})
+
+    def _dispatch(self, request: Request) -> None:
         self._frontend.status("busy", request.header)
         handler = getattr(self, f"_on_{request.kind}", None)
         if handler is not None and request.kind.endswith("_request"):
@@ -66,8 +95,7 @@ class Router:
         try:
             handler(request)
         except Exception as error:
-            failure = {"ename": type(error).__name__, "evalue": str(error), "traceback": []}
-            self._answer(request, {"status": "error", **failure})
+            self._answer_with_error(request, error)
             raise
 
     def _answer(self, request: Request, content: Content) -> None:
@@ -85,7 +113,7 @@ class Router:
                 "implementation_version": __version__,
                 "banner": self._banner(),
                 "help_links": [],
-                "supported_features": [],
+                "supported_features": ["kernel subshells"],
                 "language_info": {
                     "name": "python",
                     "version": self._target_version() or version,
@@ -113,7 +141,22 @@ class Router:
         self._answer(request, {k: v for k, v in connection.items() if k.endswith("_port")})
 
     def _on_comm_info_request(self, request: Request) -> None:
-        self._answer(request, {"comms": {}})
+        target = request.content.get("target_name")
+        self._answer(request, {"comms": self._comms.info(target)})
+
+    def _on_create_subshell_request(self, request: Request) -> None:
+        self._answer(request, {"subshell_id": self._shells.create()})
+
+    def _on_delete_subshell_request(self, request: Request) -> None:
+        try:
+            self._shells.delete(str(request.content.get("subshell_id") or ""))
+        except UnknownSubshell as error:
+            self._answer_with_error(request, error)
+        else:
+            self._answer(request, {})
+
+    def _on_list_subshell_request(self, request: Request) -> None:
+        self._answer(request, {"subshell_id": self._shells.subshells})
 
     def _on_history_request(self, request: Request) -> None:
         self.history.ask(request.content, lambda lines: self._answer(request, {"history": lines}))
@@ -209,7 +252,7 @@ class Router:
         """Do what a cell says: the kernel's commands, help, or code for the target."""
         if is_exit(execution.code):
             execution.add_payload({"source": "ask_exit", "keepkernel": True})
-            self._queue.succeed(execution)
+            execution.queue.succeed(execution)
             return
         found, code = commands.split(execution.code)
         self._run_commands(found, code, execution)
@@ -223,7 +266,7 @@ class Router:
         def done(error: LiveKernelError | None) -> None:
             self._tell_notices(execution)
             if error is not None:
-                self._queue.fail(execution, error)
+                execution.queue.fail(execution, error)
             else:
                 self._run_commands(rest, code, execution)
 
@@ -232,13 +275,13 @@ class Router:
     def _run_code(self, code: str, execution: Execution, is_rest: bool) -> None:
         help_on = asks_for_help(code)
         if not code.strip() and (is_rest or not execution.expressions):
-            self._queue.succeed(execution)
+            execution.queue.succeed(execution)
         elif help_on is not None:
             self._show_help(*help_on, execution)
         elif self._target.state in (State.ATTACHED, State.INJECTING):
             self._run_when_attached(code, execution)
         elif execution.silent:
-            self._queue.succeed(execution)  # a front-end's probe: none of the user's business
+            execution.queue.succeed(execution)  # a front-end's probe: none of the user's business
         else:
             self._choose_first(code, execution)
 
@@ -246,7 +289,7 @@ class Router:
         self._target.wait(
             Waiter(
                 lambda: self._run_in_target(code, execution),
-                lambda error: self._queue.fail(execution, error),
+                lambda error: execution.queue.fail(execution, error),
                 execution.print,
             )
         )
@@ -259,30 +302,30 @@ class Router:
             "silent": execution.silent,
             "expressions": execution.expressions,
             "allow_input": execution.allows_input,
+            "subshell": execution.subshell,
+            "parent": execution.request.header,
         }
 
         def produced(events: list[Content]) -> None:
             self._tell_notices(execution)
             for event in events:
+                if event["event"] == "comm":
+                    self._comms.on_event(event, execution.subshell)
                 execution.show(event)
 
         def done(outcome: Content) -> None:
             self._tell_notices(execution)
             if outcome["status"] == "ok":
-                self._queue.succeed(execution, outcome["expressions"])
+                execution.queue.succeed(execution, outcome["expressions"])
             else:
-                self._queue.fail_with(execution, outcome["error"])
+                execution.queue.fail_with(execution, outcome["error"])
 
         def lost(error: AgentLost) -> None:
-            self._questions.cancel()
-            self._queue.fail(execution, error)
+            self._questions.cancel(execution.request)
+            execution.queue.fail(execution, error)
 
-        def input_wanted(prompt: str, password: bool) -> None:
-            answer = self._target.attachment
-            if answer is not None:
-                self._questions.ask(
-                    self._frontend, execution.request, prompt, password, answer.answer_input
-                )
+        def input_wanted(prompt: str, password: bool, answer: Answer) -> None:
+            self._questions.ask(self._frontend, execution.request, prompt, password, answer)
 
         self._target.run(request, CellRun(produced, done, lost, input_wanted))
 
@@ -311,7 +354,7 @@ class Router:
                     raise NoTarget("No program was named.", "Run %attach PID or %attach TEXT.")
                 self._target.choose(Choice(text.strip(), "the prompt"), pinned=True)
             except LiveKernelError as error:
-                self._queue.fail(execution, error)
+                execution.queue.fail(execution, error)
             else:
                 self._run_when_attached(code, execution)
 
@@ -330,7 +373,7 @@ class Router:
                 execution.page(answer["data"])
             else:
                 execution.print(f"Object `{name}` not found.")
-            self._queue.succeed(execution)
+            execution.queue.succeed(execution)
 
         self._inspect(name, len(name), detail, found)
 

@@ -7,7 +7,8 @@ and nothing that happens to it ends the kernel.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..attach.processes import Process
@@ -18,6 +19,10 @@ from .choosing import Choice, Memory
 from .reactor import Reactor
 
 Message = dict[str, Any]
+Answer = Callable[[str | None], None]
+
+_REMEMBERED = 1000
+"""Cells that have ended and can still be given output by what they have left running."""
 
 
 class Waiter:
@@ -36,16 +41,22 @@ class Waiter:
 
 
 class CellRun:
-    """Somebody whose cell runs in the target."""
+    """Somebody whose cell runs in the target, or whose message is delivered there.
+
+    `produced(events)` may be called after `done`, for what the cell has left running.
+    `undelivered` is called instead of `done` where a message can't be delivered yet.
+    """
 
     def __init__(
         self,
         produced: Callable[[list[Message]], None],
         done: Callable[[Message], None],
         lost: Callable[[AgentLost], None],
-        input_wanted: Callable[[str, bool], None],
+        input_wanted: Callable[[str, bool, Answer], None] = lambda *_: None,
+        undelivered: Callable[[], None] = lambda: None,
     ) -> None:
-        self.produced, self.done, self.lost, self.input_wanted = produced, done, lost, input_wanted
+        self.produced, self.done, self.lost = produced, done, lost
+        self.input_wanted, self.undelivered = input_wanted, undelivered
 
 
 class Target:
@@ -59,9 +70,13 @@ class Target:
         self.failure: LiveKernelError | None = None
         self._choice: Choice | None = None
         self._is_pinned = False
-        self._waiter: Waiter | None = None
-        self._run: CellRun | None = None
+        self._waiters: list[Waiter] = []
+        self._runs: dict[int, CellRun] = {}
+        self._ended: OrderedDict[int, CellRun] = OrderedDict()
+        self._subshells: set[str] = set()
         self._cells = 0
+        self.on_left: Callable[[], None] = lambda: None
+        """Called when there is no target any more, however that came."""
         self._blocked: TargetBlocked | None = None
 
     @property
@@ -88,7 +103,8 @@ class Target:
             return
         self.detach()
         self.failure, self._choice, self._is_pinned = None, choice, pinned
-        self._waiter = waiter
+        if waiter is not None:
+            self._waiters.append(waiter)
         self.attachment = Attachment(process, self._reactor, self)
 
     def _is_already(self, process: Process) -> bool:
@@ -106,7 +122,7 @@ class Target:
         if self.state is State.ATTACHED:
             waiter.attached()
         elif self.state is State.INJECTING:
-            self._waiter = waiter
+            self._waiters.append(waiter)
             if self._blocked is not None:
                 waiter.tell(self._waiting_text(self._blocked))
         else:
@@ -121,7 +137,7 @@ class Target:
         pid = self.attachment.process.pid
         seen = "" if blocked is None else f": {str(blocked).replace(f"pid {pid}'s", 'its', 1)}"
         error = TargetBlocked(pid, f"Gave up entering pid {pid}{seen}", _GIVEN_UP)
-        self._tell_waiter(lambda waiter: waiter.failed(error))
+        self._tell_waiters(lambda waiter: waiter.failed(error))
         self.attachment = None
         return True
 
@@ -135,14 +151,23 @@ class Target:
         if attachment is None or attachment.state is not State.ATTACHED:
             return False
         attachment.detach()
+        self._forget_cells()
         if attachment.leftovers:
             self.notices.append(f"Could not be undone in the target: {attachment.leftovers}")
         return True
 
-    def _tell_waiter(self, tell: Callable[[Waiter], None]) -> None:
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None:
+    def _tell_waiters(self, tell: Callable[[Waiter], None]) -> None:
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
             tell(waiter)
+
+    def _forget_cells(self) -> list[CellRun]:
+        """There is no target any more. Returns what still ran in it."""
+        runs = list(self._runs.values())
+        self._runs.clear()
+        self._ended.clear()
+        self.on_left()
+        return runs
 
     def describe(self) -> str:
         """The line that is shown at attach."""
@@ -157,19 +182,34 @@ class Target:
 
     def run(self, request: Message, run: CellRun) -> None:
         """Run a cell in the attached target."""
-        assert self.attachment is not None
-        self._cells += 1
-        self._run = run
         code = syntax.to_python(request["code"])
         if code != request["code"]:
             request = request | {"code": code, "source": request["code"]}
+        self._run({"op": "run", **request}, run)
+
+    def deliver(self, message: Message, run: CellRun) -> None:
+        """Deliver what a front-end says on a comm to the attached target."""
+        self._run({"op": "comm", **message}, run)
+
+    def _run(self, request: Message, run: CellRun) -> None:
+        assert self.attachment is not None
+        self._cells += 1
+        self._runs[self._cells] = run
         self.attachment.run(self._cells, request)
 
+    def set_subshells(self, names: Iterable[str]) -> None:
+        """Have these subshells in the target, now and in any to come."""
+        wanted = set(names)
+        if self.attachment is not None and self.state is State.ATTACHED:
+            for name in wanted ^ self._subshells:
+                self.attachment.set_subshell(name, name in wanted)
+        self._subshells = wanted
+
     def interrupt(self) -> None:
-        """Interrupt whatever a cell waits for: the target's code, or the target itself."""
-        if self._waiter is not None and self.give_up():
+        """Interrupt whatever cells wait for: the target's code, or the target itself."""
+        if self._waiters and self.give_up():
             return
-        if self.attachment is not None and self._run is not None:
+        if self.attachment is not None and self._runs:
             self.attachment.interrupt()
 
     def hold_output(self, hold: bool) -> None:
@@ -190,41 +230,54 @@ class Target:
         self._blocked = None
         self._pin(self.attachment.process, self._choice, self._is_pinned)
         self.notices.append(self.describe())
-        self._tell_waiter(lambda waiter: waiter.attached())
+        for name in self._subshells:
+            self.attachment.set_subshell(name, True)
+        self._tell_waiters(lambda waiter: waiter.attached())
 
     def on_failed(self, error: LiveKernelError) -> None:
         self.failure, self._blocked = error, None
-        self._tell_waiter(lambda waiter: waiter.failed(error))
+        self._tell_waiters(lambda waiter: waiter.failed(error))
 
     def on_blocked(self, error: TargetBlocked) -> None:
         self._blocked = error
-        if self._waiter is not None:
-            self._waiter.tell(self._waiting_text(error))
+        for waiter in self._waiters:
+            waiter.tell(self._waiting_text(error))
 
     def _waiting_text(self, error: TargetBlocked) -> str:
         return f"Waiting: {error}.\n{error.remedy}"
 
     def on_cell(self, cell: int, events: list[Message], done: Message | None) -> None:
-        run = self._run
+        run = self._runs.get(cell) or self._ended.get(cell)
         if run is None:
             return
         if events:
             run.produced(events)
         if done is not None:
-            self._run = None
+            self._end(cell, run)
             run.done(done)
 
-    def on_input_wanted(self, prompt: str, password: bool) -> None:
-        if self._run is not None:
-            self._run.input_wanted(prompt, password)
+    def _end(self, cell: int, run: CellRun) -> None:
+        self._runs.pop(cell, None)
+        self._ended[cell] = run
+        if len(self._ended) > _REMEMBERED:
+            self._ended.popitem(last=False)
+
+    def on_undelivered(self, cell: int) -> None:
+        run = self._runs.pop(cell, None)
+        if run is not None:
+            run.undelivered()
+
+    def on_input_wanted(self, cell: int, prompt: str, password: bool) -> None:
+        run, attachment = self._runs.get(cell), self.attachment
+        if run is not None and attachment is not None:
+            run.input_wanted(prompt, password, lambda text: attachment.answer_input(cell, text))
 
     def on_notice(self, text: str) -> None:
         self.notices.append(text)
 
     def on_lost(self, error: AgentLost) -> None:
         self.failure = error
-        run, self._run = self._run, None
-        if run is not None:
+        for run in self._forget_cells():
             run.lost(error)
 
 

@@ -116,14 +116,15 @@ class Codec:
 
     def pack(
         self,
-        kind: str,
+        kind: str | Content,
         content: Content,
         parent: Content | None,
         metadata: Content | None = None,
         buffers: Sequence[bytes] = (),
     ) -> list[bytes]:
-        """The frames of a message, from the delimiter on."""
-        parts = (self.header(kind), parent or {}, metadata or {}, content)
+        """The frames of a message, from the delimiter on. `kind` may be its header already."""
+        header = self.header(kind) if isinstance(kind, str) else kind
+        parts = (header, parent or {}, metadata or {}, content)
         frames = [dump(part) for part in parts]
         return [DELIMITER, self._sign(frames), *frames, *buffers]
 

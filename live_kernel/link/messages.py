@@ -35,7 +35,8 @@ def from_agent(message: Message) -> bool:
         # On `control`, after the first hello: what the agent is bound to, and where.
         case {"op": "ready", "python": str(), "binding": dict(binding)}:
             return _is_binding(binding)
-        # On `cells`: what a cell produced since the last of these, in order; `done` ends it.
+        # On `cells`: what a cell produced since the last of these, in order; `done` ends it. What
+        # it has left running may produce more later.
         case {"op": "cell", "cell": int(), "events": list(events), "done": done}:
             return all(map(_is_event, events)) and (done is None or _is_outcome(done))
         # On `cells`, behind the output up to here: run a command beside the launcher, for this
@@ -55,7 +56,10 @@ def from_agent(message: Message) -> bool:
         # where is there an IPython for this target, which has none?
         case {"op": "lend", "cell": int(), "id": int(), "needed": bool()}:
             return True
-        # On `control`: the running cell calls input() or getpass().
+        # On `control`: a `comm` could not be delivered now; bring it when nothing runs there.
+        case {"op": "undelivered", "cell": int()}:
+            return True
+        # On `control`: a running cell calls input() or getpass().
         case {"op": "input", "cell": int(), "prompt": str(), "password": bool()}:
             return True
         # On `control`: the answer to `ask`.
@@ -72,33 +76,42 @@ def from_agent(message: Message) -> bool:
 
 def from_launcher(message: Message) -> bool:
     """Is this a message that a launcher may send?"""
+    return _is_about_a_cell(message) or _is_about_the_session(message)
+
+
+def _is_about_a_cell(message: Message) -> bool:
     match message:
-        # On `control`: the hello was right; work may begin.
-        case {"op": "welcome"}:
-            return True
-        # On `cells`: run this, as input number `count`. Where it is not what the user typed,
-        # that comes as `source`.
-        case {
-            "op": "run",
-            "cell": int(),
-            "code": str(),
-            "count": int(),
-            "silent": bool(),
-            "expressions": dict(),
-            "allow_input": bool(),
-        }:
-            return isinstance(message.get("source", ""), str)
-        # On `control`: raise KeyboardInterrupt in this cell, if it is the one that runs.
+        # On `cells`: run this, as input number `count`; on `control` if it is for a `subshell`.
+        # Where it is not what the user typed, that comes as `source`. `parent` is the header of
+        # the front-end's request.
+        case {"op": "run"}:
+            return _is_run(message)
+        # As `run`: what a front-end says on a comm, with its number as a cell; `meanwhile` a cell
+        # runs in that shell (then on `control`): if it awaits, deliver this in its loop.
+        case {"op": "comm"}:
+            return _is_comm(message)
+        # On `control`: raise KeyboardInterrupt in this cell, if it is one that runs.
         case {"op": "interrupt", "cell": int()}:
             return True
         # On `control`: an interrupt did not help; leave that cell's thread to itself.
         case {"op": "abandon", "cell": int()}:
             return True
-        # On `control`: send what the running cell has written so far.
-        case {"op": "flush"}:
-            return True
         # On `control`: the user's line, or null where the front-end has gone.
         case {"op": "input", "cell": int(), "value": str() | None}:
+            return True
+    return False
+
+
+def _is_about_the_session(message: Message) -> bool:
+    match message:
+        # On `control`: the hello was right; work may begin.
+        case {"op": "welcome"}:
+            return True
+        # On `control`: begin this subshell, or end it after the cell that it runs.
+        case {"op": "subshell", "id": str(), "wanted": bool()}:
+            return True
+        # On `control`: send what cells have written so far.
+        case {"op": "flush"}:
             return True
         # On `control`: a command has ended; minus the number of the signal that ended it. What
         # was captured, as pairs of stream and text.
@@ -117,6 +130,38 @@ def from_launcher(message: Message) -> bool:
     return False
 
 
+def _is_run(message: Message) -> bool:
+    match message:
+        case {
+            "cell": int(),
+            "code": str(),
+            "count": int(),
+            "silent": bool(),
+            "expressions": dict(),
+            "allow_input": bool(),
+        }:
+            texts = [message.get("source", ""), message.get("subshell", "")]
+            return _are_texts(texts) and isinstance(message.get("parent", {}), dict)
+    return False
+
+
+def _is_comm(message: Message) -> bool:
+    match message:
+        case {
+            "cell": int(),
+            "subshell": str(),
+            "kind": "comm_open" | "comm_msg" | "comm_close" as kind,
+            "content": {"comm_id": str()} as content,
+            "metadata": dict(),
+            "buffers": list(buffers),
+            "parent": dict(),
+            "meanwhile": bool(),
+        }:
+            is_whole = kind != "comm_open" or isinstance(content.get("target_name"), str)
+            return is_whole and _are_buffers(buffers)
+    return False
+
+
 def _is_event(event: object) -> bool:
     match event:
         case {"event": "stream", "name": "stdout" | "stderr", "text": str()}:
@@ -131,6 +176,14 @@ def _is_event(event: object) -> bool:
             return True
         case {"event": "error", "error": dict(error)}:
             return is_error(error)
+        case {
+            "event": "comm",
+            "kind": "comm_open" | "comm_msg" | "comm_close",
+            "content": {"comm_id": str()},
+            "metadata": dict(),
+            "buffers": list(buffers),
+        }:
+            return _are_buffers(buffers)
         # For the front-end's pager, from this line on; and for its next input cell.
         case {"event": "page", "data": dict(), "start": int()}:
             return True
@@ -143,6 +196,11 @@ def _are_texts(values: object) -> bool:
     return isinstance(values, str) or (
         isinstance(values, list) and all(isinstance(value, str) for value in values)
     )
+
+
+def _are_buffers(values: list[object]) -> bool:
+    """Bytes; a frame has no place for those of no length, which come as empty text."""
+    return all(isinstance(value, bytes) or value == "" for value in values)
 
 
 def _is_text_of_stream(pair: object) -> bool:
