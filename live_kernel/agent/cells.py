@@ -31,10 +31,17 @@ if TYPE_CHECKING:
 
     Ask = Callable[["Cell", str, bool], str]
 
+_OF_THE_RUNNING_LOOP = {
+    "create_task", "current_task", "ensure_future", "get_event_loop", "get_running_loop",
+}  # fmt: skip
+"""Functions of asyncio that work in a running loop only."""
+
 ONLY_AST = 0x400
 TOP_LEVEL_AWAIT = 0x2000
 FUTURE_ANNOTATIONS = 0x1000000
 IS_COROUTINE = 0x80
+
+_FUNCTION = type(lambda: 0)
 
 
 class Cell:
@@ -186,7 +193,7 @@ class Cells:
             split.expect(compiled.names.imported)
         scope = cell.context.run(self._namespace.prepare, compiled.names)
         try:
-            if compiled.is_coroutine:
+            if compiled.is_coroutine or self._uses_running_loop(compiled):
                 self._run_in_loop(cell, compiled, scope)
             else:
                 cell.context.run(self._run_here, cell, compiled, scope)
@@ -289,7 +296,28 @@ class Cells:
             cell.interruption.begin()
         return value
 
+    def _uses_running_loop(self, compiled: Compiled) -> bool:
+        """Does the code, which awaits nothing, start tasks, as in a notebook it may?
+
+        There every cell runs in a loop. It is a loop's own method, or one of asyncio's functions.
+        """
+        names = {name for part in compiled.parts for name in part.co_names}
+        return not names.isdisjoint(_OF_THE_RUNNING_LOOP) and any(map(self._is_of_asyncio, names))
+
+    def _is_of_asyncio(self, name: str) -> bool:
+        if name == "asyncio":
+            return True
+        try:
+            value = self._namespace.lookup(name)
+        except KeyError:
+            return False
+        if isinstance(value, _FUNCTION):
+            return str(value.__module__).startswith("asyncio.")
+        return hasattr(type(value), "call_soon_threadsafe")
+
     def _run_in_loop(self, cell: Cell, compiled: Compiled, scope: tuple[Any, Any]) -> None:
+        # As with ipykernel, what a task writes after the end of its cell stays that cell's.
+        cell.context.run(keeps_cell.set, True)
         thread = cell.interruption.thread
         cell.in_loop = LoopRun(self._loop(), cell.interruption)
         result: list[Any] = []

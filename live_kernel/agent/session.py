@@ -257,9 +257,15 @@ class Session:
         self._start(lane)
 
     def _on_flush(self, message: Message) -> None:
-        running = [lane.running for lane in list(self._lanes.values())]
+        for lane in list(self._lanes.values()):
+            cell = lane.running
+            if cell is not None:
+                cell.output.flush_unless_busy()
+        self._flush_late()
+
+    def _flush_late(self) -> None:
         late, self._late = self._late, set()
-        for cell in [*filter(None, running), *late]:
+        for cell in late:
             cell.output.flush_unless_busy()
 
     def _on_input(self, message: Message) -> None:
@@ -339,6 +345,8 @@ class Session:
         def deliver(events: list[Message], done: Message | None) -> None:
             if cell.output.closed:
                 self._late.add(cell)
+            if done is not None:
+                self._flush_late()  # it may have waited for the end of what they left running
             produced = {"op": "cell", "cell": cell.number, "events": events, "done": done}
             try:
                 self._cells_channel.send(produced)
