@@ -366,9 +366,25 @@ class Kernel:
 
     # -- cells --------------------------------------------------------------------------
 
-    def begin(self, code: str, **options: Any) -> Cell:
-        """Send a cell. `options`: as for `execute` of jupyter_client."""
-        return Cell(self, self.client.execute(code, **{"allow_stdin": False} | options))
+    def begin(self, code: str, subshell: str | None = None, **options: Any) -> Cell:
+        """Send a cell, maybe to a subshell. `options`: the fields of the request."""
+        content = {"code": code, "allow_stdin": False, **options}
+        return Cell(self, self.send("execute_request", content, subshell))
+
+    def send(
+        self,
+        kind: str,
+        content: Message,
+        subshell: str | None = None,
+        buffers: Sequence[bytes] = (),
+        metadata: Message | None = None,
+    ) -> str:
+        """Send anything on the shell channel. Returns its id."""
+        message = self.client.session.msg(kind, content, metadata=metadata)
+        message["header"]["subshell_id"] = subshell
+        socket = self.client.shell_channel.socket
+        self.client.session.send(socket, message, buffers=list(buffers))
+        return str(message["header"]["msg_id"])
 
     def run(self, code: str, timeout: float = PATIENCE, **options: Any) -> Cell:
         """Send a cell and wait for its end."""

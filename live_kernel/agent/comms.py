@@ -53,8 +53,9 @@ class Comms:
             if self._made is None:
                 base_comm: Any = sys.modules[PACKAGE].base_comm
                 kind = type("Comm", (base_comm.BaseComm,), {"publish_msg": self._publisher()})
-                self._made = kind, _manager_class(base_comm.CommManager)(kind)
-                self._shell.ledger.record("the comms of cells", self._close)
+                ledger = self._shell.ledger
+                self._made = kind, _manager_class(base_comm.CommManager)(kind, ledger)
+                ledger.record("the comms of cells", self._close)
             return self._made
 
     def _publisher(self) -> Any:
@@ -114,7 +115,7 @@ class Comms:
         made, self._made = self._made, None
         if made is None:
             return
-        widgets = getattr(sys.modules.get("ipywidgets.widgets.widget"), "_instances", {})
+        widgets = getattr(_widgets(), "_instances", {})
         for name, comm in list(made[1].comms.items()):
             widget = widgets.get(name)
             comm._closed = True  # its other end learns of it from the kernel
@@ -127,9 +128,9 @@ def _manager_class(base: Any) -> Any:
     """A CommManager that tells errors to the cell, not to the program's log."""
 
     class Manager(base):  # type: ignore[misc]
-        def __init__(self, kind: Any) -> None:
+        def __init__(self, kind: Any, ledger: Ledger) -> None:
             super().__init__()
-            self._kind = kind
+            self._kind, self._ledger = kind, ledger
 
         def comm_open(self, stream: object, ident: object, msg: Message) -> None:
             content = msg["content"]
@@ -140,11 +141,14 @@ def _manager_class(base: Any) -> Any:
             if target is None:
                 comm.close()
                 return
+            before = _control_comm()
             try:
                 target(comm, msg)
             except Exception as error:
                 comm.close()
                 _report(error)
+            if _control_comm() is not before:
+                self._ledger.record("ipywidgets' control comm", lambda: _set_control_comm(before))
 
         def comm_msg(self, stream: object, ident: object, msg: Message) -> None:
             comm = self.comms.get(msg["content"]["comm_id"])
@@ -158,6 +162,20 @@ def _manager_class(base: Any) -> Any:
                 _guarded(comm.handle_close, msg)
 
     return Manager
+
+
+def _widgets() -> Any:
+    """The module in which ipywidgets keeps its widgets, if the program has it."""
+    return sys.modules.get("ipywidgets.widgets.widget")
+
+
+def _control_comm() -> Any:
+    """The comm on which ipywidgets tells a front-end of all widgets: the latest, for all."""
+    return getattr(getattr(_widgets(), "Widget", None), "_control_comm", None)
+
+
+def _set_control_comm(comm: Any) -> None:
+    _widgets().Widget._control_comm = comm
 
 
 def _guarded(handle: Any, message: Message) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import AgentLost
 from .attachment import State
 from .execution import Queue, Turn
 from .frontend import Frontend
@@ -75,39 +74,35 @@ class Comms:
         self._frontend.status("busy", request.header)
         name = request.content.get("comm_id")
         if not isinstance(name, str) or self._target.state is not State.ATTACHED:
-            self._end(request)
+            self.end(request)
             return
         if request.kind == "comm_open":
             self._targets[name] = str(request.content.get("target_name", ""))
         elif request.kind == "comm_close":
             self._forget(name)
-        speaker = self._asked.pop((name, _question(request.content) or ""), None)
-        if speaker is None:
-            speaker = self._speaker.get(name, "")
-        if self._runs_a_cell(speaker):
-            self._send(request, speaker, None)
-        else:
-            self._queue_up(request)
-
-    def _runs_a_cell(self, subshell: str) -> bool:
-        try:
-            queue = self._shells.named(subshell)
-        except UnknownSubshell:
-            return False
-        return queue.running is not None and not queue.has_turns
-
-    def _queue_up(self, request: Request) -> None:
-        """Deliver it when the shell that it names has come to it."""
         try:
             queue = self._shells.of(request)
         except UnknownSubshell:
-            self._end(request)
+            self.end(request)
             return
-        subshell = str(request.header.get("subshell_id") or "")
-        queue.add_turn(lambda turn: self._send(request, subshell, (queue, turn)))
+        Delivery(self, request, queue).begin(self._awaiting(name, request.content))
 
-    def _send(self, request: Request, subshell: str, turn: tuple[Queue, Turn] | None) -> None:
-        """Deliver it: when its turn has come, or (None) to the cell that awaits there meanwhile."""
+    def _awaiting(self, name: str, content: Content) -> str | None:
+        """The subshell in which a cell runs that may await what is said on this comm."""
+        speaker = self._asked.pop((name, _question(content) or ""), None)
+        if speaker is None:
+            speaker = self._speaker.get(name, "")
+        try:
+            return None if self._shells.named(speaker).running is None else speaker
+        except UnknownSubshell:
+            return None
+
+    def deliver(self, delivery: Delivery, subshell: str, meanwhile: bool) -> None:
+        """Bring it to a shell of the target; the delivery is told what becomes of it."""
+        request = delivery.request
+        if self._target.state is not State.ATTACHED:
+            delivery.ended()
+            return
         outlet = Outlet(request, self._frontend)
 
         def produced(events: list[Content]) -> None:
@@ -116,21 +111,6 @@ class Comms:
                     self.on_event(event, subshell)
                 outlet.show(event)
 
-        def ended(_outcome: Content | AgentLost | None = None) -> None:
-            self._end(request)
-            if turn is not None:
-                queue, mine = turn
-                queue.end_turn(mine)
-
-        def undelivered() -> None:
-            if turn is None:
-                self._queue_up(request)
-            else:
-                ended()
-
-        if self._target.state is not State.ATTACHED:
-            ended()
-            return
         message = {
             "subshell": subshell,
             "kind": request.kind,
@@ -138,13 +118,64 @@ class Comms:
             "metadata": request.metadata,
             "buffers": [bytes(buffer) for buffer in request.buffers],
             "parent": request.header,
-            "meanwhile": turn is None,
+            "meanwhile": meanwhile,
         }
-        run = CellRun(produced, ended, ended, undelivered=undelivered)
-        self._target.deliver(message, run)
+        self._target.deliver(
+            message,
+            CellRun(produced, delivery.ended, delivery.ended, undelivered=delivery.undelivered),
+        )
 
-    def _end(self, request: Request) -> None:
+    def end(self, request: Request) -> None:
         self._frontend.status("idle", request.header)
+
+
+class Delivery:
+    """What a front-end says on a comm, on its way to the target.
+
+    It takes its turn among the cells of its shell. If a cell runs that may await it, it is
+    offered to that one meanwhile; when that takes it, there is nothing left for its turn.
+    """
+
+    def __init__(self, comms: Comms, request: Request, queue: Queue) -> None:
+        self.request = request
+        self._comms, self._queue = comms, queue
+        self._turn: Turn | None = None
+        self._is_offered = self._is_over = False
+
+    def begin(self, awaiting: str | None) -> None:
+        """`awaiting`: the subshell whose cell may await it, if one runs."""
+        if awaiting is not None:
+            self._is_offered = True
+            self._comms.deliver(self, awaiting, meanwhile=True)
+        if not self._is_over:
+            self._queue.add_turn(self._on_turn)
+
+    def _on_turn(self, turn: Turn) -> None:
+        self._turn = turn
+        if self._is_over:
+            self._queue.end_turn(turn)
+        elif not self._is_offered:
+            self._deliver()
+
+    def _deliver(self) -> None:
+        name = str(self.request.header.get("subshell_id") or "")
+        self._comms.deliver(self, name, meanwhile=False)
+
+    def undelivered(self) -> None:
+        """Nobody could take it: it waits for its turn, unless that has come."""
+        if not self._is_offered:
+            self.ended()  # its shell has gone
+            return
+        self._is_offered = False
+        if self._turn is not None:
+            self._deliver()
+
+    def ended(self, _outcome: object = None) -> None:
+        """It has been dealt with, or never will be."""
+        self._is_over = True
+        self._comms.end(self.request)
+        if self._turn is not None:
+            self._queue.end_turn(self._turn)
 
 
 def _question(content: Content) -> str | None:

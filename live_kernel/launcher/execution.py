@@ -93,11 +93,6 @@ class Queue:
         self._waiting.append(Turn(start))
         self._next()
 
-    @property
-    def has_turns(self) -> bool:
-        """Is there something other than cells that waits?"""
-        return any(isinstance(each, Turn) for each in self._waiting)
-
     def end_turn(self, turn: Turn) -> None:
         self._go_on(turn)
 
