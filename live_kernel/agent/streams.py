@@ -288,6 +288,9 @@ def _at_end(thread: Any, entry: Entry) -> Callable[[], None]:
     def run_and_end() -> None:
         try:
             run()
+        except BaseException as error:  # told while there is somebody to be told
+            error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next
+            thread._invoke_excepthook(thread)
         finally:
             end()
 

@@ -1,0 +1,154 @@
+"""Output that comes after its cell's end, from threads and tasks which it has left running."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from kernels import Kernel
+from snapshots import Program
+
+pytestmark = [pytest.mark.attach, pytest.mark.client]
+
+THREAD = """
+import threading
+goes_on, wrote = threading.Event(), threading.Event()
+def work():
+    while goes_on.wait() and not stopped:
+        goes_on.clear()
+        print('late', len(stopped))
+        display('shown')
+        wrote.set()
+stopped = []
+thread = threading.Thread(target=work)
+thread.start()
+"""
+
+
+@pytest.fixture
+def program() -> Iterator[Program]:
+    with Program("idle") as running:
+        yield running
+
+
+@pytest.fixture
+def kernel(program: Program) -> Iterator[Kernel]:
+    with Kernel("--pid", program.pid) as started:
+        yield started
+
+
+def test_a_thread_writes_for_the_cell_that_runs(kernel: Kernel) -> None:
+    first = kernel.run(THREAD)
+    second = kernel.run("goes_on.set(); wrote.wait(10)")
+    assert second.stdout == "late 0\n"
+    assert second.displays == [{"text/plain": "'shown'"}]
+    assert first.stdout == ""
+    kernel.run("stopped.append(1); goes_on.set(); thread.join()")
+
+
+def test_while_none_runs_for_the_one_that_ran_last(kernel: Kernel, program: Program) -> None:
+    kernel.run("import threading, time")
+    cell = kernel.run(
+        "def work():\n    time.sleep(0.2)\n    print('after', flush=True)\n    display('shown')\n"
+        "threading.Thread(target=work).start()"
+    )
+    assert cell.stdout == ""
+    kernel.wait(lambda: cell.displays)
+    assert cell.stdout == "after\n"
+    assert program.lines() == ["ready"]
+
+
+def test_what_is_written_in_small_pieces_comes_without_another_cell(kernel: Kernel) -> None:
+    kernel.run("import threading, time")
+    cell = kernel.run(
+        "def work():\n    time.sleep(0.2)\n    for n in range(50):\n        print(n)\n"
+        "threading.Thread(target=work).start()"
+    )
+    kernel.wait(lambda: "49\n" in cell.stdout)
+    assert cell.stdout == "".join(f"{n}\n" for n in range(50))
+
+
+def test_a_task_writes_for_the_cell_that_started_it(kernel: Kernel) -> None:
+    kernel.run("import asyncio")
+    cell = kernel.run(
+        "async def work():\n    await goes_on.wait()\n    print('from the task')\n"
+        "goes_on = asyncio.Event()\n"
+        "task = asyncio.create_task(work())"
+    )
+    other = kernel.run("goes_on.set(); await task; print('other')")
+    assert (cell.stdout, other.stdout) == ("from the task\n", "other\n")
+
+
+def test_a_thread_keeps_the_cell_that_it_asks_for(kernel: Kernel) -> None:
+    first = kernel.run(
+        THREAD.replace(
+            "def work():", "def work():\n    get_ipython().set_thread_parent(parent)"
+        ).replace("import threading", "import threading\nparent = get_ipython().get_parent()")
+    )
+    second = kernel.run("goes_on.set(); wrote.wait(10)")
+    assert (first.stdout, second.stdout) == ("late 0\n", "")
+    kernel.run("stopped.append(1); goes_on.set(); thread.join()")
+
+
+def test_the_program_is_left_as_it_was_while_one_runs(program: Program) -> None:
+    """Whatever the thread writes from then on, it writes as the program does."""
+    before = program.snapshot()
+    with Kernel("--pid", program.pid) as kernel:
+        kernel.run(
+            "import threading\n"
+            "def work():\n"
+            "    while word != 'go on': pass\n"
+            "    print('as the program', flush=True)\n"
+            "threading.Thread(target=work).start()"
+        )
+        kernel.run("%detach")
+        kernel.run(f"%attach {program.pid}")
+        kernel.run("word = 'go on'")
+        program.wait_for("as the program")
+    program.assert_unharmed_since(before)
+
+
+def test_a_thread_that_fails_tells_so_in_the_notebook(kernel: Kernel, program: Program) -> None:
+    kernel.run("import threading")
+    cell = kernel.run("thread = threading.Thread(target=lambda: 1 / 0)\nthread.start()")
+    kernel.wait(lambda: "ZeroDivisionError" in cell.stderr)
+    assert "live_kernel" not in cell.stderr
+    assert program.errors() == []
+
+
+def test_input_after_the_end_of_a_cell_is_refused(kernel: Kernel) -> None:
+    kernel.run("import threading, time")
+    cell = kernel.run(
+        "def work():\n    time.sleep(0.2)\n    try: input()\n"
+        "    except EOFError as error: print(error)\n"
+        "threading.Thread(target=work).start()",
+        allow_stdin=True,
+    )
+    kernel.wait(lambda: "has ended" in cell.stdout)
+
+
+# -- plain cells that use a running loop
+
+
+def test_a_plain_cell_may_start_a_task_in_the_programs_loop() -> None:
+    with Program("aio_idle") as program, Kernel("--pid", program.pid) as kernel:
+        kernel.run("import asyncio")
+        kernel.run("loop = asyncio.get_running_loop(); task = asyncio.create_task(app.fetch(4))")
+        assert kernel.value("loop is app.loop") is True
+        assert kernel.run("await task").result == "8"
+        again = kernel.run("task = loop.create_task(app.fetch(5)); task")
+        assert again.result is not None
+        assert again.result.startswith("<Task ")
+        assert kernel.run("await task").result == "10"
+
+
+def test_what_is_only_called_like_it_runs_beside_the_loop() -> None:
+    with Program("aio_idle") as program, Kernel("--pid", program.pid) as kernel:
+        kernel.run(
+            "import threading\n"
+            "class Board:\n"
+            "    def create_task(self): return threading.get_ident()\n"
+            "board = Board()"
+        )
+        main = kernel.value("threading.main_thread().ident")
+        assert kernel.value("board.create_task()") != main
