@@ -5,6 +5,7 @@ notebook's end. Screenshots of each step are kept in .artefacts/lab/.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -176,6 +177,49 @@ def test_goes_on_in_a_page_that_is_opened_later(lab: Lab, program: Program) -> N
         notebook.wait_until_idle()
         assert notebook.run("mine, total()").text() == "(1, 42)"
         assert lab.launchers() == launchers
+
+
+def test_widgets_move_in_the_program(lab: Lab) -> None:
+    """A slider calls back into the target, also while a cell runs there (by a subshell)."""
+    with Target("idle", sys.executable) as program:
+        with lab.file("widgets.ipynb", [], **attached(program)) as notebook:
+            shown = notebook.run(
+                "import ipywidgets\n"
+                "slider = ipywidgets.IntSlider(value=5, description='Orders')\n"
+                "def changed(change):\n"
+                "    global word\n"
+                "    word = f'slider {change.new}'\n"
+                "slider.observe(changed, 'value')\n"
+                "slider"
+            )
+            handle = shown.box.locator(".noUi-handle")
+            expect(handle).to_be_visible()
+            handle.press("ArrowRight")
+            program.wait_for("word is slider 6")
+            expect(shown.box.locator(".widget-readout")).to_have_text("6")
+            lab.screenshot("widgets-1-slider")
+            assert notebook.run("slider.value").text() == "6"
+
+            notebook.run("slider.value = 40").wait_until_done()
+            expect(shown.box.locator(".widget-readout")).to_have_text("40")
+
+            running = notebook.run(
+                "import time\nwhile slider.value == 40: time.sleep(0.01)\n'moved'"
+            )
+            expect(running.prompt).to_have_text("[*]:")
+            handle.press("ArrowLeft")
+            program.wait_for("word is slider 39")
+            assert running.text() == "'moved'"
+            lab.screenshot("widgets-2-beside-a-cell")
+
+            output = notebook.run(
+                "out = ipywidgets.Output()\nwith out:\n    print('captured')\nout"
+            )
+            expect(output.box.locator(".jp-OutputArea-output .jp-OutputArea")).to_contain_text(
+                "captured"
+            )
+            lab.screenshot("widgets-3-output")
+        assert program.errors() == []
 
 
 def test_completes_and_explains(lab: Lab, program: Program) -> None:
