@@ -357,3 +357,15 @@ def test_stopping_the_server_leaves_the_program(browser: Browser, program: Progr
         lab.stop_server()
         lab.screenshot("stop-1-server-gone")
         assert_left(lab, program, before, interrupted=True)
+
+
+def test_the_resource_panel_tells_of_the_program(lab: Lab, program: Program) -> None:
+    """jupyter-resource-usage asks the kernel, which tells of its target."""
+    with lab.file("usage.ipynb", [], **attached(program)) as notebook:
+        notebook.run("keep = b'x' * 300_000_000").wait_until_done()
+        lab.page.get_by_role("tab", name="Kernel usage").click()
+        panel = lab.page.locator("#jp-right-stack")
+        expect(panel).to_contain_text(f"Process ID: {program.pid}")
+        expect(panel).to_contain_text(re.compile(r"Memory: (29|3\d)\d\.\d+ MB"))
+        lab.screenshot("usage-1-panel")
+        lab.page.get_by_role("tab", name="Kernel usage").click()
