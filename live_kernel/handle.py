@@ -59,8 +59,9 @@ class Handle:
         """Run a cell and wait for its end. KeyboardInterrupt interrupts the cell.
 
         `show` is called with each event (a dict with `event`: stream, display, update,
-        clear or result). Returns `{"status": "ok", …}` or `{"status": "error", "error":
-        {"ename", "evalue", "traceback"}}`. Raises AgentLost.
+        clear or result); what the cell shows as bytes comes as memoryviews. Returns
+        `{"status": "ok", …}` or `{"status": "error", "error": {"ename", "evalue",
+        "traceback"}}`. Raises AgentLost.
         """
         outcome: list[Outcome] = []
         lost: list[AgentLost] = []

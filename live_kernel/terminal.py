@@ -54,7 +54,7 @@ def print_findings(findings: Sequence[Finding]) -> None:
     _console().print(table)
 
 
-def _base64(blob: bytes) -> str:
+def _base64(blob: bytes | memoryview) -> str:
     return base64.b64encode(blob).decode()
 
 

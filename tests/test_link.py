@@ -9,6 +9,8 @@ from __future__ import annotations
 import ast
 import base64
 import inspect
+import io
+import itertools
 import json
 from typing import Any
 
@@ -220,6 +222,54 @@ def test_a_large_frame_in_small_pieces_is_not_copied_for_each_of_them() -> None:
     for start in range(len(frame) - 1):
         decoder.feed(frame[start : start + 1])
     assert len(decoder.feed(frame[-1:])[0]["x"]) == 400_000
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(json_objects, max_size=6), st.lists(st.integers(1, 40), min_size=1))
+def test_what_is_received_into_place_gives_the_same_messages(
+    sent: list[dict[str, Any]], counts: list[int]
+) -> None:
+    stream = io.BytesIO(b"".join(map(encode, sent)))
+    decoder, received = Decoder(), []
+    for count in itertools.cycle(counts):
+        taken = stream.readinto(decoder.room()[:count])
+        if not taken:
+            break
+        received += decoder.took(taken)
+    assert received == sent
+
+
+def test_a_large_frame_is_received_where_it_stays() -> None:
+    blob = bytes(1 << 20)
+    stream = io.BytesIO(encode({"figure": blob}))
+    decoder, received, longest = Decoder(), [], 0
+    while not received:
+        room = decoder.room()
+        longest = max(longest, len(room))
+        received = decoder.took(stream.readinto(room))
+    assert received == [{"figure": blob}]
+    assert len(blob) < longest + frames._ROOM < len(blob) + 2 * frames._ROOM
+    assert len(decoder.room()) == frames._ROOM
+
+
+def test_bytes_stay_what_they_are_while_more_is_received() -> None:
+    decoder = Decoder()
+    (first,) = decoder.feed(encode({"x": b"abc"}))
+    decoder.feed(encode({"x": b"xyz" * 100_000}))
+    assert first == {"x": b"abc"}
+    assert first["x"].readonly
+
+
+def test_a_header_alone_sets_little_aside() -> None:
+    """Memory comes with what has arrived, however much was announced."""
+    decoder = Decoder()
+    came = frames._ROOM
+    decoder.feed((1 << 30).to_bytes(4, "big") + bytes(came - 4))
+    while came < 3 * frames._BELIEVED:
+        room = len(decoder.room())
+        assert came + room <= max(frames._BELIEVED, 2 * came)
+        assert decoder.took(room) == []
+        came += room
 
 
 # -- the schema: accepted

@@ -15,10 +15,6 @@ from .reactor import Reactor
 
 Message = dict[str, Any]
 
-_PIECE, _LARGE_PIECE = 1 << 16, 1 << 20
-"""Bytes taken at a time, as a rule and inside a large frame: the system maps a large buffer anew
-for each read."""
-
 
 class Channel:
     """A connection of an agent. `peer` is the pid at its other end, by the kernel's word.
@@ -66,19 +62,19 @@ class Channel:
 
     def _receive(self) -> None:
         try:
-            data = self._socket.recv(max(_PIECE, min(self._decoder.missing, _LARGE_PIECE)))
+            count = self._socket.recv_into(self._decoder.room())
         except BlockingIOError:
             return
         except OSError:
-            data = b""
-        if (not data or not self._take(data)) and not self._is_closed:
+            count = 0
+        if (not count or not self._take(count)) and not self._is_closed:
             self.close()
             self.on_closed()
 
-    def _take(self, data: bytes) -> bool:
-        """Hand over the messages that `data` completes. Returns whether all were allowed."""
+    def _take(self, count: int) -> bool:
+        """Hand over the messages that have come whole. Returns whether all were allowed."""
         try:
-            for message in self._decoder.feed(data):
+            for message in self._decoder.took(count):
                 if not messages.from_agent(message):
                     return False
                 if not self._is_closed:

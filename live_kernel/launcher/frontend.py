@@ -17,7 +17,7 @@ from pathlib import Path
 import zmq
 
 from .reactor import Reactor, Timer
-from .wire import Codec, Content, Request, WireError
+from .wire import Codec, Content, Frame, Request, WireError
 
 _CHANNELS = {
     "shell": zmq.ROUTER,
@@ -64,7 +64,7 @@ class Frontend:
         self._on_congestion = on_congestion
         self._context = zmq.Context()
         self._sockets = {name: self._bind(name) for name in _CHANNELS}
-        self._held: deque[list[bytes]] = deque()
+        self._held: deque[list[Frame]] = deque()
         self._retry: Timer | None = None
         self._held_for = 0.0
         for name in ("shell", "control"):
@@ -195,14 +195,14 @@ class Frontend:
         """Publish `busy`, `idle` or `starting`."""
         self.publish("status", {"execution_state": state}, parent)
 
-    def _publish(self, frames: list[bytes]) -> None:
+    def _publish(self, frames: list[Frame]) -> None:
         if self._held or not self._try_to_publish(frames):
             if not self._held:
                 self._on_congestion(True)
             self._held.append(frames)
             self._retry_soon()
 
-    def _try_to_publish(self, frames: list[bytes]) -> bool:
+    def _try_to_publish(self, frames: list[Frame]) -> bool:
         try:
             is_small = sum(map(len, frames)) < _COPIED
             self._sockets["iopub"].send_multipart(frames, zmq.NOBLOCK, copy=is_small)

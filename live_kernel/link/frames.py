@@ -3,8 +3,9 @@
 Runs on both sides, in whichever thread owns the socket. A frame is its length
 and the length of its JSON (four bytes each, big endian), the JSON in UTF-8,
 and behind it the values of the message that are bytes: a figure costs the
-target neither base64 nor a copy. Rule: bytes in, messages out; no I/O, and no
-more memory than the largest frame allowed.
+target neither base64 nor a copy, and arrives as a read-only memoryview of what was
+received. Rule: bytes in, messages out; no I/O, and no more memory than the largest
+frame allowed.
 """
 
 from __future__ import annotations
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 HEADER = 8
 LARGEST = 1 << 30
 """Bytes in the largest frame that is accepted, its header not counted."""
+
+_ROOM = 1 << 16
+"""Bytes received at a time, outside a large frame."""
+
+_BELIEVED = 1 << 24
+"""Bytes that are set aside for a frame because its header says so; more only once so many came."""
 
 _BYTES = "$bytes"
 """The key of the object that stands for bytes: `{"$bytes": size}`, in order."""
@@ -72,19 +79,19 @@ def _as_base64(value: object) -> str:
 class Decoder:
     """Cuts a stream of bytes into messages.
 
+    Either `feed` it what was received, or receive into its `room()` and say to `took`
+    how much that was: then a large frame is not copied together in the end.
     `largest` bounds what a peer can make us hold, in bytes of one frame.
     """
 
     def __init__(self, largest: int = LARGEST) -> None:
         self._largest = largest
-        self._parts: list[bytes] = []
+        self._buffer = bytearray(_ROOM)
         self._have = 0
-        self._need = HEADER
 
-    @property
-    def missing(self) -> int:
-        """Bytes that must come before there can be another message."""
-        return self._need - self._have
+    def room(self) -> memoryview:
+        """Where the next bytes of the stream belong; never empty."""
+        return memoryview(self._buffer)[self._have :]
 
     def feed(self, data: bytes) -> list[Message]:
         """The messages that `data` completes.
@@ -92,37 +99,51 @@ class Decoder:
         All of them at once, so that another thread may go on feeding where one
         was left behind. Raises FrameError; the stream can't be used after that.
         """
-        self._parts.append(data)
-        self._have += len(data)
-        if self._have < self._need:
-            return []
-        buffer = b"".join(self._parts) if len(self._parts) > 1 else data
-        messages, start = [], 0
-        while self._is_whole(buffer, start):
-            messages.append(_decode(memoryview(buffer)[start : start + self._need]))
-            start += self._need
-        rest = buffer[start:]
-        self._parts = [rest] if rest else []
-        self._have = len(rest)
+        messages: list[Message] = []
+        rest = memoryview(data)
+        while rest:
+            room = self.room()
+            count = min(len(room), len(rest))
+            room[:count] = rest[:count]
+            rest = rest[count:]
+            messages += self.took(count)
         return messages
 
-    def _is_whole(self, buffer: bytes, start: int) -> bool:
-        """Does a whole frame begin at `start`? Leaves in `_need` how many bytes it takes."""
-        self._need = HEADER
-        if len(buffer) - start < HEADER:
-            return False
-        size = int.from_bytes(buffer[start : start + 4], "big")
+    def took(self, count: int) -> list[Message]:
+        """The messages that the first `count` bytes of the room complete. Raises FrameError."""
+        self._have += count
+        messages, start = [], 0
+        here = memoryview(self._buffer)[: self._have]
+        while (need := self._need(here[start:])) <= self._have - start:
+            messages.append(_decode(here[start : start + need]))
+            start += need
+        if start or self._have == len(self._buffer):
+            self._make_room(start, need)
+        return messages
+
+    def _need(self, begun: memoryview) -> int:
+        """The bytes that a frame takes which begins so, as far as can be told."""
+        if len(begun) < HEADER:
+            return HEADER
+        size = int.from_bytes(begun[:4], "big")
         if size > self._largest:
             raise FrameError(f"a frame of {size:,} bytes is over the limit")
-        self._need = HEADER + size
-        return len(buffer) - start >= self._need
+        return HEADER + size
+
+    def _make_room(self, start: int, need: int) -> None:
+        """Go on behind what has come of the next frame; its size alone is not believed at once."""
+        begun = self._buffer[start : self._have]
+        size = max(_ROOM, min(need, max(_BELIEVED, 2 * len(begun))))
+        self._buffer = bytearray(size)  # the old one is lent to the messages that it held
+        self._buffer[: len(begun)] = begun
+        self._have = len(begun)
 
 
 def _decode(frame: memoryview) -> Message:
     end = HEADER + int.from_bytes(frame[4:HEADER], "big")
     if end > len(frame):
         raise FrameError("a frame is shorter than its JSON")
-    blobs = _Blobs(frame[end:]) if end < len(frame) else None
+    blobs = _Blobs(frame[end:].toreadonly()) if end < len(frame) else None
     try:
         hook = None if blobs is None else blobs.take
         message = json.loads(bytes(frame[HEADER:end]), object_hook=hook)
@@ -150,4 +171,4 @@ class _Blobs:
         if not 0 <= size <= len(self.rest):
             raise FrameError("a frame is shorter than its bytes")
         taken, self.rest = self.rest[:size], self.rest[size:]
-        return bytes(taken)
+        return taken
