@@ -279,6 +279,21 @@ def test_a_signal_handler_may_call_at_any_moment(reactor: Reactor) -> None:
     assert heard == ["signal"]
 
 
+def test_what_is_left_for_last_comes_when_all_else_was_done(
+    reactor: Reactor, pipe: tuple[int, int]
+) -> None:
+    done: list[str] = []
+    reactor.before_waiting(lambda: done.append("last"))
+    reactor.read(pipe[0], lambda: done.append(os.read(pipe[0], 10).decode()))
+    reactor.later(0, lambda: done.append("timer"))
+    reactor.call(lambda: done.append("call"))
+    os.write(pipe[1], b"read")
+    reactor.run_until(lambda: len(done) >= 5, LONG)
+    assert done[0] == "last"
+    assert set(done[1:4]) == {"read", "timer", "call"}
+    assert done[4] == "last"
+
+
 def test_after_the_end_a_call_does_nothing(pipe: tuple[int, int]) -> None:
     """Above all, it writes to no descriptor that is somebody else's by now."""
     reactor = Reactor()

@@ -248,8 +248,10 @@ class Cells:
         shows_last = isinstance(last, _ast.Expr)
         if shows_last:
             tree.body.pop()
-        parts = [self._compile_one(tree, filename, "exec")]
-        self._future_flags |= parts[0].co_flags & FUTURE_ANNOTATIONS
+        parts = []
+        if tree.body:
+            parts.append(self._compile_one(tree, filename, "exec"))
+            self._future_flags |= parts[0].co_flags & FUTURE_ANNOTATIONS
         if shows_last:
             expression = _ast.Expression(last.value)  # type: ignore[union-attr]
             parts.append(self._compile_one(expression, filename, "eval"))

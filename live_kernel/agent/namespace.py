@@ -51,8 +51,9 @@ def _become(names: dict[str, Any], now: Mapping[str, Any]) -> None:
     Threads of the program that run a cell's functions look names up in it all the while.
     """
     names.update(now)
-    for name in names.keys() - now.keys():
-        del names[name]
+    if len(names) > len(now):
+        for name in names.keys() - now.keys():
+            del names[name]
 
 
 class ProgramNames(dict[str, object]):
@@ -104,9 +105,11 @@ class ProgramNames(dict[str, object]):
         """Take the builtins as they are now, without those that the program's names hide."""
         local, module = self.names()
         now = {**builtins.__dict__, **additions}
-        for name in [n for n in now if n in module or (local is not None and n in local)]:
-            if name not in ("__build_class__", "__import__"):
-                del now[name]
+        hidden = now.keys() & module.keys()
+        if local is not None:
+            hidden |= now.keys() & local.keys()
+        for name in hidden - {"__build_class__", "__import__"}:
+            del now[name]
         _become(self, now)
 
 
@@ -299,26 +302,31 @@ class Namespace:
         A function finds its `__builtins__` when it is made. So once there are functions that
         may make others which need the program, no cell has the plain ones any more.
         """
-        own = names.stored | self.scratch.keys() | self._program.keys()
-        self._is_chained |= bool(names.read & _RUNS_TEXT or not names.read_later <= own)
+        own = (names.stored, self.scratch, self._program)  # never joined: there may be thousands
+
+        def are_own(used: set[str]) -> bool:
+            return all(any(name in names for names in own) for name in used)
+
+        self._is_chained |= bool(names.read & _RUNS_TEXT or not are_own(names.read_later))
         if self._is_chained or theirs or names.star:
             return False
-        return not names.stored_globally and not names.read & _LOOKS_AROUND and names.read <= own
+        return not (names.stored_globally or names.read & _LOOKS_AROUND) and are_own(names.read)
 
     def stored_globally(self, names: Names) -> tuple[set[str], set[str]]:
         """What a cell stores as globals although the program has it: in the bound module, and
         where the cell sees it.
         """
         local, module = self.binding.names()
-        ours = names.stored_globally - self.scratch.keys()
+        ours = {name for name in names.stored_globally if name not in self.scratch}
         declared = {name for name in ours if name in module}
         return declared, declared | {n for n in ours if local is not None and n in local}
 
     def settle(self, declared: set[str]) -> None:
         """After a cell: hand over what it stored by `global` in a way that was not rewritten."""
         module = self.binding.names()[1]
-        for name in declared & self.scratch.keys():
-            module[name] = self.scratch.pop(name)
+        for name in declared:
+            if name in self.scratch:
+                module[name] = self.scratch.pop(name)
 
     def let_go(self, cell: Cell | None = None) -> None:
         """A cell has ended: hold nothing of the program for it, and nothing after the last."""

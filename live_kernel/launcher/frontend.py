@@ -64,9 +64,11 @@ class Frontend:
         self._on_congestion = on_congestion
         self._context = zmq.Context()
         self._sockets = {name: self._bind(name) for name in _CHANNELS}
+        self._outbox: list[Callable[[], tuple[str, list[Frame]]]] = []
         self._held: deque[list[Frame]] = deque()
         self._retry: Timer | None = None
         self._held_for = 0.0
+        reactor.before_waiting(self.post)
         for name in ("shell", "control"):
             reactor.read(self._sockets[name], lambda name=name: self.take_in(name))  # type: ignore[misc]
         reactor.read(self._sockets["stdin"], self._receive_input)
@@ -148,11 +150,12 @@ class Frontend:
     def reply(self, request: Request, kind: str, content: Content) -> None:
         """Answer a request on the channel on which it came, and say when it was begun."""
         metadata = {"started": request.started}
-        message = self._codec.pack(kind, content, request.header, metadata)
-        with contextlib.suppress(zmq.Again):
-            self._sockets[request.channel].send_multipart(
-                [*request.identities, *message], zmq.NOBLOCK
-            )
+
+        def packed() -> tuple[str, list[Frame]]:
+            message = self._codec.pack(kind, content, request.header, metadata)
+            return request.channel, [*request.identities, *message]
+
+        self._outbox.append(packed)
 
     def ask(self, request: Request, prompt: str, password: bool, wanted: Callable[[], bool]) -> str:
         """Ask the front-end that sent `request`, and no other, for a line of input.
@@ -185,15 +188,34 @@ class Frontend:
         content: Content,
         parent: Content | None,
         metadata: Content | None = None,
-        buffers: Sequence[bytes] = (),
+        buffers: Sequence[Frame] = (),
     ) -> None:
         """Tell all front-ends."""
         topic = f"kernel.{self._codec.session}.{kind}".encode()
-        self._publish([topic, *self._codec.pack(kind, content, parent, metadata, buffers)])
+
+        def packed() -> tuple[str, list[Frame]]:
+            return "iopub", [topic, *self._codec.pack(kind, content, parent, metadata, buffers)]
+
+        self._outbox.append(packed)
 
     def status(self, state: str, parent: Content | None) -> None:
         """Publish `busy`, `idle` or `starting`."""
         self.publish("status", {"execution_state": state}, parent)
+
+    def post(self) -> None:
+        """Send what was said, in that order.
+
+        Once the reactor has nothing else to do: the target is already at work then. And all
+        of it is packed before the first is sent, which gives the processor to ZMQ's thread.
+        """
+        while self._outbox:
+            said, self._outbox = self._outbox, []
+            for channel, frames in [packed() for packed in said]:
+                if channel == "iopub":
+                    self._publish(frames)
+                else:
+                    with contextlib.suppress(zmq.Again):
+                        self._sockets[channel].send_multipart(frames, zmq.NOBLOCK)
 
     def _publish(self, frames: list[Frame]) -> None:
         if self._held or not self._try_to_publish(frames):
@@ -237,6 +259,7 @@ class Frontend:
 
     def close(self, linger: float) -> None:
         """Close the channels, giving what was sent so many seconds to leave."""
+        self.post()
         for socket in self._sockets.values():
             self._reactor.forget(socket)
             socket.close(int(linger * 1000))

@@ -50,6 +50,7 @@ class Reactor:
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
         self.read(self._wake_read, self._drain)
+        self._before_waiting: Callback = lambda: None
         self._stopped = self._closed = False
         self._closing = threading.RLock()  # reentrant: signal handlers call, too
 
@@ -64,6 +65,10 @@ class Reactor:
         key = _key(source)
         if self._readers.pop(key, None) is not None:
             self._poller.unregister(key)
+
+    def before_waiting(self, callback: Callback) -> None:
+        """Call back each time when everything that has come was dealt with."""
+        self._before_waiting = callback
 
     def later(self, seconds: float, callback: Callback) -> Timer:
         """Call back once, after so many seconds."""
@@ -112,6 +117,7 @@ class Reactor:
 
     def step(self, longest: float | None = None) -> None:
         """Wait for what comes next, for `longest` seconds at most, and handle it."""
+        self._do(self._before_waiting)
         for source, _ in self._poller.poll(self._patience(longest)):
             callback = self._readers.get(source)
             if callback is not None:

@@ -97,6 +97,8 @@ class Codec:
         self.session = uuid.uuid4().hex
         self._username = _username()
         self._serial = 0
+        self._parent: Content | None = None
+        self._parent_dumped: bytes | bytearray = b"{}"
         self._seen: set[bytes] = set()
         self._seen_order: deque[bytes] = deque()
 
@@ -130,9 +132,15 @@ class Codec:
     ) -> list[Frame]:
         """The frames of a message, from the delimiter on. `kind` may be its header already."""
         header = self.header(kind) if isinstance(kind, str) else kind
-        parts = (header, parent or {}, metadata or {}, content)
-        frames = [dump(part) for part in parts]
+        first, *rest = [dump(part) for part in (header, metadata or {}, content)]
+        frames = [first, self._dumped(parent), *rest]
         return [DELIMITER, self._sign(frames), *frames, *buffers]
+
+    def _dumped(self, parent: Content | None) -> bytes | bytearray:
+        """Of a request's header, which is the parent of several messages in a row."""
+        if parent is not self._parent:
+            self._parent, self._parent_dumped = parent, dump(parent or {})
+        return self._parent_dumped
 
     def unpack(self, frames: list[bytes]) -> Request:
         """Check and parse what arrived. Raises WireError."""
