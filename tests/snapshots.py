@@ -64,6 +64,14 @@ class Program(Target):
         """How it is now."""
         return self.from_inside() | self.from_outside()
 
+    def after_leaving(self) -> Snapshot:
+        """How it is once the agent's threads, which have been told to end, have done so."""
+        proc = Path("/proc") / str(self.pid)
+        eventually(
+            lambda: not {"live-kernel", "live-kernel-aio"} & {*_names_of_threads(proc).values()}, 3
+        )
+        return self.snapshot()
+
     def from_inside(self) -> Snapshot:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(10)

@@ -483,7 +483,7 @@ def test_everything_is_undone(kind: str, tmp_path: Path) -> None:
     with Program("idle", python(kind)) as program:
         with attach(program.pid) as handle:
             Session(handle).ok("import json")  # what a plain cell may leave behind
-        before = program.snapshot()
+        before = program.after_leaving()
         with attach(program.pid) as handle:
             session = Session(handle)
             for line in EVERYTHING.format(place=tmp_path).strip().splitlines():
@@ -496,11 +496,39 @@ def test_everything_is_undone(kind: str, tmp_path: Path) -> None:
             # %autoreload imports ctypes, for which libffi keeps a descriptor: see snapshots.
             program.assert_unharmed_since(before, interrupted=True)
             return
-        after = program.snapshot()
+        after = program.after_leaving()
         # IPython stays loaded, as does any module of its environment that a cell imports.
         after["modules"] = {n: i for n, i in after["modules"].items() if n in before["modules"]}
         before["atexit"] += 1  # of `logging`, which is loaded by then
         assert not differences(before, after, interrupted=True)
+
+
+CHANGES_MEANWHILE = """
+import os, sys, threading
+
+def change():
+    while "IPython" not in sys.modules:
+        pass
+    os.environ["OF_THE_PROGRAM"] = "yes"
+    sys.path.append("/of/the/program")
+
+thread = threading.Thread(target=change)
+thread.start()
+"""
+
+
+@pytest.mark.harm
+def test_what_the_program_changes_while_ipython_starts_stays() -> None:
+    """As a thread of the program would: this one is seen in the middle of the import."""
+    with Target("idle", python(BARE)) as target:
+        with attached(target) as session:
+            session.ok(CHANGES_MEANWHILE)
+            session.ok("%time 1")
+            session.ok("thread.join()")
+        with attached(target) as session:
+            session.ok("import os, sys")
+            assert session.ok("os.environ.get('OF_THE_PROGRAM')") == "'yes'"
+            assert session.ok("sys.path[-1]") == "'/of/the/program'"
 
 
 @pytest.mark.harm

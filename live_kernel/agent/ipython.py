@@ -55,7 +55,7 @@ _SCRIPTS = ("sh", "bash", "perl", "ruby", "python", "python3", "python2", "pypy"
 
 def bring_up(owner: Shell) -> Any:
     """Make IPython's shell for this session. Raises ImportError where there is none to be had."""
-    watched = Watched()
+    watched = Watched(paths_too=False)
     commands = owner.imports.borrow()
     base = _ipython(_SHELL).InteractiveShell
     # Libraries tell a notebook by this name.
@@ -702,12 +702,18 @@ _ABSENT = object()
 
 
 class Watched:
-    """Global state of the process at one moment."""
+    """Global state of the process at one moment.
 
-    def __init__(self) -> None:
+    Without `paths_too`, but for `sys.path` and the environment: to start IPython takes long and
+    changes neither, so that what changes there in the meantime is the program's doing.
+    """
+
+    def __init__(self, paths_too: bool = True) -> None:
         self._values = dict(_values())
         self._lists = {place: list(found) for place, found in _lists()}
-        self._environment = dict(os.environ)
+        if not paths_too:
+            del self._lists["sys", "path"]
+        self._environment = dict(os.environ) if paths_too else None
         self._main = sys.modules.get("__main__")
 
     def record(self, ledger: Ledger, what: str) -> None:
@@ -721,8 +727,9 @@ class Watched:
             if before is not None and before != now:
                 added = [item for item in now if item not in before]
                 _record_list(ledger, f"{'.'.join(place)}, by {what}", now, before, added)
-        for name in os.environ.keys() | self._environment.keys():
-            was, is_now = self._environment.get(name), os.environ.get(name)
+        environment = os.environ if self._environment is None else self._environment
+        for name in os.environ.keys() | environment.keys():
+            was, is_now = environment.get(name), os.environ.get(name)
             if was != is_now:
                 _record_variable(ledger, f"${name}, by {what}", name, was, is_now)
         main = self._main
