@@ -200,7 +200,7 @@ def _are_texts(values: object) -> bool:
 
 def _are_buffers(values: list[object]) -> bool:
     """Bytes; a frame has no place for those of no length, which come as empty text."""
-    return all(isinstance(value, bytes) or value == "" for value in values)
+    return all(isinstance(value, bytes | memoryview) or value == "" for value in values)
 
 
 def _is_text_of_stream(pair: object) -> bool:
