@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -434,6 +436,46 @@ def test_program_serves_while_cells_await() -> None:
         assert kernel.value("served") > served
         assert kernel.value("slowest") < 2
         assert program.lines() == ["ready"], program.told()
+
+
+def test_the_programs_loop_waits_for_no_front_end() -> None:
+    """A cell in it prints more than the link holds, to a kernel that reads nothing."""
+    code = (
+        "import asyncio\nawait asyncio.sleep(0)\n"
+        "await app.jobs.put('begun')\nawait asyncio.sleep(0.3)\n"
+        "for number in range(200): print(number, '-' * 20_000)\n"
+        "await app.jobs.put('printed')\nawait app.fetch(1)"
+    )
+    with Program("aio_idle") as program, Kernel("--pid", program.pid) as kernel:
+        kernel.run("1")
+        cell = kernel.begin(code)
+        program.wait_for("did begun")
+        os.kill(kernel.launcher_pid, signal.SIGSTOP)
+        try:
+            program.wait_for("did printed")
+        finally:
+            os.kill(kernel.launcher_pid, signal.SIGCONT)
+        done = cell.finish()
+        assert done.result == "2"
+        lines = done.stdout.splitlines()
+        assert [line.split()[0] for line in lines] == [str(number) for number in range(200)]
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("input('?')", "input() would hold up the program's event loop"),
+        ("!true", "a command would hold up the program's event loop"),
+    ],
+)
+def test_what_would_hold_up_the_programs_loop_is_refused(code: str, text: str) -> None:
+    with Program("aio_idle") as program, Kernel("--pid", program.pid) as kernel:
+        cell = kernel.run(f"import asyncio\nawait asyncio.sleep(0)\n{code}", allow_stdin=True)
+        assert cell.error[0] == "RuntimeError"
+        assert text in cell.error[1]
+        assert kernel.run(code.replace("input('?')", "1")).status == "ok"
+        system = "await asyncio.to_thread(get_ipython().system, 'echo said')"
+        assert kernel.run(f"import asyncio\n{system}").stdout == "said\n"
 
 
 def test_await_that_prints_and_shows() -> None:

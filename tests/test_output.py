@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from targets import eventually
 
 from live_kernel.agent import output as output_module
 from live_kernel.agent.output import FLUSH_AFTER, FLUSH_SIZE, Output
@@ -44,6 +45,12 @@ def launcher(monkeypatch: pytest.MonkeyPatch) -> Launcher:
     made = Launcher()
     monkeypatch.setattr(output_module, "monotonic", lambda: made.now)
     return made
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests run where cells do: not on the main thread."""
+    monkeypatch.setattr(output_module.native, "main_ident", lambda: 0)
 
 
 @pytest.fixture
@@ -300,6 +307,48 @@ def test_threads_write_without_losing_anything() -> None:
         own = [line for line in lines if line.startswith(name)]
         assert own == [f"{name}{number}" for number in range(300)]
     assert len(lines) == 900
+
+
+# -- on the program's main thread
+
+
+def test_the_main_thread_waits_for_no_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the launcher does, a write there returns; another thread sends it on."""
+    monkeypatch.undo()
+    reads = threading.Event()
+    received: list[dict[str, Any]] = []
+
+    def deliver(events: list[dict[str, Any]], _done: object) -> None:
+        assert threading.current_thread() is not threading.main_thread()
+        reads.wait()
+        received.extend(events)
+
+    output = Output(deliver)
+    lines = [f"{number:<1000}\n" for number in range(1000)]
+    for line in lines:
+        output.write("stdout", line)
+    assert not received
+    reads.set()
+    eventually(lambda: received, 10)
+    finishing = threading.Thread(target=output.finish, args=(OK,))
+    finishing.start()
+    finishing.join(10)
+    assert "".join(event["text"] for event in received) == "".join(lines)
+
+
+def test_the_main_thread_keeps_no_more_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr(output_module, "MOST_LEFT", 100_000)
+    monkeypatch.setattr(output_module.native, "start", lambda *_, **__: None)
+    received: list[dict[str, Any]] = []
+    output = Output(lambda events, _done: received.extend(events))
+    for _ in range(150):
+        output.write("stdout", "x" * 1000)
+    output.finish(OK)
+    kept, told = received
+    assert len(kept["text"]) == 100_000
+    assert told["name"] == "stderr"
+    assert told["text"].startswith("50,000 characters of output are missing here")
 
 
 def test_a_destructor_may_print_in_the_middle() -> None:

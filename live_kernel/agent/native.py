@@ -38,6 +38,11 @@ main_ident: Callable[[], int] = _native._get_main_thread_ident
 TIMEOUT_MAX: float = _native.TIMEOUT_MAX
 
 
+def on_main_thread() -> bool:
+    """Is this the program's main thread, on which nothing of ours may wait?"""
+    return get_ident() == main_ident()
+
+
 def start(body: Callable[..., object], *args: object, name: str) -> int:
     """Run `body(*args)` in a new native thread, named for `top` and `ps -L`. Returns its ident.
 

@@ -9,12 +9,16 @@ end, from what it has left running, is sent the same way.
 Garbage may be collected at any point in here, and with it run a `__del__` of the
 program's that prints, on the same thread: it must neither wait for itself nor
 come between. So whoever has the lock does what others left for it, in turn.
+
+On the program's main thread nobody waits: a cell that awaits writes from the program's
+event loop. What would have to be sent from there is left to a thread of ours.
 """
 
 from __future__ import annotations
 
 from time import monotonic
 
+from . import native
 from .native import RLock
 
 TYPE_CHECKING = False
@@ -31,6 +35,8 @@ FLUSH_AFTER = 0.05
 FLUSH_SIZE = 1 << 16
 """Characters of text that are sent on at once, however young."""
 
+MOST_LEFT = 1 << 22
+"""Characters and bytes that the main thread may leave unsent; what it writes beyond is dropped."""
 
 _UNSENDABLE = (TypeError, ValueError, MemoryError, RecursionError)
 """What `deliver` raises for what can't be sent, whoever listens."""
@@ -54,6 +60,8 @@ class Output:
         self._stream = ""
         self._size = 0
         self._sent_at = monotonic()
+        self._left = self._lost = 0
+        self._is_carried = self._must_wait_for_nobody = False
         self.closed = False
         """The cell's outcome is sent; what is written now comes late."""
         self.dropped = False
@@ -62,18 +70,51 @@ class Output:
     def write(self, stream: str, text: str) -> None:
         """Add text of `stdout` or `stderr`."""
         if text:
-            with self._lock:
-                self._do(self._write, stream, text)
+            self._act(len(text), self._write, stream, text)
 
     def add(self, event: Event) -> None:
         """Add an event other than text."""
-        with self._lock:
-            self._do(self._add, event)
+        self._act(_size(event), self._add, event)
 
     def flush(self) -> None:
         """Send what there is."""
-        with self._lock:
-            self._do(self._flush)
+        self._act(0, self._flush)
+
+    def _act(self, size: int, action: Callable[..., None], *arguments: Any) -> None:
+        """Do something with the lock held; on the program's main thread, without waiting."""
+        if native.on_main_thread():
+            self._leave(size, action, *arguments)
+        else:
+            with self._lock:
+                self._do(action, *arguments)
+
+    def _leave(self, size: int, action: Callable[..., None], *arguments: Any) -> None:
+        if self._left + size > MOST_LEFT:
+            self._lost += size
+            return
+        self._left += size
+        if not self._lock.acquire(False):
+            self._to_do.append((action, arguments))  # whoever has the lock does it
+            return
+        around, self._must_wait_for_nobody = self._must_wait_for_nobody, True
+        try:
+            self._do(action, *arguments)
+        finally:
+            self._must_wait_for_nobody = around
+            self._lock.release()
+
+    def _carry(self) -> None:
+        """Have a thread that may wait send what there is, unless one is at it."""
+        if not self._is_carried:
+            self._is_carried = True
+            try:
+                native.start(self._carry_away, name="live-kernel")
+            except RuntimeError:  # no thread is to be had: the launcher asks for it, too
+                self._is_carried = False
+
+    def _carry_away(self) -> None:
+        self.flush()
+        self._is_carried = False
 
     def flush_unless_busy(self) -> None:
         """Send what there is, unless somebody is sending, who may wait for a slow launcher."""
@@ -139,7 +180,14 @@ class Output:
             self._size = 0
 
     def _send(self, done: dict[str, Any] | None) -> None:
+        if self._must_wait_for_nobody:
+            self._carry()
+            return
         self._seal()
+        self._left = 0
+        if self._lost:
+            self._events.append(_stderr(_LOST.format(self._lost)))
+            self._lost = 0
         events, self._events = self._events, []
         if not self.dropped:
             try:
@@ -153,10 +201,25 @@ class Output:
     def _send_instead(self, error: Exception, done: dict[str, Any] | None) -> None:
         """Say that there was something; and a cell ends even if its outcome can't be sent."""
         text = f"Some output could not be sent to the front-end: {error}"
-        events = [{"event": "stream", "name": "stderr", "text": text + "\n"}]
+        events = [_stderr(text)]
         try:
             self._deliver(events, done)
         except _UNSENDABLE as failure:
             name, text = type(failure).__name__, f"the outcome could not be sent: {failure}"
             as_message = {"ename": name, "evalue": text, "traceback": [f"{name}: {text}"]}
             self._deliver([], {"status": "error", "error": as_message})
+
+
+_LOST = (
+    "{:,} characters of output are missing here: the front-end took none in, and the program's "
+    "main thread waits for no front-end."
+)
+
+
+def _stderr(line: str) -> Event:
+    return {"event": "stream", "name": "stderr", "text": line + "\n"}
+
+
+def _size(event: Event) -> int:
+    """About how much there is to be sent, in characters and bytes."""
+    return sum(len(value) for value in event.get("data", {}).values() if hasattr(value, "__len__"))

@@ -31,6 +31,15 @@ if TYPE_CHECKING:
     Message = dict[str, Any]
 
 
+_AT_ONCE = 1.0
+"""Seconds for which the program's main thread waits for what the launcher answers at once."""
+
+_HOLDS_UP = (
+    "a command would hold up the program's event loop, in which a cell that awaits runs: run it "
+    "in a cell without await, or by `await asyncio.to_thread(get_ipython().system, ...)`"
+)
+
+
 class Errands:
     """What cells want the launcher to do; they wait for it. Called on any thread of a cell."""
 
@@ -47,6 +56,9 @@ class Errands:
         cell = running_cell()
         if cell is None:
             raise RuntimeError("this works in a cell, and in threads and tasks it started")
+        is_on_main = native.on_main_thread()
+        if is_on_main and op == "system":
+            raise RuntimeError(_HOLDS_UP)
         with cell.interruption:
             cell.output.flush()
             with self._lock:
@@ -55,7 +67,7 @@ class Errands:
             waiting = native.Signal()
             self._waiting[number] = cell.number, waiting
             self._send({"op": op, "cell": cell.number, "id": number, **fields})
-            waiting.wait()
+            waiting.wait(_AT_ONCE if is_on_main else -1)
             del self._waiting[number]
         answer = self._answers.pop(number, None)
         if answer is None:

@@ -1,7 +1,8 @@
 """Input for cells: the front-end is asked, never the program's own stdin.
 
 Runs in the target: the cell's thread waits here, the control thread brings the
-answer. Rule: an interrupt, a detach or a front-end that has gone ends the wait.
+answer. Rule: an interrupt, a detach or a front-end that has gone ends the wait, and
+on the program's main thread, where its event loop may run, nobody waits at all.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ class Input:
             raise StdinNotImplementedError("input() was called, but this front-end can't be asked")
         if cell.output.closed:
             raise EOFError("input() works while its cell runs; this one has ended")
+        if native.on_main_thread():
+            raise RuntimeError(_HOLDS_UP)
         with cell.interruption:
             cell.output.flush()
             question = self._open[cell.number] = _Question()
@@ -65,3 +68,9 @@ class Input:
         """There will be no answers: the session ends."""
         for cell in list(self._open):
             self.reply(cell, None)
+
+
+_HOLDS_UP = (
+    "input() would hold up the program's event loop, in which a cell that awaits runs: ask in a "
+    "cell without await, or by `await asyncio.to_thread(input)`"
+)
