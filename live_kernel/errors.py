@@ -127,6 +127,24 @@ class AgentLost(TargetError):
     kind = "lost"
 
 
+class LocalKernelLost(LiveKernelError):
+    """The kernel that runs `%%local` cells has ended, or did not start."""
+
+    kind = "local kernel"
+
+
+class NotMoved(LiveKernelError):
+    """A value could not be moved between target and local kernel; nothing was changed."""
+
+    kind = "not moved"
+
+
+class NotTrusted(NotMoved):
+    """To unpickle what this target says would let another user run code with our rights."""
+
+    kind = "not trusted"
+
+
 class LinkViolation(LiveKernelError):
     """A frame or message on the link that the protocol does not allow: the peer's fault."""
 

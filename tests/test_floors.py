@@ -29,6 +29,7 @@ ROOMS = {
     "errors": {"errors"},
     "attach": {"attach", "errors"},
     "launcher": {"launcher", "attach", "link", "errors", "__init__"},
+    "beside": {"beside", "link"},
     "handle": {"handle", "launcher", "attach", "errors"},
     "kernelspec": {"kernelspec", "errors"},
     "terminal": {"terminal", "launcher", "attach"},
@@ -189,6 +190,13 @@ def test_a_target_is_made_to_load_little_at_once() -> None:
     outside = [one for one in imports_in(INJECTED) if not one.is_relative and one.at_once]
     free = AT_ONCE | set(sys.builtin_module_names)
     assert [str(one) for one in outside if one.module not in free] == []
+
+
+def test_the_launcher_unpickles_nothing() -> None:
+    ours = [m for m in MODULES if room_of(m) not in ("agent", "link", "beside")]
+    wrong = [one for one in imports_in(ours) if "parcels" in (one.name, targets_of(one)[5:])]
+    wrong += [one for one in imports_in(ours) if one.top in ("pickle", "_pickle", "shelve")]
+    assert list(map(str, wrong)) == []
 
 
 def test_a_target_is_never_made_to_load_these() -> None:

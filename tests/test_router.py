@@ -310,7 +310,7 @@ def test_no_answer_is_no_match(attached: Kernel) -> None:
 @pytest.mark.parametrize(
     ("code", "matches", "start"),
     [
-        ("%", ["%attach", "%detach", "%ps", "%status"], 0),
+        ("%", ["%attach", "%detach", "%ps", "%status", "%pull", "%push", "%%local"], 0),
         ("%at", ["%attach"], 0),
         ("x = 1\n%de", ["%detach"], 6),
         ("%attach ", ["42", "421", "7"], 8),

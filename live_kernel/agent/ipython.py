@@ -612,11 +612,12 @@ def _add_commands(shell: Any, commands: dict[str, str]) -> None:
     """Our own commands among the magics, for `%lsmagic`; the launcher runs them."""
     for name, text in commands.items():
 
-        def command(_line: str, name: str = name) -> None:
+        def command(_line: str, _cell: str = "", name: str = name) -> None:
             raise _usage_error(f"{name} stands at the beginning of a cell, on a line of its own")
 
         command.__doc__ = text
-        shell.register_magic_function(command, "line", name.lstrip("%"))
+        kind = "cell" if name.startswith("%%") else "line"
+        shell.register_magic_function(command, kind, name.lstrip("%"))
 
 
 def _debug(error: BaseException) -> None:

@@ -16,7 +16,7 @@ import sys
 from time import monotonic
 
 from ..link import frames, messages
-from . import forks, native
+from . import forks, native, peers
 from .cells import Cell, Cells
 from .frames import default_binding
 from .lanes import Inbox, Lane
@@ -49,7 +49,7 @@ class Channel:
         self._socket.settimeout(OWNER_WITHIN)
         try:
             self._socket.connect(path)
-            self._check_owner()
+            peers.check_owner(self._socket)
             self.send(
                 {
                     "op": "hello",
@@ -62,15 +62,6 @@ class Channel:
         except BaseException:
             self.close()
             raise
-
-    def _check_owner(self) -> None:
-        """The launcher is root's or our own user's; anyone else has no business here."""
-        if not hasattr(_socket, "SO_PEERCRED"):
-            return
-        raw = self._socket.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
-        owner = int.from_bytes(raw[4:8], sys.byteorder)
-        if owner not in (0, os.geteuid()):
-            raise PermissionError(f"the launcher's side of the link belongs to uid {owner}")
 
     def wait_without_limit(self) -> None:
         self._socket.settimeout(None)

@@ -1,9 +1,10 @@
 """The private directory in which launcher and agent meet.
 
 Runs in the launcher: made for one attach, gone as soon as the agent has
-connected or the attach was given up. Rule: nobody but the target's user (and
-root) can enter it, and what root removes in it is named relative to a
-descriptor, so that the user can't lead root elsewhere.
+connected or the attach was given up; and for one move of values, gone when that
+has ended. Rule: nobody but the target's user (and root) can enter it, and what
+root removes in it is named relative to a descriptor, so that the user can't
+lead root elsewhere.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def _is_usable(directory: str, must_be_private: bool) -> bool:
     )
 
 
-def _private_directory(parent: Path) -> Path:
+def private_directory(parent: Path) -> Path:
     """A new directory that only its owner can enter (as `tempfile.mkdtemp`, which loads a lot)."""
     path = parent / f"live-kernel-{secrets.token_hex(6)}"
     path.mkdir(0o700)
@@ -69,7 +70,7 @@ class Landing:
 
     def __init__(self, uid: int, gid: int) -> None:
         self.token = secrets.token_hex(16)
-        self.path = _private_directory(runtime_directory(uid))
+        self.path = private_directory(runtime_directory(uid))
         self._owner = None if uid == os.geteuid() else (uid, gid)
         self._descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         self._is_open = True

@@ -22,6 +22,7 @@ MODULES = (
     "link",
     "link.frames",
     "link.messages",
+    "link.parcels",
     "agent",
     "agent.native",
     "agent.ledger",
@@ -51,6 +52,8 @@ MODULES = (
     "agent.ipython",
     "agent.cells",
     "agent.stdin",
+    "agent.peers",
+    "agent.moving",
     "agent.forks",
     "agent.session",
 )

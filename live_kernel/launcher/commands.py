@@ -1,4 +1,4 @@
-"""The kernel's own magics: `%attach`, `%detach`, `%ps`, `%status`.
+"""The kernel's own magics: `%attach`, `%detach`, `%ps`, `%status`, `%pull`, `%push`, `%%local`.
 
 Runs in the launcher; these never reach a target. Rule: one class a command;
 its name, its help and its place in the table come from the class.
@@ -7,7 +7,6 @@ its name, its help and its place in the table come from the class.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import ClassVar
 
 from ..attach import processes
@@ -16,9 +15,8 @@ from . import tables
 from .attachment import State
 from .choosing import Choice
 from .execution import Execution
+from .local import MARK, Done, Local
 from .target import Target, Waiter
-
-Done = Callable[[LiveKernelError | None], None]
 
 
 class Command:
@@ -29,8 +27,8 @@ class Command:
 
     usage: ClassVar[str]
 
-    def __init__(self, target: Target) -> None:
-        self._target = target
+    def __init__(self, target: Target, local: Local) -> None:
+        self._target, self._local = target, local
 
     def run(self, argument: str, execution: Execution, done: Done) -> None:
         raise NotImplementedError
@@ -119,8 +117,67 @@ class Status(Command):
         return "\n".join(f"{name + ':':<11}{value}" for name, value in rows.items())
 
 
+class Pull(Command):
+    """Bring values from the program into the local kernel, where %%local cells find them.
+
+    What arrives is a copy, made by pickle; large arrays and tables travel by shared memory.
+    NAME may have dots: %pull app.orders as orders. Nothing is changed if anything goes wrong.
+    With --json the values must be plain data (numbers, texts, lists, dictionaries): it is the
+    only way from another user's program, whose pickles could run code with your rights.
+    """
+
+    usage = "%pull [--json] NAME [as OTHER] ..."
+
+    def run(self, argument: str, execution: Execution, done: Done) -> None:
+        from . import moving
+
+        first, _, rest = argument.strip().partition(" ")
+        is_plain = first == "--json"
+        names = moving.parse(rest if is_plain else argument, self.usage)
+        moving.Pull(self._target, self._local, execution, names, done).begin(is_plain)
+
+
+class Push(Command):
+    """Send values of the local kernel to the program, as an assignment in a cell would.
+
+    Where the program has the name, the program is changed; any other name is the notebook's.
+    What arrives is a copy, made by pickle, whose classes the program must be able to import.
+    """
+
+    usage = "%push NAME [as OTHER] ..."
+
+    def run(self, argument: str, execution: Execution, done: Done) -> None:
+        from . import moving
+
+        names = moving.parse(argument, self.usage)
+        moving.Push(self._target, self._local, execution, names, done).begin()
+
+
+class InLocal(Command):
+    """Run the cell in an IPython kernel of its own, beside the program instead of in it.
+
+    It has the kernel's Python and packages, is started by the first such cell, and ends with
+    the kernel. %pull and %push move values between it and the program; no program need be
+    attached.
+    """
+
+    usage = MARK
+
+    def run(self, argument: str, execution: Execution, done: Done) -> None:
+        line, _, code = argument.partition("\n")
+        if line.strip():
+            raise LiveKernelError(
+                f"{MARK} takes nothing on its own line.", "The code stands on the lines below it."
+            )
+        if code.strip():
+            self._local.run(code, execution, done)
+        else:
+            done(None)
+
+
 COMMANDS: dict[str, type[Command]] = {
-    command.usage.split()[0]: command for command in (Attach, Detach, Ps, Status)
+    command.usage.split()[0]: command
+    for command in (Attach, Detach, Ps, Status, Pull, Push, InLocal)
 }
 
 
@@ -132,12 +189,18 @@ def help_text(name: str) -> str:
 
 
 def split(code: str) -> tuple[list[tuple[str, str]], str]:
-    """The commands with which a cell begins, as (name, argument), and the code after them."""
+    """The commands with which a cell begins, as (name, argument), and the code after them.
+
+    To `%%local` all that comes below it is its argument.
+    """
     lines = code.splitlines(keepends=True)
     found: list[tuple[str, str]] = []
     while lines:
         line = lines[0].strip()
         name, *argument = line.split(maxsplit=1) or [""]
+        if name == MARK:
+            found.append((name, "".join([*argument, "\n", *lines[1:]])))
+            return found, "\n" * code.count("\n")
         if name in COMMANDS:
             found.append((name, "".join(argument)))
         elif line or not "".join(lines).strip():

@@ -37,6 +37,8 @@ class Execution(Outlet):
         self.stops_on_error = bool(content.get("stop_on_error", True))
         self.notebook = str(request.header.get("session")) if "cellId" in request.metadata else None
         self.sent_at = _seconds(request.header.get("date"))
+        self.values: Content = {}
+        """What its `user_expressions` came to, where it was not the target that has run it."""
 
 
 class Turn:
@@ -153,7 +155,10 @@ class Queue:
 
     def succeed(self, execution: Execution, expressions: Content | None = None) -> None:
         """The cell has run."""
-        content = {"user_expressions": expressions or {}, "payload": execution.payload}
+        content = {
+            "user_expressions": expressions or execution.values,
+            "payload": execution.payload,
+        }
         self._answer(execution, {"status": "ok", "execution_count": execution.count, **content})
         self._go_on(execution)
 

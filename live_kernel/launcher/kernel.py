@@ -23,6 +23,9 @@ from .target import Target
 _FAREWELL = 0.15
 """Seconds that a clean exit may wait for the agent's farewell, and for the history to be saved."""
 
+_LOCAL_FAREWELL = 1.0
+"""Seconds that the local kernel, where there is one, may take to end in peace."""
+
 _LINGER = 0.03
 """Seconds that the last messages to the front-ends may take to leave."""
 
@@ -109,6 +112,7 @@ class Kernel:
         attachment = self._target.attachment
         if attachment is not None:
             attachment.detach(within=_FAREWELL)
+        self._router.local.close(_LOCAL_FAREWELL)
         self._router.history.close(_FAREWELL)
         self._frontend.close(_LINGER)
 

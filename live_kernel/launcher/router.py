@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import __version__
 from ..attach import processes
@@ -21,6 +21,7 @@ from .completeness import Completeness
 from .execution import Execution, Inputs, Queue
 from .frontend import Frontend
 from .history import History
+from .local import Local, body_start
 from .questions import Questions
 from .reactor import Reactor
 from .shells import Shells, UnknownSubshell
@@ -44,6 +45,7 @@ class Router:
         self._shells: Shells
         self._comms: Comms
         self._questions = Questions()
+        self.local = Local(reactor, self._questions)
 
     def connect(self, frontend: Frontend) -> None:
         """Answer over this front-end from now on."""
@@ -52,6 +54,7 @@ class Router:
         self._shells = Shells(self._target, lambda: Queue(frontend, self._execute, inputs))
         self._comms = Comms(frontend, self._target, self._shells)
         self._target.on_left = self._comms.close_all
+        self.local.connect(frontend)
 
     # -- requests -----------------------------------------------------------------------
 
@@ -65,7 +68,8 @@ class Router:
         if request.kind == "execute_request":
             queue.add(request)
         elif request.kind in ("comm_open", "comm_msg", "comm_close"):
-            self._comms.on_message(request)
+            if not self.local.takes(request):
+                self._comms.on_message(request)
         else:
             self._dispatch(request)
 
@@ -185,9 +189,15 @@ class Router:
     def _on_complete_request(self, request: Request) -> None:
         code = str(request.content.get("code", ""))
         cursor = _number(request, "cursor_pos", len(code))
+        start = body_start(code)
+        if start is not None and cursor >= start:
+            self.local.complete(code, cursor, start, lambda found: self._answer(request, found))
+            return
         own = complete_command(code, cursor)
         if own is not None:
             self._answer(request, own)
+            return
+        if self._complete_names(request, code, cursor):
             return
 
         def answered(answer: Content) -> None:
@@ -202,6 +212,31 @@ class Router:
 
         self._ask("complete", answered, code=code, cursor=cursor)
 
+    def _complete_names(self, request: Request, code: str, cursor: int) -> bool:
+        """Names after `%pull`, of the target, and after `%push`, of the local kernel."""
+        word = moved_word(code, cursor)
+        if word is None:
+            return False
+
+        def answered(answer: Content) -> None:
+            metadata = answer.get("metadata", {})
+            types = answer.get("types") or metadata.get("_jupyter_types_experimental", [])
+            keywords = {each["text"] for each in types if each.get("type") == "keyword"}
+            matches = [match for match in answer.get("matches", []) if match not in keywords]
+            start = answer.get("start", answer.get("cursor_start"))
+            start = cursor - len(word.text) + start if isinstance(start, int) else cursor
+            places = {"cursor_start": start, "cursor_end": cursor}
+            self._answer(request, {"matches": matches, "metadata": {}, **places})
+
+        if word.command == "%pull":
+            self._ask("complete", answered, code=word.text, cursor=len(word.text))
+        elif self.local.is_there:
+            question = {"code": word.text, "cursor_pos": len(word.text)}
+            self.local.ask("complete_request", question, answered)
+        else:
+            answered({})
+        return True
+
     def _on_inspect_request(self, request: Request) -> None:
         code = str(request.content.get("code", ""))
         cursor = _number(request, "cursor_pos", len(code))
@@ -215,6 +250,15 @@ class Router:
         if name in commands.COMMANDS:
             data = {"text/plain": commands.help_text(name)}
             found({"found": True, "data": data, "metadata": {}})
+            return
+
+        start = body_start(code)
+        if start is not None and cursor >= start:
+            place = {"cursor_pos": cursor - start, "detail_level": detail}
+            nothing = {"found": False, "data": {}, "metadata": {}}
+            self.local.ask(
+                "inspect_request", {"code": code[start:], **place}, lambda a: found(nothing | a)
+            )
             return
 
         def answered(answer: Content) -> None:
@@ -244,6 +288,7 @@ class Router:
     def interrupt(self) -> None:
         """Interrupt what the running cell is doing; between cells, nothing."""
         self._target.interrupt()  # first, so that it hears of that before it gets no answer
+        self.local.interrupt()
         self._questions.cancel()
 
     # -- cells --------------------------------------------------------------------------
@@ -263,14 +308,16 @@ class Router:
             return
         (name, argument), *rest = found
 
-        def done(error: LiveKernelError | None) -> None:
+        def done(error: LiveKernelError | Content | None) -> None:
             self._tell_notices(execution)
-            if error is not None:
+            if isinstance(error, LiveKernelError):
                 execution.queue.fail(execution, error)
+            elif error is not None:
+                execution.queue.fail_with(execution, error)
             else:
                 self._run_commands(rest, code, execution)
 
-        commands.COMMANDS[name](self._target).run(argument, execution, done)
+        commands.COMMANDS[name](self._target, self.local).run(argument, execution, done)
 
     def _run_code(self, code: str, execution: Execution, is_rest: bool) -> None:
         help_on = asks_for_help(code)
@@ -401,10 +448,30 @@ def asks_for_help(code: str) -> tuple[str, int] | None:
     marks = len(text) - len(name)
     if name.startswith("%") and name not in commands.COMMANDS:
         return None
-    is_name = name.removeprefix("%").replace(".", "").replace("[", "").replace("]", "")
+    is_name = (
+        name.removeprefix("%").removeprefix("%").replace(".", "").replace("[", "").replace("]", "")
+    )
     if not name or "?" in name or not is_name.replace("'", "").replace('"', "").isidentifier():
         return None
     return name, int(marks > 1)
+
+
+class MovedWord(NamedTuple):
+    """What is being typed after `%pull` or `%push`."""
+
+    command: str
+    text: str
+
+
+def moved_word(code: str, cursor: int) -> MovedWord | None:
+    """The name at the cursor in a line that moves values; None in any other line."""
+    line = code[:cursor].rpartition("\n")[2]
+    command, space, rest = line.partition(" ")
+    if not space or command not in ("%pull", "%push"):
+        return None
+    before, text = rest[: len(rest) - len(rest.split(" ")[-1])], rest.split(" ")[-1]
+    names_the_other = before.split()[-1:] == ["as"]
+    return None if names_the_other or text.startswith("-") else MovedWord(command, text)
 
 
 def complete_command(code: str, cursor: int) -> Content | None:
