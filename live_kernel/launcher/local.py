@@ -87,6 +87,8 @@ class Local:
         self, ready: Callable[[], None], failed: Callable[[LiveKernelError], None]
     ) -> None:
         """Call one of both: as soon as the kernel answers, which this may have to start."""
+        if self._kernel is not None:
+            self._kernel.look()  # what has just been killed is not asked any more
         if self._kernel is None:
             self._start()
         if self._kernel is not None and self._kernel.is_ready:
@@ -124,10 +126,12 @@ class Local:
         for relay in relays.values():
             relay.answered(_as_reply(error))
 
-    def take_fate(self) -> str:
-        """What became of the last kernel, in a sentence, if nobody has been told."""
-        fate, self._fate = self._fate, ""
-        return fate and f"{fate}. A new one starts, which has none of its variables."
+    def _retire(self) -> None:
+        """A cell has ended it; the next one finds a new one."""
+        if self._kernel is not None:
+            self._kernel.retire()
+            self._kernel = None
+            self._comms.clear()
 
     def interrupt(self) -> None:
         """Interrupt what runs in it, or who waits for it; between cells, nothing."""
@@ -147,36 +151,44 @@ class Local:
 
     def run(self, code: str, execution: Execution, done: Done) -> None:
         """Run a cell; `done` is called with what it raised, or None."""
-        fate = self.take_fate()
-        if fate:
-            execution.print(fate, "stderr")
 
         def answered(reply: Content) -> None:
             for payload in reply.get("payload") or ():
-                if payload.get("source") != "ask_exit":  # that ended the local kernel, not us
+                if payload.get("source") == "ask_exit":  # that is for the local kernel, not us
+                    self._retire()
+                else:
                     execution.add_payload(payload)
             execution.values = reply.get("user_expressions") or {}
             done(error_of(reply))
 
         def ready() -> None:
-            assert self._kernel is not None
-            number = f"__import__('IPython').get_ipython().execution_count = {execution.count}"
-            self._kernel.send("shell", "execute_request", _SILENTLY | {"code": number})
-            self._send(
-                "execute_request",
-                {
-                    "code": code,
-                    "silent": execution.silent,
-                    "store_history": execution.keeps_history,
-                    "user_expressions": execution.expressions,
-                    "allow_stdin": execution.allows_input,
-                    "stop_on_error": False,  # what was sent behind it is the queue's affair
-                },
-                Relay(execution.request.header, execution, answered),
-                execution.request,
-            )
+            self._tell_fate(execution)
+            self._set_count(execution.count)
+            content = {
+                "code": code,
+                "silent": execution.silent,
+                "store_history": execution.keeps_history,
+                "user_expressions": execution.expressions,
+                "allow_stdin": execution.allows_input,
+                "stop_on_error": False,  # what was sent behind it is the queue's affair
+            }
+            relay = Relay(execution.request.header, execution, answered)
+            self._send("execute_request", content, relay, execution.request)
 
         self.when_ready(ready, done)
+
+    def _tell_fate(self, execution: Execution) -> None:
+        """What became of the last kernel, if nobody has been told."""
+        fate, self._fate = self._fate, ""
+        if fate:
+            text = f"{fate}. A new one has been started, with none of its variables."
+            execution.print(text, "stderr")
+
+    def _set_count(self, count: int) -> None:
+        """Have it count cells as the notebook does, which shows in `Out` and tracebacks."""
+        assert self._kernel is not None
+        code = f"__import__('IPython').get_ipython().execution_count = {count}"
+        self._kernel.send("shell", "execute_request", _SILENTLY | {"code": code})
 
     def evaluate(
         self, expression: str, execution: Execution, answered: Callable[[Content], None]

@@ -37,6 +37,9 @@ _NUDGE_EVERY = 0.1
 _LOOK_EVERY = 0.05
 """Seconds between looks at a process whose end no descriptor tells."""
 
+_RETIRES_WITHIN = 5.0
+"""Seconds that it has to end, once it was told to."""
+
 _AT_ONCE = 100
 """Messages taken in before others get their turn."""
 
@@ -147,6 +150,7 @@ class LocalKernel:
                 recv_monitor_message(monitor, zmq.NOBLOCK)
             self._reactor.forget(monitor)
             self._sockets[name].disable_monitor()
+            monitor.close(0)
 
     def _nudge(self) -> None:
         """Ask until it has answered, and what it publishes is heard."""
@@ -237,11 +241,12 @@ class LocalKernel:
         with contextlib.suppress(AttributeError, OSError):
             self._end = os.pidfd_open(self._child.pid)
         if self._end is None:
-            self._look()
+            self.look()
         else:
-            self._reactor.read(self._end, self._look)
+            self._reactor.read(self._end, self.look)
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """See whether it has ended; if so, this is told now."""
         if self._has_ended:
             return
         status = self._child.poll()
@@ -251,14 +256,19 @@ class LocalKernel:
             self._leave()
             self._on_end(describe_status(-status if status < 0 else status << 8))
         elif self._end is None:
-            self._reactor.later(_LOOK_EVERY, self._look)
+            self._reactor.later(_LOOK_EVERY, self.look)
+
+    def retire(self) -> None:
+        """Have it end by itself, and wait for nothing. Nobody is told."""
+        self._on_message, self._on_end = lambda _channel, _message: None, lambda _how: None
+        self.send("control", "shutdown_request", {"restart": False})
+        self._reactor.later(_RETIRES_WITHIN, lambda: self._signal(signal.SIGKILL))
 
     def close(self, within: float) -> None:
         """End it: in peace if it does so within so many seconds. Nobody is told."""
         if self._has_ended:
             return
-        self._on_end = lambda _how: None
-        self.send("control", "shutdown_request", {"restart": False})
+        self.retire()
         self._reactor.run_until(lambda: self._has_ended, within)
         if not self._has_ended:
             self._signal(signal.SIGKILL)
