@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 from kernels import Cell, Kernel, Message
-from targets import Target, eventually
+from targets import Target, eventually, older_launcher
 
 pytestmark = pytest.mark.client
 
@@ -88,6 +88,13 @@ def test_a_figure_is_shown(kernel: Kernel) -> None:
     code = "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()"
     cell = local(kernel, code, timeout=60)
     assert [set(data) for data in cell.displays] == [{"image/png", "text/plain"}]
+
+
+def test_a_flood_of_displays_comes_whole_and_in_order(kernel: Kernel) -> None:
+    cell = local(kernel, "for number in range(3000): display(number)", timeout=50)
+    assert [int(data["text/plain"]) for data in cell.displays] == list(range(3000))
+    *_, last = [m for m in cell.messages if m["channel"] == "iopub"]
+    assert last["content"] == {"execution_state": "idle"}
 
 
 def test_an_error_is_told_once(kernel: Kernel) -> None:
@@ -297,6 +304,17 @@ def test_it_runs_beside_a_target_in_one_cell_with_other_commands() -> None:
         assert word == "start"
         assert pid not in (target.pid, kernel.launcher_pid)
         assert kernel.value("os.getpid() if 'os' in vars() else 'of the target'") == "of the target"
+
+
+@pytest.mark.older
+def test_an_older_python_has_one_of_its_own() -> None:
+    python = older_launcher()
+    with Target("stock") as target, Kernel("--pid", target.pid, python=python) as kernel:
+        code = "import sys\nsys.version_info < (3, 14), counts"
+        cell = kernel.run(f"%pull counts\n%%local\n{code}")
+        assert cell.result == "(True, {'cup': 3, 'plate': [1.5, None, True]})"
+        local(kernel, "large = bytearray(10**6)")
+        assert kernel.run("%push large\nlen(large)").result == "1000000"
 
 
 def test_a_kernel_that_died_is_told_of_and_replaced() -> None:

@@ -7,6 +7,7 @@ Rule: everything that is asked of it is answered once, also if it ends.
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,7 @@ _ANSWER_WITHIN = 5.0
 """Seconds after which a front-end that asks about code is told that nothing was found."""
 
 _SILENT_FOR = 1.0
-"""Seconds after the reply for which a cell's last output is waited for."""
+"""Seconds without a word, after the reply, for which a cell's last output is waited for."""
 
 _REMEMBERED = 1000
 """Requests whose outputs are still passed on when they come later, from threads and widgets."""
@@ -53,6 +54,7 @@ class Relay:
         self.request: Request | None = None if execution is None else execution.request
         self.reply: Content | None = None
         self.is_idle = False
+        self.heard = 0.0
         self.error: Content | None = None
         """An error that was published, which may yet turn out to be the cell's own."""
 
@@ -89,20 +91,20 @@ class Local:
         """Call one of both: as soon as the kernel answers, which this may have to start."""
         if self._kernel is not None:
             self._kernel.look()  # what has just been killed is not asked any more
-        if self._kernel is None:
-            self._start()
-        if self._kernel is not None and self._kernel.is_ready:
+        try:
+            self._kernel = self._kernel or self._new_kernel()
+        except OSError as error:
+            failed(LocalKernelLost(f"The local kernel could not be started: {error}"))
+            return
+        if self._kernel.is_ready:
             ready()
         else:
             self._waiting.append((ready, failed))
 
-    def _start(self) -> None:
+    def _new_kernel(self) -> LocalKernel:
         from .local_kernel import LocalKernel  # few need it
 
-        try:
-            self._kernel = LocalKernel(self.reactor, self._on_ready, self._on_message, self._on_end)
-        except OSError as error:
-            raise LocalKernelLost(f"The local kernel could not be started: {error}") from None
+        return LocalKernel(self.reactor, self._on_ready, self._on_message, self._on_end)
 
     def _on_ready(self) -> None:
         waiting, self._waiting = self._waiting, []
@@ -267,13 +269,15 @@ class Local:
     def _on_message(self, channel: str, message: Request) -> None:
         number = str(message.parent.get("msg_id"))
         relay = self._relays.get(number)
+        if relay is not None:
+            relay.heard = time.monotonic()
         if channel == "iopub":
             self._on_published(number, relay, message)
         elif channel == "stdin" and message.kind == "input_request":
             self._on_input_request(relay, message.content)
         elif channel == "shell" and relay is not None:
             relay.reply = message.content
-            self.reactor.later(_SILENT_FOR, lambda: self._end(number, relay))
+            self._end_if_silent(number, relay)
         self._end_if_whole(number, relay)
 
     def _on_published(self, number: str, relay: Relay | None, message: Request) -> None:
@@ -333,6 +337,16 @@ class Local:
 
     def _end_if_whole(self, number: str, relay: Relay | None) -> None:
         if relay is not None and relay.reply is not None and relay.is_idle:
+            self._end(number, relay)
+
+    def _end_if_silent(self, number: str, relay: Relay) -> None:
+        """Its idle may have got lost: ZMQ drops what is published faster than it is read."""
+        if number not in self._relays:
+            return
+        rest = relay.heard + _SILENT_FOR - time.monotonic()
+        if rest > 0:
+            self.reactor.later(rest, lambda: self._end_if_silent(number, relay))
+        else:
             self._end(number, relay)
 
     def _end(self, number: str, relay: Relay) -> None:

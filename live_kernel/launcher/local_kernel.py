@@ -74,6 +74,7 @@ class LocalKernel:
         self._place = private_directory(runtime_directory(os.geteuid()))
         self._context = zmq.Context()
         self._parcels, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._parcels.setblocking(False)
         try:
             self._child = self._start(key, theirs)
             self._sockets.update((name, self._connect(name)) for name in _CHANNELS)
@@ -214,7 +215,6 @@ class LocalKernel:
 
     def take_over(self, number: int) -> int | None:
         """The descriptor that it has sent by this number, if it has; the caller closes it."""
-        self._parcels.setblocking(False)
         with contextlib.suppress(OSError):
             while True:
                 word, descriptors, *_ = socket.recv_fds(self._parcels, 8, 1)
