@@ -97,6 +97,27 @@ def test_a_flood_of_displays_comes_whole_and_in_order(kernel: Kernel) -> None:
     assert last["content"] == {"execution_state": "idle"}
 
 
+def test_a_cell_waits_until_its_output_is_taken_and_can_be_interrupted(kernel: Kernel) -> None:
+    """The front-end reads nothing for a while: what the cell makes piles up nowhere."""
+    launcher = psutil.Process(kernel.launcher_pid)
+    before = launcher.memory_info().rss
+    cell = begin(kernel, "while True: display('x' * 10**4)")
+    cell.wait_for("x")
+    process = psutil.Process(launcher.children()[0].pid)
+    spent = -1.0
+
+    def rests() -> bool:
+        nonlocal spent
+        spent, last = sum(process.cpu_times()[:2]), spent
+        return spent == last
+
+    eventually(rests, every=0.5, what="a cell that waits")
+    assert launcher.memory_info().rss - before < 100_000_000
+    kernel.interrupt()
+    assert cell.finish(timeout=40).error[0] == "KeyboardInterrupt"
+    assert local(kernel, "'alive'").result == "'alive'"
+
+
 def test_an_error_is_told_once(kernel: Kernel) -> None:
     cell = local(kernel, "def f():\n    raise ValueError('no')\nf()")
     assert cell.error == ("ValueError", "no")

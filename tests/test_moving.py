@@ -20,6 +20,7 @@ from targets import Target
 from live_kernel.errors import NotMoved
 from live_kernel.launcher import moving
 from live_kernel.launcher.router import MovedWord, moved_word
+from live_kernel.link import parcels
 
 pytestmark = [pytest.mark.attach, pytest.mark.client]
 
@@ -292,6 +293,21 @@ def test_another_users_pickles_are_refused_and_its_plain_data_taken() -> None:
         ok(kernel, "%push mine")
         assert ok(kernel, "list(mine)[0].name").result == "'x'"
         assert list(Path("/tmp").glob("live-kernel-*")) == []
+
+
+def test_only_a_file_of_memory_is_passed_on() -> None:
+    """A hostile target could hand over a device that is read for ever."""
+    memory = parcels.create()
+    os.write(memory, b"1\n")
+    device, pipe = os.open("/dev/zero", os.O_RDONLY), os.pipe()
+    descriptors = [memory, device, *pipe]
+    try:
+        assert moving.is_parcel(memory, 2)
+        assert not moving.is_parcel(memory, 1)
+        assert not any(moving.is_parcel(each, 1 << 40) for each in descriptors[1:])
+    finally:
+        for each in descriptors:
+            os.close(each)
 
 
 # -- what is typed

@@ -1,4 +1,4 @@
-"""Values that come to the local kernel, or leave it: `%pull`, `%push`.
+"""What the launcher has the local kernel do: its part of `%pull` and `%push`, above all.
 
 Runs in the local kernel, on its main thread, called by requests of the launcher.
 The files of memory that carry the values come and go over a socket that the
@@ -33,6 +33,14 @@ def _shell() -> Any:
     from IPython.core.getipython import get_ipython
 
     return get_ipython()
+
+
+def lose_no_output() -> None:
+    """Let a cell wait until its output is read, where ZMQ would drop it: at a thousand messages."""
+    import zmq
+
+    thread = _shell().kernel.iopub_thread
+    thread.schedule(lambda: thread.socket.setsockopt(zmq.XPUB_NODROP, 1))
 
 
 def unpack(number: int, sources: list[str], names: list[str], plain: bool) -> None:

@@ -45,7 +45,7 @@ class Kernel:
             self._reactor,
             self._router.on_request,
             self._router.on_input,
-            self._target.hold_output,
+            self._router.hold_output,
         )
         self._router.connect(self._frontend)
         self._given = given

@@ -107,6 +107,8 @@ class Local:
         return LocalKernel(self.reactor, self._on_ready, self._on_message, self._on_end)
 
     def _on_ready(self) -> None:
+        assert self._kernel is not None
+        self._kernel.send("shell", "execute_request", _SILENTLY | {"code": _LOSE_NO_OUTPUT})
         waiting, self._waiting = self._waiting, []
         for ready, _ in waiting:
             ready()
@@ -142,6 +144,11 @@ class Local:
             failed(LocalKernelLost("Interrupted while the local kernel was starting.", ""))
         if self._kernel is not None and any(relay.execution for relay in self._relays.values()):
             self._kernel.interrupt()
+
+    def hold_output(self, hold: bool) -> None:
+        """Front-ends take messages more slowly than its cell makes them (or no longer do)."""
+        if self._kernel is not None:
+            self._kernel.hold(hold)
 
     def close(self, within: float) -> None:
         """End it, within so many seconds."""
@@ -340,7 +347,7 @@ class Local:
             self._end(number, relay)
 
     def _end_if_silent(self, number: str, relay: Relay) -> None:
-        """Its idle may have got lost: ZMQ drops what is published faster than it is read."""
+        """Its idle may be late: it waits until the front-ends take what comes before it."""
         if number not in self._relays:
             return
         rest = relay.heard + _SILENT_FOR - time.monotonic()
@@ -412,6 +419,11 @@ _SILENTLY: Content = {
     "allow_stdin": False,
     "stop_on_error": False,
 }
+
+BRIDGE = "__import__('live_kernel.beside.bridge', fromlist=['bridge'])"
+"""Our own code in the local kernel, as an expression there."""
+
+_LOSE_NO_OUTPUT = f"{BRIDGE}.lose_no_output()"
 
 _WHILE = {True: "", False: " before it was ready"}
 _REMEDY = {

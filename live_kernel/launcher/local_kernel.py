@@ -128,7 +128,6 @@ class LocalKernel:
         channel.linger = 0
         channel.reconnect_ivl = 10  # ms: until it has bound its end
         if name == "iopub":
-            channel.set_hwm(0)
             channel.subscribe(b"")
         else:  # it asks for input whoever sent the cell, by this name
             channel.identity = self._codec.session.encode()
@@ -206,6 +205,16 @@ class LocalKernel:
                 return
             except WireError as error:
                 print(f"live-kernel: ignored of the local kernel: {error}", file=sys.stderr)
+
+    def hold(self, hold: bool) -> None:
+        """Take no more of its output for now (or do again): its cell waits then."""
+        channel = self._sockets.get("iopub")
+        if channel is None or self._has_ended:
+            return
+        if hold:
+            self._reactor.forget(channel)
+        else:
+            self._reactor.read(channel, lambda: self._receive("iopub"))
 
     # -- descriptors --------------------------------------------------------------------
 

@@ -13,9 +13,11 @@ code in it anyway: that gives nobody anything, whatever our own rights are.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import keyword
 import os
 import socket
+import stat
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -25,11 +27,10 @@ from ..attach.landing import Landing
 from ..attach.payload import package_name
 from ..errors import LiveKernelError, NotMoved, NotTrusted
 from .execution import Execution
-from .local import Done, Local, error_of
+from .local import BRIDGE, Done, Local, error_of
 from .target import CellRun, Target, Waiter
 from .wire import Content
 
-_BRIDGE = "__import__('live_kernel.beside.bridge', fromlist=['bridge'])"
 _SPARED = 1 << 26
 """Bytes of free memory that a move leaves alone."""
 
@@ -159,7 +160,7 @@ class Move:
             else:
                 self._finish(_brief(error))
 
-        self._local.evaluate(f"{_BRIDGE}.{call}", self._execution, answered)
+        self._local.evaluate(f"{BRIDGE}.{call}", self._execution, answered)
 
     def _say(self, verb: str, size: int) -> None:
         self._execution.print(f"{verb} {self._names} ({_amount(size)}).")
@@ -185,8 +186,8 @@ class Pull(Move):
         place = str(self._land().path)
         names = self._names.sources
         values = "".join(f"{name}, " for name in names)
-        largest = free_memory(process.pid)
-        arguments = f"{place!r}, {names!r}, ({values}), {largest}, {self._plain}"
+        self._largest = free_memory(process.pid)
+        arguments = f"{place!r}, {names!r}, ({values}), {self._largest}, {self._plain}"
         self._run_in_target(f"{_agent()}.send({arguments})", self._take)
 
     def _take(self) -> None:
@@ -200,6 +201,8 @@ class Pull(Move):
             if not descriptors:
                 raise NotMoved(f"{self._target.process} has sent nothing.")
             self._descriptor = descriptors[0]
+            if not is_parcel(self._descriptor, self._largest):
+                raise NotMoved(f"{self._target.process} has sent something else than a value.")
             if not self._plain and _owner_of(connection) != os.geteuid():
                 raise NotTrusted(f"{self._target.process} has become another user's.")
         self._local.when_ready(self._guarded(self._unpack), self._finish)
@@ -278,6 +281,15 @@ def _owner_of(connection: socket.socket) -> int:
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
     uid: int = struct.unpack("3i", credentials)[1]
     return uid
+
+
+def is_parcel(descriptor: int, largest: int) -> bool:
+    """Is this a file of memory of a size that we could bear, and no device without an end?"""
+    status = os.fstat(descriptor)
+    with contextlib.suppress(OSError):
+        fcntl.fcntl(descriptor, fcntl.F_GET_SEALS)  # fails for all that is not memory
+        return stat.S_ISREG(status.st_mode) and status.st_size <= largest
+    return False
 
 
 def free_memory(pid: int) -> int:

@@ -291,6 +291,11 @@ class Router:
         self.local.interrupt()
         self._questions.cancel()
 
+    def hold_output(self, hold: bool) -> None:
+        """Front-ends take messages more slowly than cells make them (or no longer do)."""
+        self._target.hold_output(hold)
+        self.local.hold_output(hold)
+
     # -- cells --------------------------------------------------------------------------
 
     def _execute(self, execution: Execution) -> None:

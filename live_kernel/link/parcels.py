@@ -146,7 +146,8 @@ def read_plain(descriptor: int) -> list[Any]:
     """The values of a parcel of `write_plain`: nothing in it can make us run code."""
     with open(descriptor, "rb", closefd=False) as file:
         file.seek(0)
-        return [json.loads(line) for line in file]
+        # Read once: whoever has sent it may still write to it.
+        return [json.loads(line) for line in file.read(os.fstat(descriptor).st_size).splitlines()]
 
 
 class _Naming:
