@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Any
 
+    from .figures import CellFigures
     from .lanes import Lane
     from .ledger import Ledger
     from .namespace import Namespace
@@ -67,6 +68,9 @@ class Cell:
         self.context = contextvars.Context()
         self.in_loop: LoopRun | None = None
         self.shell: Shell | None = None
+        self.figures: CellFigures | None = None
+        self.at_end: list[Callable[[], object]] = []
+        """What is to be done when the cell's code has ended, the last first; on its thread."""
         self._ask = ask
         self._lane = lane
 
@@ -97,6 +101,18 @@ class Cell:
         event = {"event": kind, "data": data, "metadata": metadata, "transient": transient or {}}
         with self.interruption:
             self.output.add(event)
+
+    def end(self) -> None:
+        """The code has ended, its last value included: do what was put off until then."""
+        if not self.at_end:
+            return
+        last = self.at_end.pop()
+        try:
+            self.interruption.begin()
+            last()
+        finally:
+            self.interruption.end()
+            self.end()
 
     def report(self, error: BaseException) -> None:
         """Tell of an error beside the cell's own outcome, on its stderr."""
@@ -213,8 +229,7 @@ class Cells:
             steps = _in_turn(compiled.parts, scope, result)
             cell.in_loop.run(steps, contextvars.copy_context())
         finally:
-            cell.in_loop = None
-            cell.interruption.thread, cell.interruption.exception = thread, KeyboardInterrupt
+            self._leave_loop(cell, thread)
             cell.interruption.begin()
         return result[-1]
 
@@ -269,6 +284,7 @@ class Cells:
                 self._show(cell, value)
         finally:
             cell.interruption.end()
+            cell.end()
             self.shell.trigger("post_execute", "post_run_cell")
 
     def run_inside(self, code: str) -> object:
@@ -325,13 +341,19 @@ class Cells:
         result: list[Any] = []
         try:
             cell.in_loop.run(_in_turn(compiled.parts, scope, result), cell.context)
+            self._leave_loop(cell, thread)
+            if compiled.shows_last:
+                cell.context.run(self._show, cell, result[-1])
         finally:
+            self._leave_loop(cell, thread)
+            cell.context.run(cell.end)
+
+    def _leave_loop(self, cell: Cell, thread: int) -> None:
+        """The cell's code is back on this thread."""
+        if cell.in_loop is not None:
             self._split_for_tasks(cell, cell.in_loop)
-            cell.in_loop = None
-            cell.interruption.thread = thread
-            cell.interruption.exception = KeyboardInterrupt
-        if compiled.shows_last:
-            cell.context.run(self._show, cell, result[-1])
+        cell.in_loop = None
+        cell.interruption.thread, cell.interruption.exception = thread, KeyboardInterrupt
 
     def _split_for_tasks(self, cell: Cell, run: LoopRun) -> None:
         """Keep the streams split as long as there are tasks that the cell has started."""
@@ -356,7 +378,8 @@ class Cells:
         cell.interruption.begin()
         data, metadata = self.shell.bundle(value, cell.report)
         cell.interruption.end()
-        cell.output.add({"event": "result", "data": data, "metadata": metadata})
+        if data:  # it may have displayed itself
+            cell.output.add({"event": "result", "data": data, "metadata": metadata})
 
     def _remember_input(self, cell: Cell) -> None:
         scratch = self._namespace.scratch

@@ -7,6 +7,7 @@ shown. What leaves this module is plain JSON. Only an interrupt passes through.
 
 from __future__ import annotations
 
+from .figures import picture
 from .lookup import class_name, exact, is_a, is_exactly
 from .pretty import CAUGHT, LIMIT, pretty, sendable
 
@@ -60,6 +61,7 @@ def bundle(
         asked.ask_for_bundle()
         for method, mime in METHODS.items():
             asked.ask_for(method, mime)
+        asked.draw()
     if asked.wants("text/plain"):
         asked.data["text/plain"] = json_safe(pretty(value, limit))
     return asked.data, asked.metadata
@@ -115,6 +117,16 @@ class _Asked:
         self.data[mime] = json_safe(content)
         if metadata:
             self.metadata[mime] = json_safe(metadata)
+
+    def draw(self) -> None:
+        """Take the picture of a figure of matplotlib's, which has no method for it."""
+        try:
+            drawn = picture(self._value) if self.wants("image/png") else None
+        except CAUGHT as error:
+            self._report(error)
+            return
+        if drawn is not None:
+            self.data["image/png"] = drawn
 
     def wants(self, mime: str) -> bool:
         """Is this representation asked for, and not there yet?"""

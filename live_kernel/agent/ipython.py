@@ -15,6 +15,7 @@ import os
 import sys
 
 from .display import json_safe
+from .figures import is_figure, picture
 from .frames import OURS
 from .shell import Captured, is_captured, offer_input
 from .streams import running_cell
@@ -128,47 +129,6 @@ class Notes(dict[str, object]):
         from fnmatch import fnmatchcase
 
         return [name for name in self if fnmatchcase(name, pattern)]
-
-
-def _backend_before() -> Any:
-    """What gives matplotlib its backend back, where pyplot has not been loaded yet."""
-    matplotlib = sys.modules["matplotlib"]
-    before = dict.__getitem__(matplotlib.rcParams, "backend")
-
-    def put_back() -> None:
-        dict.__setitem__(matplotlib.rcParams, "backend", before)
-        pyplot = sys.modules.get("matplotlib.pyplot")
-        if pyplot is not None:
-            vars(pyplot)["_backend_mod"] = None  # chosen anew when it is needed
-
-    return put_back
-
-
-class Figures:
-    """Shows the figures that a cell has made, and closes them; those of the program stay."""
-
-    def __init__(self, shell: Any) -> None:
-        self._shell = shell
-        self._others = self._numbers()
-        shell.events.register("pre_run_cell", self._begin)
-        shell.events.register("post_run_cell", self._end)
-
-    def _numbers(self) -> set[Any]:
-        return set(sys.modules["matplotlib.pyplot"].get_fignums())
-
-    def _begin(self, _info: object) -> None:
-        self._others = self._numbers()
-
-    def _end(self, _result: object) -> None:
-        from io import BytesIO
-
-        pyplot = sys.modules["matplotlib.pyplot"]
-        for number in sorted(self._numbers() - self._others):
-            figure, picture = pyplot.figure(number), BytesIO()
-            figure.savefig(picture, format="png", bbox_inches="tight")
-            pyplot.close(figure)
-            data = {"image/png": picture.getvalue(), "text/plain": repr(figure)}
-            self._shell.display_pub.publish(data)
 
 
 class QuietHistory:
@@ -323,31 +283,27 @@ class LiveShell(_Base):  # type: ignore[misc]
     # -- display --------------------------------------------------------------------
 
     def enable_matplotlib(self, gui: Any = None) -> Any:
-        """`%matplotlib inline`. A program that draws for itself keeps its backend."""
+        """`%matplotlib inline`, which is how it is anyway: see `figures.py`."""
         if gui not in (None, "inline", "agg"):
             raise _usage_error(f"%matplotlib {gui} is not for cells in a live program")
-        _ipython("matplotlib")
-        if "matplotlib.pyplot" in sys.modules and not self._draws_inline:
-            if self._figures is None:
-                self._figures = Figures(self)
-            return "inline", sys.modules["matplotlib"].get_backend()
-        if not self._draws_inline:
-            self._draws_inline = True
-            self._live.ledger.record("matplotlib's backend", _backend_before())
-        return super().enable_matplotlib("inline")
-
-    _figures: Any = None
-    _draws_inline = False
+        return "inline", _ipython("matplotlib").get_backend()
 
     def init_display_formatter(self) -> None:
         super().init_display_formatter()
+        as_png = self._formatters()["image/png"].for_type_by_name
+        as_png("matplotlib.figure", "Figure", picture)
         self._common = {mime: _printers(each) for mime, each in self._formatters().items()}
 
     def _formatters(self) -> Any:
         return self.display_formatter.formatters
 
     def add_registered(self, value: Any, data: Any, metadata: Any, report: Any) -> None:
-        """Add what `for_type` was told of this value's type, `%precision` among it."""
+        """Add what `for_type` was told of this value's type, `%precision` among it.
+
+        What it was told to forget is left out: figures as PNG, if they are wanted otherwise.
+        """
+        if "image/png" in data and self._knows_no_png(value):
+            del data["image/png"]
         for mime, formatter in self._formatters().items():
             common = self._common.get(mime, {})
             try:
@@ -361,6 +317,19 @@ class LiveShell(_Base):  # type: ignore[misc]
                 continue
             except Exception as error:
                 report(error)
+
+    def _knows_no_png(self, value: Any) -> bool:
+        try:
+            self._formatters()["image/png"].lookup(value)
+        except KeyError:
+            return is_figure(value)
+        return False
+
+    def _offer_inline_backend(self) -> None:
+        """Let `%config` change `InlineBackend`, which knows no more of figures than formats."""
+        inline = _ipython("matplotlib_inline.config").InlineBackend
+        if not any(isinstance(each, inline) for each in self.configurables):
+            self.configurables.append(inline(parent=self, shell=self))
 
     # -- names ----------------------------------------------------------------------
 
@@ -399,6 +368,8 @@ class LiveShell(_Base):  # type: ignore[misc]
             return None
         if magic_name in ("pip", "conda", "mamba", "micromamba", "uv"):
             print(_INSTALLS.format(magic_name), file=sys.stderr)
+        if magic_name == "config" and "InlineBackend" in line:
+            self._offer_inline_backend()
         with self._in_cell(magic_name):
             return super().run_line_magic(magic_name, line, _stack_depth + 1)
 

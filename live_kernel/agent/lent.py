@@ -13,7 +13,7 @@ from __future__ import annotations
 import sys
 
 from . import comms, native
-from .streams import running_cell
+from .streams import running_cell, split
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from .ledger import Entry, Ledger
     from .shell import Shell
+
+    type Tell = Callable[[ModuleType, Ledger], object]
 
 _SHELL = "IPython.core.interactiveshell"
 
@@ -55,17 +57,20 @@ class Imports:
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> Any:
         """What the import system asks every finder."""
         if name in _TAUGHT:
-            return self._with_bridge(name, path) if running_cell() is not None else None
+            return self._with(_TAUGHT[name], name, path)
+        if split.awaits(name):
+            return self._with(split.imported, name, path)
         if name not in self._modules or running_cell() is None or _elsewhere(name, path):
             return None
         if not self._has_asked:
             self._borrow(True)
         return self._lent(name)
 
-    def _with_bridge(self, name: str, path: Sequence[str] | None) -> Any:
-        spec = _elsewhere(name, path)
-        if spec is not None and spec.loader is not None:
-            spec.loader = _Loader(spec.loader, _TAUGHT[name], self._shell.ledger)
+    def _with(self, tell: Tell, name: str, path: Sequence[str] | None) -> Any:
+        """For a cell: what others find, and `tell` is called when it is loaded."""
+        spec = None if running_cell() is None else _elsewhere(name, path)
+        if spec is not None and hasattr(spec.loader, "exec_module"):
+            spec.loader = _Loader(spec.loader, self._shell.ledger, tell)
         return spec
 
     def _lent(self, name: str) -> Any:
@@ -101,12 +106,10 @@ def _elsewhere(name: str, path: Sequence[str] | None) -> Any:
 
 
 class _Loader:
-    """Loads a module as its own loader does, and then teaches it."""
+    """Loads a module as its own loader does, and then tells of it."""
 
-    def __init__(
-        self, loader: Any, install: Callable[[ModuleType, Ledger], None], ledger: Ledger
-    ) -> None:
-        self._loader, self._install, self._ledger = loader, install, ledger
+    def __init__(self, loader: Any, ledger: Ledger, tell: Tell) -> None:
+        self._loader, self._ledger, self._tell = loader, ledger, tell
 
     def create_module(self, spec: Any) -> Any:
         return self._loader.create_module(spec)
@@ -116,7 +119,7 @@ class _Loader:
         if module.__spec__ is not None:
             module.__spec__.loader = self._loader
         self._loader.exec_module(module)
-        self._install(module, self._ledger)
+        self._tell(module, self._ledger)
 
 
 class _Bridge:

@@ -11,12 +11,12 @@ from __future__ import annotations
 import os
 import sys
 
-from . import native
+from . import libraries, native
 from .comms import Comms
 from .display import bundle, json_safe
 from .lent import Imports
 from .parents import Parents
-from .streams import SplitStream, current_cell, running_cell
+from .streams import SplitStream, current_cell, running_cell, split
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -145,6 +145,8 @@ class Shell:
         self.last_error: BaseException | None = None
         """What the last cell that failed has raised, for `%debug` and `%tb`."""
         self.made: Any = None
+        self.console: Any = None
+        """rich's, for the cells of this session: see `libraries.py`."""
         self._lock = native.Lock()
         self.comms = Comms(self)
         self.parents = Parents(self)
@@ -419,3 +421,7 @@ def _value_or_itself(name: str, evaluate: Callable[[str], Any]) -> str:
     except NameError:
         return "$" + name
     return str(evaluate(first + dot + rest))
+
+
+split.add(*libraries.REPLACED)
+split.on_import("plotly.io._renderers", libraries.choose_as_outside)

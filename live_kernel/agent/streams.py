@@ -17,6 +17,7 @@ from .native import Lock
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
+    from types import ModuleType
     from typing import Any
 
     from .cells import Cell
@@ -156,6 +157,28 @@ class Split:
         self._lock = Lock()
         self._cells = 0
         self._wrapped: dict[str, Any] = {}
+        self._replaced: list[Replaced] = []
+        self._told_of: dict[str, Callable[[ModuleType, Ledger], object]] = {}
+
+    def add(self, *functions: Replaced) -> None:
+        """Have these replaced, too, while a cell runs."""
+        self._replaced += functions
+
+    def on_import(self, module: str, tell: Callable[[ModuleType, Ledger], object]) -> None:
+        """Have `tell` called when a cell is the first to import this module."""
+        self._told_of[module] = tell
+
+    def awaits(self, module: str) -> bool:
+        """Is there anything to be done when a cell has imported this module?"""
+        return module in self._told_of or any(each.module == module for each in self._replaced)
+
+    def imported(self, module: ModuleType, ledger: Ledger) -> None:
+        """A cell has imported a module, directly or not, that was not loaded before."""
+        with self._lock:
+            if self._cells:
+                self._replace()
+        if module.__name__ in self._told_of:
+            self._told_of[module.__name__](module, ledger)
 
     def enter(self, ledger: Ledger) -> Entry:
         """Wrap the streams for one more cell. The entry's `undo` gives them back."""
@@ -170,15 +193,14 @@ class Split:
 
     def expect(self, imported: Collection[str]) -> None:
         """The cell is going to import these: load what we replace before it does."""
-        for each in _replaced:
-            # Threads may be started by any module, whatever its name.
-            if each.module in imported or each.module == "threading":
-                __import__(each.module)
+        # Threads may be started by any module, whatever its name.
+        for module in ("threading", *{"getpass"}.intersection(imported)):
+            __import__(module)
         with self._lock:
             self._replace()
 
     def _replace(self) -> None:
-        for each in _replaced:
+        for each in self._replaced:
             each.install()
 
     def _wrap(self, name: str) -> None:
@@ -197,7 +219,7 @@ class Split:
 
     def restore(self) -> None:
         """Give the streams back, except one that the program has replaced in the meantime."""
-        for each in _replaced:
+        for each in self._replaced:
             each.remove()
         for name, stream in self._wrapped.items():
             present = getattr(sys, name, None)
@@ -212,13 +234,13 @@ class Split:
         self.restore()
 
 
-class _Replaced:
-    """One function of the standard library, replaced while a cell runs.
+class Replaced:
+    """One function (or table) of a library, replaced while a cell runs.
 
     `owner`: the class that has it, or "" for the module itself. `make` gets the
     original, and makes what stands in for it; for threads of the program that
     must behave like the original. A program that has not loaded the module is
-    given nothing: see `Split.expect`.
+    given nothing; see `Split.imported` and `Split.expect` for cells that load it.
     """
 
     def __init__(
@@ -310,9 +332,9 @@ def _ask_for_password(original: Callable[..., Any]) -> Any:
     return getpass
 
 
-_replaced = (
-    _Replaced("threading", "Thread", "start", _start_in_context),
-    _Replaced("getpass", "", "getpass", _ask_for_password),
-)
 split = Split()
 """The one of this process: sessions share it, since they share `sys`."""
+split.add(
+    Replaced("threading", "Thread", "start", _start_in_context),
+    Replaced("getpass", "", "getpass", _ask_for_password),
+)
