@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Any
 
+    from .debugger import Debugging
     from .figures import CellFigures
     from .lanes import Lane
     from .ledger import Ledger
@@ -69,6 +70,7 @@ class Cell:
         self.in_loop: LoopRun | None = None
         self.shell: Shell | None = None
         self.figures: CellFigures | None = None
+        self.debugging: Debugging | None = None
         self.at_end: list[Callable[[], object]] = []
         """What is to be done when the cell's code has ended, the last first; on its thread."""
         self._ask = ask
@@ -193,9 +195,12 @@ class Cells:
         except BaseException as error:
             cell.interruption.end()
             self.shell.last_error = error
+            cell.context.run(self.shell.after_error, cell, error)
             message = tracebacks.as_message(error, cell.interruption.requested)
             if message["ename"] == "UsageError":  # a magic's: the text says it all
                 message["traceback"] = [f"UsageError: {message['evalue']}"]
+            elif message["ename"] == "BdbQuit":  # nothing has gone wrong
+                message["traceback"] = ["BdbQuit: the cell was ended from the debugger"]
             return {"status": "error", "error": message}
 
     def _execute(self, cell: Cell) -> None:

@@ -66,6 +66,8 @@ class Interruption:
     def _raise_if_waiting(self) -> None:
         if self._waiting and self._depth == 0:
             self._waiting = False
+            self._sent += 1
+            self._raised += 1
             raise self.exception
 
     def request(self) -> None:
@@ -81,6 +83,10 @@ class Interruption:
         else:
             self._sent += 1
             function(thread, exception)
+
+    def forget(self) -> None:
+        """The interrupt was answered, and the cell goes on: it counts no longer."""
+        self.requested = False
 
     @property
     def was_caught(self) -> bool:

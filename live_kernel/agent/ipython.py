@@ -14,6 +14,7 @@ import builtins
 import os
 import sys
 
+from . import debugger
 from .display import json_safe
 from .figures import is_figure, picture
 from .frames import OURS
@@ -40,7 +41,6 @@ _NOT_HERE = {
     "edit": "it would start an editor in the program",
     "ed": "it would start an editor in the program",
     "gui": "the event loop is the program's",
-    "pdb": "use %debug after an error",
     "set_env": "it would change the environment of the program; os.environ does, if you mean it",
     "pylab": "use %matplotlib inline and import what you need",
     "killbgscripts": "there are no background scripts",
@@ -370,11 +370,15 @@ class LiveShell(_Base):  # type: ignore[misc]
             print(_INSTALLS.format(magic_name), file=sys.stderr)
         if magic_name == "config" and "InlineBackend" in line:
             self._offer_inline_backend()
+        if magic_name == "debug" and line.strip():
+            return self._step_through(line)
         with self._in_cell(magic_name):
             return super().run_line_magic(magic_name, line, _stack_depth + 1)
 
     def run_cell_magic(self, magic_name: str, line: str, cell: str) -> Any:
         with self._in_cell(magic_name):
+            if magic_name == "debug" and cell:
+                return self._step_through(f"{line}\n{cell}")
             if magic_name == "capture" and cell:
                 return self._capture(line, cell)
             if magic_name == "time" and self._live.cells.awaits(self.transform_cell(cell)):
@@ -388,6 +392,11 @@ class LiveShell(_Base):  # type: ignore[misc]
             if not getattr(function, "_ipython_magic_no_var_expand", False):
                 line = self.var_expand(line)
             return function(line, cell, local_ns=self._live.scope()[1])
+
+    def _step_through(self, code: str) -> None:
+        """`%debug code` and `%%debug`: stop at its first line."""
+        python = self.transform_cell(code)
+        debugger.step_through(_cell(), lambda: self._live.cells.run_inside(python))
 
     def _in_cell(self, magic: str) -> Any:
         """Around every magic. What the user's own code changes is not ours to put back."""
@@ -518,7 +527,7 @@ class LiveShell(_Base):  # type: ignore[misc]
         if self._live.last_error is None:
             print("No traceback has been produced, nothing to debug.", file=sys.stderr)
             return
-        _debug(self._live.last_error)
+        debugger.post_mortem(_cell(), self._live.last_error)
 
     def set_next_input(self, s: str, replace: bool = False) -> None:
         offer_input(s, replace)
@@ -591,25 +600,6 @@ def _add_commands(shell: Any, commands: dict[str, str]) -> None:
         shell.register_magic_function(command, kind, name.lstrip("%"))
 
 
-def _debug(error: BaseException) -> None:
-    """A debugger on the frames in which an exception was raised, asking the front-end."""
-    present: Any = sys.modules.get("readline", False)
-    sys.modules["readline"] = None  # type: ignore[assignment]  # it would take over the terminal
-    try:
-        import pdb
-
-        answers: Any = _Answers()
-        debugger = pdb.Pdb(stdin=answers, stdout=sys.stdout, nosigint=True)
-    finally:
-        if present is False:
-            del sys.modules["readline"]
-        else:
-            sys.modules["readline"] = present
-    debugger.prompt = ""
-    debugger.reset()
-    debugger.interaction(None, error)
-
-
 def _printers(formatter: Any) -> dict[Any, Any]:
     """What a formatter was told to do, and for floats besides."""
     return {
@@ -626,16 +616,6 @@ def _add(mime: str, content: Any, data: dict[str, Any], metadata: dict[str, Any]
         content, metadata[mime] = content[0], json_safe(content[1])
     if content is not None:
         data[mime] = json_safe(content)
-
-
-class _Answers:
-    """The stdin of a debugger."""
-
-    def readline(self) -> str:
-        try:
-            return str(_cell().ask("ipdb> ")) + "\n"
-        except EOFError:
-            return ""
 
 
 class _Run:

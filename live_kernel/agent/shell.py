@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 
-from . import libraries, native
+from . import debugger, libraries, native
 from .comms import Comms
 from .display import bundle, json_safe
 from .lent import Imports
@@ -175,6 +175,14 @@ class Shell:
         if self.made is not None:
             for name in names:
                 self.made.tell(name)
+
+    def after_error(self, cell: Cell, error: BaseException) -> None:
+        """A cell has failed: look at it in the debugger, if `%pdb` was switched on."""
+        if self.made is not None and self.made.call_pdb and not isinstance(error, _NOT_DEBUGGED):
+            cell.interruption.begin()
+            cell.output.write("stdout", f"{type(error).__name__}: {error}\n")
+            debugger.post_mortem(cell, error)
+            cell.interruption.end()
 
     # -- names --------------------------------------------------------------------------
 
@@ -370,6 +378,10 @@ class Captured:
         return getattr(self._output, name)
 
 
+_NOT_DEBUGGED = (SystemExit, KeyboardInterrupt, SyntaxError)
+"""What `%pdb` does not care for: somebody wanted it, or nothing was run."""
+
+
 def _nowhere(_message: Message) -> None:
     raise OSError("there is no kernel to ask")
 
@@ -423,5 +435,5 @@ def _value_or_itself(name: str, evaluate: Callable[[str], Any]) -> str:
     return str(evaluate(first + dot + rest))
 
 
-split.add(*libraries.REPLACED)
+split.add(*debugger.REPLACED, *libraries.REPLACED)
 split.on_import("plotly.io._renderers", libraries.choose_as_outside)

@@ -50,6 +50,7 @@ MODULES = (
     "agent.comms",
     "agent.lent",
     "agent.parents",
+    "agent.debugger",
     "agent.libraries",
     "agent.shell",
     "agent.ipython",
