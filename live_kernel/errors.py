@@ -38,6 +38,13 @@ class NoTarget(LiveKernelError):
     kind = "no target"
 
 
+class LimitUnknown(LiveKernelError):
+    """`%limits` was given a name or a size that is none."""
+
+    exit_code = 2
+    kind = "no limit"
+
+
 class TargetError(LiveKernelError):
     """Something about one process; `pid` names it."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextvars
 
+from ..link.limits import DEFAULTS
 from . import tracebacks
 from .display import bundle, display
 from .interrupt import Interruption
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Any
 
+    from ..link.limits import Limits
     from .debugger import Debugging
     from .figures import CellFigures
     from .lanes import Lane
@@ -64,7 +66,8 @@ class Cell:
         self.source: str = request.get("source", self.code)
         self.parent: dict[str, Any] = request.get("parent", {})
         """The header of the front-end's request."""
-        self.output = Output(deliver)
+        self.limits: Limits = DEFAULTS | request.get("limits", {})
+        self.output = Output(deliver, self.limits["print"])
         self.interruption = Interruption()
         self.context = contextvars.Context()
         self.in_loop: LoopRun | None = None
@@ -381,10 +384,13 @@ class Cells:
             return
         self._remember_output(cell, value)
         cell.interruption.begin()
-        data, metadata = self.shell.bundle(value, cell.report)
+        failures: list[BaseException] = []
+        data, metadata = self.shell.bundle(value, cell.report, failures.append)
         cell.interruption.end()
         if data:  # it may have displayed itself
             cell.output.add({"event": "result", "data": data, "metadata": metadata})
+        if failures:  # the `__repr__` is the cell's last step, as it were
+            raise failures[0]
 
     def _remember_input(self, cell: Cell) -> None:
         scratch = self._namespace.scratch

@@ -7,9 +7,12 @@ shown. What leaves this module is plain JSON. Only an interrupt passes through.
 
 from __future__ import annotations
 
+import sys
+
+from . import limits
 from .figures import picture
 from .lookup import class_name, exact, is_a, is_exactly
-from .pretty import CAUGHT, LIMIT, pretty, sendable
+from .pretty import CAUGHT, Printer, pretty, sendable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,11 +51,12 @@ def bundle(
     include: Collection[str] | None = None,
     exclude: Collection[str] | None = None,
     on_error: OnError | None = None,
-    limit: int = LIMIT,
+    on_failure: OnError | None = None,
 ) -> Bundle:
     """All representations of a value: its data and metadata by MIME type.
 
-    Both are empty if the value displayed itself. `limit` is that of its text.
+    Both are empty if the value displayed itself. What its `__repr__` raises stands in the
+    text, or is told to `on_failure` if that is given. What is over a limit is cut or left out.
     """
     asked = _Asked(value, include, exclude, on_error)
     if not is_exactly(value, _PLAIN):
@@ -63,8 +67,8 @@ def bundle(
             asked.ask_for(method, mime)
         asked.draw()
     if asked.wants("text/plain"):
-        asked.data["text/plain"] = json_safe(pretty(value, limit))
-    return asked.data, asked.metadata
+        asked.write(on_failure)
+    return limits.kept(asked.data), asked.metadata
 
 
 class _Asked:
@@ -127,6 +131,21 @@ class _Asked:
             return
         if drawn is not None:
             self.data["image/png"] = drawn
+
+    def write(self, on_failure: OnError | None) -> None:
+        """Take its text, as much of it as is allowed."""
+        allowed = limits.present()
+        printer = Printer(allowed["repr"] or sys.maxsize, allowed["items"] or sys.maxsize - 1)
+        printer.pretty(self._value)
+        if printer.failure is not None and on_failure is not None:
+            on_failure(printer.failure)
+            return
+        text = json_safe(printer.finish())
+        if printer.whole:
+            text += f"; {limits.remedy('repr', printer.whole)} them all"
+        elif printer.is_full:
+            text += f"; {limits.remedy('repr', 10 * printer.limit)} more"
+        self.data["text/plain"] = text
 
     def wants(self, mime: str) -> bool:
         """Is this representation asked for, and not there yet?"""
@@ -294,7 +313,9 @@ def display(
             raise TypeError(f"a MIME bundle is a dict, not a {class_name(type(value))}")
         no_notes: dict[str, Any] = {}
         data, notes = (
-            (json_safe(value), no_notes) if raw else bundle(value, include, exclude, on_error)
+            (limits.kept(json_safe(value)), no_notes)
+            if raw
+            else bundle(value, include, exclude, on_error)
         )
         if data:
             notes = _merged(notes, json_safe(metadata or {}))

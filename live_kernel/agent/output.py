@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from time import monotonic
 
+from ..link.limits import enough_for, written
 from . import native
 from .native import RLock
 
@@ -35,6 +36,9 @@ FLUSH_AFTER = 0.05
 FLUSH_SIZE = 1 << 16
 """Characters of text that are sent on at once, however young."""
 
+PIECE = 1 << 20
+"""Characters of text that are packed at once, which keeps other threads waiting."""
+
 MOST_LEFT = 1 << 22
 """Characters and bytes that the main thread may leave unsent; what it writes beyond is dropped."""
 
@@ -47,11 +51,13 @@ class Output:
 
     `deliver(events, done)` sends; it is called with the lock held, so that what
     was written first arrives first, and may block where the launcher is slow:
-    that slows the cell, which is what is wanted.
+    that slows the cell, which is what is wanted. `longest`: characters of one
+    write, 0 for any number.
     """
 
-    def __init__(self, deliver: Deliver) -> None:
+    def __init__(self, deliver: Deliver, longest: int = 0) -> None:
         self._deliver = deliver
+        self._longest = longest
         self._lock = RLock()
         self._is_taken = False
         self._to_do: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
@@ -69,8 +75,11 @@ class Output:
 
     def write(self, stream: str, text: str) -> None:
         """Add text of `stdout` or `stderr`."""
-        if text:
-            self._act(len(text), self._write, stream, text)
+        if self._longest and len(text) > self._longest:
+            text = text[: self._longest] + _truncated(len(text), self._longest)
+        for start in range(0, len(text), PIECE):
+            piece = text[start : start + PIECE]
+            self._act(len(piece), self._write, stream, piece)
 
     def add(self, event: Event) -> None:
         """Add an event other than text."""
@@ -223,3 +232,10 @@ def _stderr(line: str) -> Event:
 def _size(event: Event) -> int:
     """About how much there is to be sent, in characters and bytes."""
     return sum(len(value) for value in event.get("data", {}).values() if hasattr(value, "__len__"))
+
+
+def _truncated(length: int, longest: int) -> str:
+    return (
+        f"\n… truncated after {longest:,} of {length:,} characters that were written at once; "
+        f"%limits print {written(enough_for(length))} shows them all\n"
+    )

@@ -80,10 +80,13 @@ class _Group:
 class Printer:
     """Writes one text. `_repr_pretty_(printer, cycle)` methods are handed it, too."""
 
-    def __init__(self, limit: int = LIMIT) -> None:
+    def __init__(self, limit: int = LIMIT, items: int = ITEMS) -> None:
         self.max_width = WIDTH
         self.indentation = 0
         self.limit = limit
+        self.items = items
+        self.whole = 0
+        """Characters that there would have been, if they were counted."""
         self._written = 0
         self._column = 0
         self._lines: list[str] = []
@@ -91,6 +94,8 @@ class Printer:
         self._held_width = 0
         self._groups = [_Group(0)]
         self._inside: set[int] = set()
+        self.failure: Exception | SystemExit | GeneratorExit | None = None
+        """What the value itself has raised, rather than one in it."""
 
     # What `_repr_pretty_` methods use. (The names of arguments are those of IPython.)
 
@@ -156,7 +161,7 @@ class Printer:
         if self.is_full:
             return
         if id(type(value)) in SCALARS:  # is_exactly(), for speed
-            self.text(_scalar(value, self.limit))
+            self.text(self._scalar(value))
             return
         depth, indentation = len(self._groups), self.indentation
         try:
@@ -164,6 +169,7 @@ class Printer:
         except CAUGHT as error:
             del self._groups[depth:]
             self.indentation = indentation
+            self.failure = None if self._inside else error
             self.text(failure(error))
 
     # The parts.
@@ -178,20 +184,35 @@ class Printer:
         self._release(len(self._held))
         text = "".join(self._lines)
         if self.is_full:
-            text = f"{text[: self.limit]}\n… truncated after {self.limit:,} characters"
+            whole = f" of {self.whole:,}" if self.whole else ""
+            text = f"{text[: self.limit]}\n… truncated after {self.limit:,}{whole} characters"
         return text
 
     def sequence(self, items: Iterable[Any], write: Handler | None = None) -> None:
-        """Write items with commas and breaks between them, the first thousand."""
+        """Write items with commas and breaks between them, the first thousand as a rule."""
         write = write or Printer.pretty
         for index, item in enumerate(items):
             if index:
                 self.text(",")
                 self.breakable()
-            if index == ITEMS or self.is_full:
+            if index == self.items or self.is_full:
                 self.text("...")
                 return
             write(self, item)
+
+    def _scalar(self, value: Any) -> str:
+        if is_exactly(value, _SLICED) and len(value) > self.limit:
+            self.cut(len(value) + 2)  # with its quotes
+            value = value[: self.limit + 1]
+        try:
+            return repr(value)
+        except ValueError as error:  # an int with more digits than Python is willing to write
+            return failure(error)
+
+    def cut(self, length: int) -> None:
+        """A text of so many characters is not written to its end."""
+        if not self._written:
+            self.whole = length
 
     def _pretty(self, value: Any) -> None:
         write, short = _handler(type(value))
@@ -260,15 +281,6 @@ SCALARS = exact(bool, complex, float, int, type(...), type(None)) | _SLICED
 """Types whose instances are written at once."""
 
 
-def _scalar(value: Any, limit: int) -> str:
-    if is_exactly(value, _SLICED) and len(value) > limit:
-        value = value[: limit + 1]
-    try:
-        return repr(value)
-    except ValueError as error:  # an int with more digits than Python is willing to write
-        return failure(error)
-
-
 def _handler(cls: type) -> tuple[Handler, str]:
     """How instances of a class are written, as its first base says that says anything.
 
@@ -290,7 +302,10 @@ def _by_own_method(printer: Printer, value: Any) -> None:
 
 
 def _by_repr(printer: Printer, value: object) -> None:
-    text = str.__str__(repr(value))[: printer.limit + 1]
+    text = str.__str__(repr(value))
+    if len(text) > printer.limit:
+        printer.cut(len(text))
+        text = text[: printer.limit + 1]
     with printer.group():
         for index, line in enumerate(text.splitlines()):
             if index:
@@ -302,9 +317,9 @@ def _by_address(printer: Printer, value: object) -> None:
     printer.text(f"<{full_name(type(value))} at {id(value):#x}>")
 
 
-def _first(iterable: Iterable[Any]) -> list[Any]:
+def _first(printer: Printer, iterable: Iterable[Any]) -> list[Any]:
     """What is shown of a container, and one more; copied at once, for others may change it."""
-    return list(islice(iterable, ITEMS + 1))
+    return list(islice(iterable, printer.items + 1))
 
 
 def _enclose(
@@ -315,18 +330,18 @@ def _enclose(
 
 
 def _write_list(printer: Printer, value: Any) -> None:
-    _enclose(printer, "[]", _first(list.__iter__(value)))
+    _enclose(printer, "[]", _first(printer, list.__iter__(value)))
 
 
 def _write_tuple(printer: Printer, value: Any) -> None:
     with printer.group(1, "(", ")"):
-        printer.sequence(_first(tuple.__iter__(value)))
+        printer.sequence(_first(printer, tuple.__iter__(value)))
         if tuple.__len__(value) == 1:
             printer.text(",")
 
 
 def _write_dict(printer: Printer, value: Any) -> None:
-    _enclose(printer, "{}", items(value, ITEMS + 1), _write_pair)
+    _enclose(printer, "{}", items(value, printer.items + 1), _write_pair)
 
 
 def _write_pair(printer: Printer, pair: tuple[Any, Any]) -> None:
@@ -337,7 +352,7 @@ def _write_pair(printer: Printer, pair: tuple[Any, Any]) -> None:
 
 def _write_set(printer: Printer, value: Any) -> None:
     base = set if issubclass(type(value), set) else frozenset
-    shown = _first(base.__iter__(value))
+    shown = _first(printer, base.__iter__(value))
     kinds = {id(type(item)) for item in shown}
     if len(kinds) == 1 and kinds <= _ORDERED:  # sorting runs no code of the program
         shown.sort()
@@ -359,21 +374,21 @@ def _call(printer: Printer, value: object, *write: Callable[[], None], name: str
 
 
 def _write_deque(printer: Printer, value: Any) -> None:
-    shown = _first(deque.__iter__(value))
+    shown = _first(printer, deque.__iter__(value))
     length = [partial(printer.text, f"maxlen={value.maxlen}")] * (value.maxlen is not None)
     _call(printer, value, partial(_enclose, printer, "[]", shown), *length)
 
 
 def _write_view(printer: Printer, value: Any) -> None:
-    _call(printer, value, partial(_enclose, printer, "[]", _first(value)))
+    _call(printer, value, partial(_enclose, printer, "[]", _first(printer, value)))
 
 
 def _write_mapping(printer: Printer, value: Any) -> None:
     """One of those that are written as a call, with a dict as the last argument."""
-    kind, pairs = type(value), items(value, ITEMS + 1)
+    kind, pairs = type(value), items(value, printer.items + 1)
     if issubclass(kind, Counter):
         try:
-            pairs = Counter.most_common(value, ITEMS + 1)
+            pairs = Counter.most_common(value, printer.items + 1)
         except TypeError:  # counts that can't be compared
             pass
     write = [partial(_enclose, printer, "{}", pairs, _write_pair)]
@@ -386,7 +401,7 @@ def _write_mapping(printer: Printer, value: Any) -> None:
 
 def _write_namespace(printer: Printer, value: Any) -> None:
     name = "namespace" if type(value) is SimpleNamespace else ""
-    pairs = items(own_dict(value), ITEMS + 1)
+    pairs = items(own_dict(value), printer.items + 1)
     _call(printer, value, *(partial(_write_keyword, printer, *pair) for pair in pairs), name=name)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 
-from . import debugger, libraries, native
+from . import debugger, libraries, limits, native
 from .comms import Comms
 from .display import bundle, json_safe
 from .lent import Imports
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .namespace import Namespace
 
     Message = dict[str, Any]
+    OnError = Callable[[BaseException], object]
 
 
 _AT_ONCE = 1.0
@@ -108,7 +109,8 @@ class Publisher:
         cell = running_cell()
         if cell is not None:
             kind = "update" if update else "display"
-            cell.emit(kind, json_safe(data), json_safe(metadata or {}), json_safe(transient or {}))
+            data, metadata = limits.kept(json_safe(data)), json_safe(metadata or {})
+            cell.emit(kind, data, metadata, json_safe(transient or {}))
 
     def clear_output(self, wait: bool = False) -> None:
         """Remove the cell's output, now or when there is more."""
@@ -264,11 +266,12 @@ class Shell:
 
     # -- display ------------------------------------------------------------------------
 
-    def bundle(self, value: object, report: Callable[[BaseException], object]) -> Any:
+    def bundle(self, value: object, report: OnError, on_failure: OnError | None = None) -> Any:
         """All representations of a value: ours, and those registered with the real IPython."""
-        data, metadata = bundle(value, on_error=report)
+        data, metadata = bundle(value, on_error=report, on_failure=on_failure)
         if self.made is not None and data:
             self.made.add_registered(value, data, metadata, report)
+            limits.kept(data)
         return data, metadata
 
     def page(self, data: dict[str, Any], start: int = 0) -> None:

@@ -21,6 +21,7 @@ HERE = Path(__file__).resolve().parent.parent
 MODULES = (
     "link",
     "link.frames",
+    "link.limits",
     "link.messages",
     "link.parcels",
     "agent",
@@ -39,6 +40,7 @@ MODULES = (
     "agent.pretty",
     "agent.backend_inline",
     "agent.figures",
+    "agent.limits",
     "agent.display",
     "agent.cursor",
     "agent.expressions",

@@ -67,6 +67,8 @@ class Target:
         self._memory = memory
         self.attachment: Attachment | None = None
         self.notices: list[str] = []
+        self.limits: dict[str, int] = {}
+        """How much a cell may show, where the user wants it otherwise: see `%limits`."""
         self.failure: LiveKernelError | None = None
         self._choice: Choice | None = None
         self._is_pinned = False
@@ -185,6 +187,8 @@ class Target:
         code = syntax.to_python(request["code"])
         if code != request["code"]:
             request = request | {"code": code, "source": request["code"]}
+        if self.limits:
+            request = request | {"limits": self.limits}
         self._run({"op": "run", **request}, run)
 
     def deliver(self, message: Message, run: CellRun) -> None:

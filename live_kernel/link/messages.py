@@ -10,6 +10,8 @@ the control channel; both only ever grow.
 
 from __future__ import annotations
 
+from .limits import are_limits
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .frames import Message
@@ -82,8 +84,8 @@ def from_launcher(message: Message) -> bool:
 def _is_about_a_cell(message: Message) -> bool:
     match message:
         # On `cells`: run this, as input number `count`; on `control` if it is for a `subshell`.
-        # Where it is not what the user typed, that comes as `source`. `parent` is the header of
-        # the front-end's request.
+        # Where it is not what the user typed, that comes as `source`; the limits that the user
+        # has changed, as `limits`. `parent` is the header of the front-end's request.
         case {"op": "run"}:
             return _is_run(message)
         # As `run`: what a front-end says on a comm, with its number as a cell; `meanwhile` a cell
@@ -141,7 +143,8 @@ def _is_run(message: Message) -> bool:
             "allow_input": bool(),
         }:
             texts = [message.get("source", ""), message.get("subshell", "")]
-            return _are_texts(texts) and isinstance(message.get("parent", {}), dict)
+            is_known = isinstance(message.get("parent", {}), dict)
+            return is_known and _are_texts(texts) and are_limits(message.get("limits", {}))
     return False
 
 
