@@ -18,6 +18,7 @@ import psutil
 import pytest
 from targets import ROOT, Target
 
+from live_kernel.agent import native
 from live_kernel.errors import LiveKernelError, NotAttachable
 from live_kernel.handle import attach
 
@@ -71,6 +72,12 @@ def artefacts(request: pytest.FixtureRequest) -> Path:
     place = ROOT / ".artefacts" / request.node.path.stem / name
     place.mkdir(parents=True, exist_ok=True)
     return place
+
+
+@pytest.fixture
+def beside_the_main_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the agent's code take this thread for one of a cell's."""
+    monkeypatch.setattr(native, "main_ident", lambda: 0)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -18,6 +18,8 @@ from targets import eventually
 from live_kernel.agent import output as output_module
 from live_kernel.agent.output import FLUSH_AFTER, FLUSH_SIZE, Output
 
+pytestmark = pytest.mark.usefixtures("beside_the_main_thread")
+
 OK = {"status": "ok", "expressions": {}}
 EVENT = {"event": "clear", "wait": False}
 
@@ -45,12 +47,6 @@ def launcher(monkeypatch: pytest.MonkeyPatch) -> Launcher:
     made = Launcher()
     monkeypatch.setattr(output_module, "monotonic", lambda: made.now)
     return made
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tests run where cells do: not on the main thread."""
-    monkeypatch.setattr(output_module.native, "main_ident", lambda: 0)
 
 
 @pytest.fixture

@@ -23,6 +23,8 @@ from live_kernel.agent.ledger import Entry, Ledger
 from live_kernel.agent.output import Output
 from live_kernel.agent.streams import SplitInput, SplitStream, current_cell, running_cell
 
+pytestmark = pytest.mark.usefixtures("beside_the_main_thread")
+
 
 class FakeCell:
     """As much of a cell as the streams need: its output, and the answers to its questions."""
