@@ -45,6 +45,8 @@ MODULES = (
     "agent.places",
     "agent.lent",
     "agent.shell",
+    "agent.watched",
+    "agent.magics",
     "agent.ipython",
     "agent.cells",
     "agent.stdin",

@@ -1,0 +1,171 @@
+"""IPython's magics in a live program: refused, done otherwise, or watched.
+
+Runs in the target, on the thread of a cell. Most magics are IPython's own and
+run as they are; what they change in the process is put back (`watched`).
+Rule: no magic forks in the program, starts an editor or a process in it, or
+changes what all of the program shares, such as its directory.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from .shell import Captured, is_captured
+from .streams import running_cell
+from .watched import Watching
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .shell import Shell
+
+    _Base = Any
+else:
+    _Base = object
+
+NOT_HERE = {
+    "cd": "it would change the program's working directory; os.chdir(...) does, if you mean it",
+    "edit": "it would start an editor in the program",
+    "ed": "it would start an editor in the program",
+    "gui": "the event loop is the program's",
+    "pdb": "use %debug after an error",
+    "set_env": "it would change the environment of the program; os.environ does, if you mean it",
+    "pylab": "use %matplotlib inline and import what you need",
+    "killbgscripts": "there are no background scripts",
+}
+"""Magics that are refused, and why."""
+
+_RUN_CODE = ("time", "timeit", "prun", "run", "capture", "debug", "mprun", "memit", "lprun")
+"""Magics that do nothing to the process themselves, but run code that may."""
+
+_SCRIPTS = ("sh", "bash", "perl", "ruby", "python", "python3", "python2", "pypy")
+"""Interpreters that IPython has cell magics for."""
+
+
+class Magics(_Base):  # type: ignore[misc]
+    """What stands before IPython's own way to run a magic, among the bases of the shell."""
+
+    _live: Shell
+
+    def run_line_magic(self, magic_name: str, line: str, _stack_depth: int = 1) -> Any:
+        if magic_name in NOT_HERE or (magic_name == "env" and _assigns(line)):
+            why = NOT_HERE.get(magic_name, NOT_HERE["set_env"])
+            raise usage_error(f"%{magic_name} is not for cells in a live program: {why}")
+        if magic_name in ("pinfo", "pinfo2") and not line.startswith("%"):
+            self._live.show_help(line.strip(), int(magic_name == "pinfo2"))
+            return None
+        if magic_name in ("pip", "conda", "mamba", "micromamba", "uv"):
+            print(_INSTALLS.format(magic_name), file=sys.stderr)
+        with self._in_cell(magic_name):
+            return super().run_line_magic(magic_name, line, _stack_depth + 1)
+
+    def run_cell_magic(self, magic_name: str, line: str, cell: str) -> Any:
+        with self._in_cell(magic_name):
+            if magic_name == "capture" and cell:
+                return self._capture(line, cell)
+            if magic_name == "time" and self._live.cells.awaits(self.transform_cell(cell)):
+                return self._time(cell)
+            if magic_name == "script" or magic_name in _SCRIPTS:
+                program = line if magic_name == "script" else f"{magic_name} {line}"
+                return self._script(program, cell)
+            function = self.find_cell_magic(magic_name)
+            if not cell or not getattr(function, "needs_local_scope", False):
+                return super().run_cell_magic(magic_name, line, cell)
+            if not getattr(function, "_ipython_magic_no_var_expand", False):
+                line = self.var_expand(line)
+            return function(line, cell, local_ns=self._live.scope()[1])
+
+    def _in_cell(self, magic: str) -> Any:
+        """Around every magic. What the user's own code changes is not ours to put back."""
+        self.follow_cell()
+        self._live.scope()
+        return Watching(None if magic in _RUN_CODE else self._live.ledger, f"%{magic}")
+
+    def _capture(self, line: str, cell: str) -> None:
+        import shlex
+        from io import StringIO
+
+        function = self.find_cell_magic("capture")
+        given = function.__func__.parser.parse_args(shlex.split(line))
+        streams = {
+            "stdout": None if given.no_stdout else StringIO(),
+            "stderr": None if given.no_stderr else StringIO(),
+        }
+        outputs: list[Any] | None = None if given.no_display else []
+        with Captured(present_cell(), streams, outputs):
+            self.run_cell(cell)
+        if given.output:
+            kept = ipython_module("IPython.utils.capture").CapturedIO(
+                streams["stdout"], streams["stderr"], outputs
+            )
+            self._live.scope()[1][given.output] = kept
+
+    def _time(self, cell: str) -> None:
+        """`%%time` for a cell that awaits, as IPython's own can't."""
+        import time
+
+        begin = time.perf_counter()
+        try:
+            self._live.cells.run_inside(self.transform_cell(cell))
+        finally:
+            seconds = time.perf_counter() - begin
+            print(
+                f"Wall time: {seconds * 1000:.3g} ms"
+                if seconds < 1
+                else f"Wall time: {seconds:.3g} s"
+            )
+
+    def _script(self, line: str, cell: str) -> None:
+        """`%%bash` and its like: IPython's own would fork in the program."""
+        import shlex
+        from subprocess import CalledProcessError
+
+        magics = ipython_module("IPython.core.magics.script").ScriptMagics
+        given, rest = magics.shebang.parser.parse_known_args(shlex.split(line))
+        if given.bg:
+            raise usage_error("--bg is not for cells in a live program")
+        wanted = {"stdout": given.out, "stderr": given.err}
+        capture = any(wanted.values()) or is_captured()
+        status, output = self._live.run_command(rest, cell, capture)
+        for stream, name in wanted.items():
+            text = "".join(part for where, part in output if where == stream)
+            if name:
+                self._live.scope()[1][name] = text
+            elif text:
+                getattr(sys, stream).write(text)
+        self._live.namespace.scratch["_exit_code"] = status
+        if given.raise_error and status != 0:
+            raise CalledProcessError(status, cell)
+
+
+_INSTALLS = (
+    "%{0} works on the environment of the live program, from a process beside it; what is "
+    "loaded in the program stays as it is until the program restarts."
+)
+
+
+def _assigns(line: str) -> bool:
+    """Is this `%env name=value` or `%env name value`, rather than a look?"""
+    return "=" in line or len(line.split()) > 1
+
+
+def present_cell() -> Any:
+    """The cell that runs on this thread or in this task. Raises RuntimeError elsewhere."""
+    cell = running_cell()
+    if cell is None:
+        raise RuntimeError("magics work in a cell, and in threads and tasks it started")
+    return cell
+
+
+def ipython_module(module: str) -> Any:
+    """A module of IPython's or of what belongs to it, imported when it is first needed."""
+    from importlib import import_module
+
+    return import_module(module)
+
+
+def usage_error(text: str) -> Exception:
+    """The error that IPython shows as a sentence, without a traceback."""
+    error: Exception = ipython_module("IPython.core.error").UsageError(text)
+    return error
