@@ -535,8 +535,137 @@ class TestKeys:
         assert matches("frame.price.me", names) == ["median"]
         assert matches("frame.other.me", names) == []
 
+    def test_that_are_tuples(self) -> None:
+        table = {("north", 1): 1, ("north", "east"): 2, ("south", "west"): 3, "plain": 4}
+        names = Dictionary(t=table, n={"deep": table}, first="north")
+        assert matches('t["', names) == ["north", "south", "plain"]
+        assert matches("t['north', '", names) == ["east"]
+        assert matches("t['north', ", names)[:2] == ["1", "'east'"]
+        assert matches("t[first, '", names) == ["east"]
+        assert matches('n["deep"]["south", "', names) == ["west"]
+        assert matches('t[("so', names) == ["south"]
+        assert matches("t[('south', '", names) == ["west"]
+        assert matches("t['nowhere', ", names)[:1] != ["1"]
+        assert matches("f(('a', t['south', '", names) == ["west"]
+
+    def test_that_are_numbers_and_none(self) -> None:
+        names = Dictionary(d={2.5: 1, True: 2, None: 3, 7: 4})
+        assert matches("d[", names)[:4] == ["2.5", "True", "None", "7"]
+        assert matches("d[2", names) == ["2.5"]
+
     def test_not_of_other_mappings(self) -> None:
         assert matches('users["', Dictionary(users=UserDict(a=1))) != ["a"]
+
+
+class TestLibraries:
+    """As NumPy and pandas really are; what they have is read without their properties."""
+
+    @pytest.fixture
+    def names(self) -> Dictionary:
+        numpy, pandas = pytest.importorskip("numpy"), pytest.importorskip("pandas")
+        frame = pandas.DataFrame({"price": [1], "two words": [2]})
+        pairs = pandas.MultiIndex.from_tuples([("top", "one"), ("top", "two")])
+        array = numpy.zeros(3, dtype=[("x", "f4"), ("speed", "i4")])
+        return Dictionary(
+            frame=frame,
+            pairs=pandas.DataFrame([[1, 2]], columns=pairs),
+            series=pandas.Series({"aa": 1, "bb": 2}),
+            array=array,
+            deep={"k": array},
+            np=numpy,
+        )
+
+    @pytest.mark.parametrize(
+        ("code", "found"),
+        [
+            ('frame["', ["price", "two words"]),
+            ('frame[["price", "', ["price", "two words"]),
+            ('frame.loc[0, "pri', ["price"]),
+            ('pairs["', ["top"]),
+            ('pairs["top", "', ["one", "two"]),
+            ('series["', ["aa", "bb"]),
+            ('array["', ["x", "speed"]),
+            ('array[0]["sp', ["speed"]),
+            ('deep["k"]["', ["x", "speed"]),
+            ('frame["price"].medi', ["median"]),
+            ("frame.price.medi", ["median"]),
+            ("frame.columns.get_lo", ["get_loc"]),
+            ("frame.index.get_lo", ["get_loc"]),
+            ('frame.groupby("price").ngrou', ["ngroup", "ngroups"]),
+            ("frame.price.str.upp", ["upper"]),
+        ],
+    )
+    def test_offers(self, code: str, found: list[str], names: Dictionary) -> None:
+        assert matches(code, names) == found
+
+    def test_an_array_that_lies_is_not_asked(self) -> None:
+        class Array:
+            __getitem__ = dtype = property(raiser("array"))
+
+        Array.__module__, Array.__qualname__ = "numpy", "ndarray"
+        for code in ('lie["', "lie[0].", 'lie[0]["'):
+            matches(code, Dictionary(lie=Array()))
+
+
+class TestAssigned:
+    """Names that the cell itself binds, before it has run."""
+
+    @pytest.mark.parametrize(
+        "code",
+        [
+            "new = service\nnew.",
+            "new = service; new.",
+            "new: Service = service  # mine\nnew.",
+            "new = (\n    service\n)\nnew.",
+            "other = rows\nnew = service\nif new:\n    print(new.",
+            "for new in [1]: pass\nnew = Service()\nnew.",
+            "first = service\nnew = first\nnew.",
+            "for new in services:\n    new.",
+            "print([new.x for new in services], new.",
+            "with service.itself() as new:\n    new.",
+        ],
+    )
+    def test_are_known(self, code: str, names: Dictionary) -> None:
+        names.entries |= {"services": [names.entries["service"]]}
+        names.entries["service"].itself = service_itself
+        assert "retries=" in matches(code + "handle(", names)
+
+    def test_imports(self, names: Dictionary) -> None:
+        assert matches("import json as j\nj.dum", names) == ["dump", "dumps"]
+        assert matches("from os import path as p\np.joi", names) == ["join"]
+        assert matches("from os import (path, sep)\npath.joi", names) == ["join"]
+        assert matches("import never_loaded as n\nn.", names) == []
+
+    def test_what_has_run_is_believed_rather_than_a_promise(self, names: Dictionary) -> None:
+        names.entries["new"] = {"live": 1}
+        assert matches("new = Service.create('x')\nnew['", names) == ["live"]
+
+    def test_come_to_an_end(self, names: Dictionary) -> None:
+        assert matches("new = new\nnew.", names) == []
+        assert matches("a = b\nb = a\n" * 50 + "a.", names) == []
+
+    @pytest.mark.parametrize(
+        ("code", "found"),
+        [
+            ("'a b'.split().appe", ["append"]),
+            ("key.strip().upp", ["upper"]),
+            ("key[0].upp", ["upper"]),
+            ("key.encode().deco", ["decode"]),
+            ("sorted(rows).appe", ["append"]),
+            ("repr(1).upp", ["upper"]),
+            ("open('x').readlin", ["readline", "readlines"]),
+            ("ordered.copy().nothing", []),
+            ("rows.pop().", []),
+        ],
+    )
+    def test_what_built_in_functions_give(
+        self, code: str, found: list[str], names: Dictionary
+    ) -> None:
+        assert matches(code, names) == found
+
+
+def service_itself() -> Service:
+    raise AssertionError
 
 
 class TestPaths:
