@@ -176,6 +176,10 @@ class Cells:
             cell.interruption.begin()
         return result[-1]
 
+    def magics(self) -> list[str]:
+        """The magics of the real IPython, if the session has brought one up."""
+        return self._shell.magics()
+
     def awaits(self, code: str) -> bool:
         """Is there an `await` at the top level of this code?"""
         try:

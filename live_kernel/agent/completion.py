@@ -35,12 +35,15 @@ SIGNATURE_LIMIT = 100
 """With more matches than this, none gets a signature."""
 
 
-def complete(code: str, cursor: int, names: Names) -> dict[str, Any]:
-    """The matches at a cursor (in characters of `code`), as a complete_reply has them."""
+def complete(code: str, cursor: int, names: Names, magics: Iterable[str] = ()) -> dict[str, Any]:
+    """The matches at a cursor (in characters of `code`), as a complete_reply has them.
+
+    `magics`: those that the session's IPython has, if it was brought up, each with its `%`.
+    """
     matches: list[Match] = []
     start = end = max(0, min(cursor, len(code)))
     try:
-        start, matches = _Completion(code, end, names).find()
+        start, matches = _Completion(code, end, names).find(magics)
     except BaseException:  # of the program's making; a completion is not worth a word about it
         pass
     unique: dict[str, Match] = {}
@@ -90,8 +93,10 @@ class _Completion:
         self.meant = Assigned(code[: self.start], names)
         self.word = code[self.start : cursor]
 
-    def find(self) -> tuple[int, list[Match]]:
+    def find(self, magics: Iterable[str]) -> tuple[int, list[Match]]:
         """Where the text to replace begins, and what could stand there."""
+        if self.code.startswith("%") and self.code.lstrip("%") == self.word:
+            return 0, [Match(name, "magic") for name in magics]
         if self.scan.in_comment:
             return self.cursor, []
         if self.scan.string is not None:

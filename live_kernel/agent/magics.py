@@ -33,6 +33,13 @@ NOT_HERE = {
     "set_env": "it would change the environment of the program; os.environ does, if you mean it",
     "pylab": "use %matplotlib inline and import what you need",
     "killbgscripts": "there are no background scripts",
+    "popd": "it would change the program's working directory",
+    "pushd": "it would change the program's working directory",
+    "store": "it would be kept in the home directory of the program's user; write a file of yours",
+    "autosave": "how often a notebook is saved is up to the front-end",
+    "connect_info": "jupyter console --existing finds this kernel without it",
+    "qtconsole": "it would be started in the program; see jupyter qtconsole --existing",
+    "subshell": "it tells of ipykernel's own threads",
 }
 """Magics that are refused, and why."""
 
@@ -75,6 +82,12 @@ class Magics(_Base):  # type: ignore[misc]
             if not getattr(function, "_ipython_magic_no_var_expand", False):
                 line = self.var_expand(line)
             return function(line, cell, local_ns=self._live.scope()[1])
+
+    def magic_names(self) -> list[str]:
+        """The magics that are there and not refused, each with its `%` or `%%`."""
+        there = self.magics_manager.magics
+        names = ["%" + name for name in list(there["line"]) if name not in NOT_HERE]
+        return names + ["%%" + name for name in list(there["cell"])]
 
     def _in_cell(self, magic: str) -> Any:
         """Around every magic. What the user's own code changes is not ours to put back."""

@@ -148,6 +148,10 @@ class Shell:
                     self.made = ipython.bring_up(self)
         return self.made
 
+    def magics(self) -> list[str]:
+        """The magics that there are, with their `%`; none as long as there is no real IPython."""
+        return [] if self.made is None else self.made.magic_names()
+
     def trigger(self, *names: str) -> None:
         """Tell what has registered with the real IPython, if there is one, of a cell."""
         if self.made is not None:

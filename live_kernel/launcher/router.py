@@ -17,6 +17,7 @@ from . import commands, tables
 from .attachment import State
 from .choosing import Choice
 from .completeness import Completeness
+from .completion import Completion
 from .execution import Execution, Queue
 from .frontend import Frontend
 from .history import History
@@ -37,6 +38,7 @@ class Router:
         self._shut_down = shut_down
         self.history = History(reactor)
         self._completeness = Completeness(reactor)
+        self._completion = Completion(reactor)
         self._usage = Usage(reactor)
         self._frontend: Frontend
         self._queue: Queue
@@ -142,22 +144,11 @@ class Router:
     def _on_complete_request(self, request: Request) -> None:
         code = str(request.content.get("code", ""))
         cursor = _number(request, "cursor_pos", len(code))
-        own = complete_command(code, cursor)
-        if own is not None:
-            self._answer(request, own)
-            return
 
-        def answered(answer: Content) -> None:
-            types = answer.get("types", [])
-            content = {
-                "matches": answer.get("matches", []),
-                "cursor_start": answer.get("start", cursor),
-                "cursor_end": answer.get("end", cursor),
-                "metadata": {"_jupyter_types_experimental": types} if types else {},
-            }
-            self._answer(request, content)
+        def ask(code: str, cursor: int, answered: Callable[[Content], None]) -> None:
+            self._ask("complete", answered, code=code, cursor=cursor)
 
-        self._ask("complete", answered, code=code, cursor=cursor)
+        self._completion.ask(code, cursor, ask, lambda content: self._answer(request, content))
 
     def _on_inspect_request(self, request: Request) -> None:
         code = str(request.content.get("code", ""))
@@ -362,19 +353,3 @@ def asks_for_help(code: str) -> tuple[str, int] | None:
     if not name or "?" in name or not is_name.replace("'", "").replace('"', "").isidentifier():
         return None
     return name, int(marks > 1)
-
-
-def complete_command(code: str, cursor: int) -> Content | None:
-    """Completion of our own commands and of the processes after `%attach`."""
-    line = code[:cursor].rpartition("\n")[2]
-    if line.startswith("%attach "):
-        start = cursor - len(line) + len("%attach ")
-        typed = code[start:cursor]
-        pids = [str(candidate.process.pid) for candidate in processes.candidates()]
-        matches = [pid for pid in pids if pid.startswith(typed)]
-    elif line.startswith("%") and " " not in line:
-        start = cursor - len(line)
-        matches = [name for name in commands.COMMANDS if name.startswith(line)]
-    else:
-        return None
-    return {"matches": matches, "cursor_start": start, "cursor_end": cursor, "metadata": {}}

@@ -64,13 +64,13 @@ def _without_blank_lines(code: str) -> tuple[str, str]:
     return "\n" * count, "".join(lines[count:])
 
 
-_importing = threading.Lock()
+importing = threading.Lock()
 """Threads that import a package of circular imports at the same time may find it half done."""
 
 
 def transformer() -> Any:
     """A transformer of IPython's, which may have to be loaded first: 0.1 s. For any thread."""
-    with _importing:
+    with importing:
         from IPython.core import inputtransformer2
     manager: Any = inputtransformer2.TransformerManager
     return manager()
@@ -78,4 +78,4 @@ def transformer() -> Any:
 
 def is_loaded() -> bool:
     """Does `transformer` take no time?"""
-    return "IPython.core.inputtransformer2" in sys.modules and not _importing.locked()
+    return "IPython.core.inputtransformer2" in sys.modules and not importing.locked()
