@@ -423,8 +423,24 @@ def test_payloads() -> None:
         assert payload == {"source": "set_next_input", "text": "next", "replace": True}
         (payload,) = kernel.run("%attach?").payload
         assert "pid" in payload["data"]["text/plain"]
-        (payload,) = kernel.run("%timeit?").payload
-        assert "Time execution" in payload["data"]["text/plain"]
+
+
+@pytest.mark.client
+def test_help_on_magics_loads_no_ipython() -> None:
+    with Target("idle") as target, Kernel("--pid", target.pid) as kernel:
+        for code in ("%timeit?", "%%timeit?", "?%timeit"):
+            (payload,) = kernel.run(code).payload
+            assert "Time execution" in payload["data"]["text/plain"]
+        (payload,) = kernel.run("?").payload
+        assert "object?" in payload["data"]["text/plain"]
+        (payload,) = kernel.run("word.start*?").payload
+        assert payload["data"]["text/plain"] == "word.startswith"
+        reply = kernel.ask("inspect_request", code="x = %timeit 1", cursor_pos=8, detail_level=0)
+        assert "Time execution" in reply["data"]["text/plain"]
+        assert kernel.run("%nonsense?").stdout == "Object `%nonsense` not found.\n"
+        kernel.run("import sys")
+        loaded = kernel.value("[n for n in sys.modules if n.partition('.')[0] == 'IPython']")
+        assert "IPython.core.interactiveshell" in loaded  # by the last of them, which is nobody's
 
 
 @pytest.mark.client

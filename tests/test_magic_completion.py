@@ -25,6 +25,7 @@ from targets import ROOT, Target
 from live_kernel.attach import processes
 from live_kernel.launcher import magic_names
 from live_kernel.launcher.completion import Completion, item
+from live_kernel.launcher.inspection import docstring_page, is_explained
 from live_kernel.launcher.reactor import Reactor
 
 
@@ -287,6 +288,16 @@ def test_what_is_said_of_a_magic_is_said_of_one_that_there_is() -> None:
     told |= magic_names.OF_CODE
     known = magic_names.LINE | magic_names.CELL | {"ps", "autoreload"}
     assert told - known == set()
+
+
+def test_every_magic_is_explained() -> None:
+    for name in ("%" + name for name in magic_names.LINE - magic_names.MADE_LATE):
+        assert is_explained(name)
+        assert "Docstring:" in docstring_page(name)
+    for name in ("%%" + name for name in magic_names.CELL - magic_names.MADE_LATE):
+        assert "Docstring:" in docstring_page(name)
+    assert not is_explained("%cat")
+    assert not is_explained("timeit")
 
 
 # -- through the kernel

@@ -59,8 +59,7 @@ class Magics(_Base):  # type: ignore[misc]
         if magic_name in NOT_HERE or (magic_name == "env" and _assigns(line)):
             why = NOT_HERE.get(magic_name, NOT_HERE["set_env"])
             raise usage_error(f"%{magic_name} is not for cells in a live program: {why}")
-        if magic_name in ("pinfo", "pinfo2") and not line.startswith("%"):
-            self._live.show_help(line.strip(), int(magic_name == "pinfo2"))
+        if self._live.helps(magic_name, line):
             return None
         if magic_name in ("pip", "conda", "mamba", "micromamba", "uv"):
             print(_INSTALLS.format(magic_name), file=sys.stderr)

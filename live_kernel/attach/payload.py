@@ -43,6 +43,7 @@ MODULES = (
     "agent.assigned",
     "agent.importable",
     "agent.completion",
+    "agent.search",
     "agent.inspection",
     "agent.tracebacks",
     "agent.places",

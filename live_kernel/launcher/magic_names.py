@@ -40,6 +40,17 @@ REFUSED = _words(
 )
 """Magics that say why they are not for cells in a live program."""
 
+ALIASES = {"hist": "history", "rep": "recall", "HTML": "html", "SVG": "svg", "file": "writefile"}
+"""Other names of magics."""
+
+MADE_LATE = _words(
+    """
+    bash cat clear cp ldir less lf lk ll ls lx man mkdir more mv perl pypy python python2 python3 rm
+    rmdir ruby sh
+    """
+)
+"""Magics that an IPython makes when it starts, most of them from commands of the system."""
+
 EXTENSIONS = ("autoreload",)
 """Extensions that come with IPython."""
 

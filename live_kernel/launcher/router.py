@@ -21,6 +21,7 @@ from .completion import Completion
 from .execution import Execution, Queue
 from .frontend import Frontend
 from .history import History
+from .inspection import Inspection, is_explained
 from .questions import Questions
 from .reactor import Reactor
 from .target import CellRun, Target, Waiter
@@ -39,6 +40,7 @@ class Router:
         self.history = History(reactor)
         self._completeness = Completeness(reactor)
         self._completion = Completion(reactor)
+        self._inspection = Inspection(reactor)
         self._usage = Usage(reactor)
         self._frontend: Frontend
         self._queue: Queue
@@ -159,18 +161,10 @@ class Router:
     def _inspect(
         self, code: str, cursor: int, detail: int, found: Callable[[Content], None]
     ) -> None:
-        name = code.strip().rstrip("?")
-        if name in commands.COMMANDS:
-            data = {"text/plain": commands.help_text(name)}
-            found({"found": True, "data": data, "metadata": {}})
-            return
+        def ask(code: str, cursor: int, detail: int, answered: Callable[[Content], None]) -> None:
+            self._ask("inspect", answered, code=code, cursor=cursor, detail=detail)
 
-        def answered(answer: Content) -> None:
-            is_found = bool(answer.get("found", False))
-            data = answer.get("data", {}) if is_found else {}
-            found({"found": is_found, "data": data, "metadata": {}})
-
-        self._ask("inspect", answered, code=code, cursor=cursor, detail=detail)
+        self._inspection.ask(code, cursor, detail, ask, found)
 
     def _ask(self, about: str, answered: Callable[[Content], None], **details: Any) -> None:
         if self._target.attachment is None:
@@ -340,16 +334,18 @@ def is_exit(code: str) -> bool:
 def asks_for_help(code: str) -> tuple[str, int] | None:
     """The name and the detail level of `name?`, `name??`, `?name`; None for anything else.
 
-    IPython's magics are explained by IPython, in the target.
+    Magics that only the target has are explained there, by its IPython.
     """
     text = code.strip()
     if "\n" in text or "?" not in text:
         return None
+    if text in ("?", "??"):
+        return "?", 0
     name = text.strip("?")
     marks = len(text) - len(name)
-    if name.startswith("%") and name not in commands.COMMANDS:
+    if name.startswith("%") and name not in commands.COMMANDS and not is_explained(name):
         return None
-    is_name = name.removeprefix("%").replace(".", "").replace("[", "").replace("]", "")
+    is_name = name.lstrip("%").replace(".", "").replace("[", "").replace("]", "")
     if not name or "?" in name or not is_name.replace("'", "").replace('"', "").isidentifier():
         return None
     return name, int(marks > 1)
