@@ -10,6 +10,7 @@ import contextvars
 
 from . import tracebacks
 from .display import bundle, display
+from .helping import Help
 from .interrupt import Interruption
 from .names import Names, direct_global_writes
 from .output import Output
@@ -135,7 +136,8 @@ class Cells:
         except BaseException as error:
             cell.interruption.end()
             self._shell.last_error = error
-            message = tracebacks.as_message(error, cell.interruption.requested)
+            interrupted, mode = cell.interruption.requested, self._shell.error_mode
+            message = tracebacks.as_message(error, interrupted, mode)
             if message["ename"] == "UsageError":  # a magic's: the text says it all
                 message["traceback"] = [f"UsageError: {message['evalue']}"]
             return {"status": "error", "error": message}
@@ -290,7 +292,8 @@ class Cells:
         cell.interruption.begin()
         data, metadata = self._shell.bundle(value, cell.report)
         cell.interruption.end()
-        cell.output.add({"event": "result", "data": data, "metadata": metadata})
+        if data:  # or it has displayed itself
+            cell.output.add({"event": "result", "data": data, "metadata": metadata})
 
     def _remember_input(self, cell: Cell) -> None:
         scratch = self._namespace.scratch
@@ -372,4 +375,4 @@ def additions() -> dict[str, object]:
     ask.__name__ = ask.__qualname__ = "input"
     leave.__name__ = leave.__qualname__ = "exit"
     names = {"display": show, "input": ask, "exit": leave, "quit": leave}
-    return names | {"get_ipython": get_ipython}
+    return names | {"get_ipython": get_ipython, "help": Help(ask)}

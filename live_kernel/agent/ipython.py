@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
     from .shell import Shell
 
+    _Base = Any
+else:
+    _Base = object
+
 _SHELL = "IPython.core.interactiveshell"
 
 
@@ -61,6 +65,10 @@ def _take_down(owner: Shell, shell: Any) -> None:
     log = vars(shell).get("_logger") or vars(shell).get("logger")
     if log is not None:
         log.logstop()
+    for magics in list(shell.magics_manager.registry.values()):
+        kill = getattr(magics, "kill_bg_processes", None)  # of what `%%script --bg` would start
+        if kill is not None:
+            atexit.unregister(kill)
     for path in (*shell.tempfiles, *shell.tempdirs):
         _remove(str(path))
     owner.made = None
@@ -106,6 +114,9 @@ class Notes(dict[str, object]):
 
         return [name for name in self if fnmatchcase(name, pattern)]
 
+    def __delitem__(self, name: str) -> None:
+        self.pop(name, None)  # IPython's own does not mind either
+
 
 def _backend_before() -> Any:
     """What gives matplotlib its backend back, where pyplot has not been loaded yet."""
@@ -148,12 +159,49 @@ class Figures:
             self._shell.display_pub.publish(data)
 
 
-class QuietHistory:
+class QuietHistory(_Base):  # type: ignore[misc]
     """IPython's own would have a thread, a database, and a callback at the program's exit."""
 
     def init_db(self) -> None:
         """Remember nothing beyond the session."""
         self.db = ipython_module("IPython.core.history").DummyDB()
+
+    def get_tail(
+        self,
+        n: int | None = 10,
+        raw: bool = True,
+        output: bool = False,
+        include_latest: bool = False,
+    ) -> Any:
+        """The last inputs of this session, without the one that asks."""
+        lines = [line for line in self.get_range(0, 1, None, raw, output) if line[2]]
+        if not include_latest:
+            lines = lines[:-1]
+        return lines[-(n or 10) :]
+
+    def search(
+        self,
+        pattern: str = "*",
+        raw: bool = True,
+        search_raw: bool = True,
+        output: bool = False,
+        n: int | None = None,
+        unique: bool = False,
+    ) -> Any:
+        """The inputs of this session that fit a pattern."""
+        from fnmatch import fnmatchcase
+
+        lines = self.get_range(0, 1, None, raw, output)
+        found = [line for line in lines if line[2] and fnmatchcase(str(line[2]), pattern)]
+        if unique:
+            found = list({line[2]: line for line in found}.values())
+        return found if n is None else found[-n:]
+
+    def get_range(self, session: int = 0, *arguments: Any, **options: Any) -> Any:
+        """Inputs by their numbers. Raises UsageError for those of other sessions."""
+        if session:
+            raise usage_error("inputs of earlier sessions are the front-end's: arrow up, or search")
+        return super().get_range(0, *arguments, **options)
 
 
 class QuietTrap:
@@ -181,6 +229,7 @@ class LiveShell(Magics):
                 config=config({"IPKernelApp": {}, "HistoryManager": {"enabled": False}}),
             )
         atexit.unregister(self.atexit_operations)
+        self.last_execution_result = ipython_module(_SHELL).ExecutionResult(None)
         live.namespace.scratch.pop("__builtin__", None)
 
     # -- what it would set up in the process, and does not --------------------------
@@ -340,6 +389,10 @@ class LiveShell(Magics):
             ]
         return super()._ofind(oname, namespaces)
 
+    def sees(self, name: str) -> bool:
+        """Does a cell see this name?"""
+        return self._live.sees(name)
+
     def get_local_scope(self, stack_depth: int) -> Any:
         frame = sys._getframe(stack_depth + 1)
         at_top = frame.f_code.co_name == "<module>"
@@ -363,7 +416,8 @@ class LiveShell(Magics):
         if event == "pre_run_cell":
             self.events.trigger(event, info)
         elif event == "post_run_cell":
-            self.events.trigger(event, ipython_module(_SHELL).ExecutionResult(info))
+            self.last_execution_result = ipython_module(_SHELL).ExecutionResult(info)
+            self.events.trigger(event, self.last_execution_result)
         else:
             self.events.trigger(event)
 
@@ -415,7 +469,9 @@ class LiveShell(Magics):
     def _show(self, error: BaseException) -> None:
         cell = present_cell()
         with cell.interruption:
-            cell.output.add({"event": "error", "error": as_message(error)})
+            cell.output.add(
+                {"event": "error", "error": as_message(error, mode=self._live.error_mode)}
+            )
 
     def debugger(self, force: bool = False) -> None:
         if not force:
@@ -424,6 +480,10 @@ class LiveShell(Magics):
             print("No traceback has been produced, nothing to debug.", file=sys.stderr)
             return
         _debug(self._live.last_error)
+
+    def init_magics(self) -> None:
+        super().init_magics()
+        self.add_own_magics()
 
     def set_next_input(self, s: str, replace: bool = False) -> None:
         offer_input(s, replace)

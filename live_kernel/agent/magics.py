@@ -61,6 +61,9 @@ class Magics(_Base):  # type: ignore[misc]
             raise usage_error(f"%{magic_name} is not for cells in a live program: {why}")
         if self._live.helps(magic_name, line):
             return None
+        if magic_name == "config" and line.startswith("IPCompleter"):
+            print(_NO_COMPLETER, file=sys.stderr)
+            return None
         if magic_name in ("pip", "conda", "mamba", "micromamba", "uv"):
             print(_INSTALLS.format(magic_name), file=sys.stderr)
         with self._in_cell(magic_name):
@@ -81,6 +84,42 @@ class Magics(_Base):  # type: ignore[misc]
             if not getattr(function, "_ipython_magic_no_var_expand", False):
                 line = self.var_expand(line)
             return function(line, cell, local_ns=self._live.scope()[1])
+
+    def add_own_magics(self) -> None:
+        """Have those that we do otherwise instead of IPython's, and ipykernel's besides."""
+        for name in ("pip", "less", "more", "man", "clear"):
+            function = self._less if name == "more" else getattr(self, f"_{name}")
+            self.register_magic_function(function, "line", name)
+
+    def _pip(self, line: str) -> None:
+        """Run pip for the Python of the program, in a process beside it."""
+        import shlex
+
+        self.system(f"{shlex.quote(sys.executable)} -m pip {line}")
+
+    def _less(self, line: str) -> None:
+        """Show a file of the program's machine in the pager."""
+        from os.path import expanduser
+
+        with open(expanduser(line.strip()), encoding="utf-8", errors="replace") as file:
+            self._live.page({"text/plain": file.read(PAGE_LIMIT)})
+
+    def _man(self, line: str) -> None:
+        """Show the manual page of a command in the pager."""
+        import shlex
+
+        command = f"man {shlex.quote(line.strip())} | col -b"
+        self._live.page({"text/plain": str(self._live.getoutput(command, False))})
+
+    def _clear(self, line: str) -> None:
+        """Clear the terminal."""
+        print("\x1b[H\x1b[2J", end="")
+
+    def define_macro(self, name: str, themacro: Any) -> None:
+        """Keep a macro that runs when its name stands at the end of a cell."""
+        kind = ipython_module("IPython.core.macro").Macro
+        text = themacro if isinstance(themacro, str) else themacro.value
+        self.user_ns[name] = type(kind)("Macro", (Macro, kind), {"_run": self.run_cell})(text)
 
     def magic_names(self) -> list[str]:
         """The magics that are there and not refused, each with its `%` or `%%`."""
@@ -150,6 +189,23 @@ class Magics(_Base):  # type: ignore[misc]
         if given.raise_error and status != 0:
             raise CalledProcessError(status, cell)
 
+
+class Macro:
+    """Stands before IPython's Macro among the bases of those that are made here."""
+
+    _run: Any
+    value: str
+
+    def _ipython_display_(self) -> None:
+        type(self)._run(self.value)
+
+
+_NO_COMPLETER = (
+    "Completion is the kernel's own here; what is set of IPython's IPCompleter has no effect."
+)
+
+PAGE_LIMIT = 1_000_000
+"""Characters of a file that are shown."""
 
 _INSTALLS = (
     "%{0} works on the environment of the live program, from a process beside it; what is "

@@ -8,6 +8,7 @@ Rule: a target whose cells use no magic is never made to load one.
 
 from __future__ import annotations
 
+import builtins
 import os
 import sys
 
@@ -148,6 +149,11 @@ class Shell:
                     self.made = ipython.bring_up(self)
         return self.made
 
+    @property
+    def error_mode(self) -> str:
+        """What `%xmode` has been set to."""
+        return "Context" if self.made is None else str(self.made.InteractiveTB.mode)
+
     def magics(self) -> list[str]:
         """The magics that there are, with their `%`; none as long as there is no real IPython."""
         return [] if self.made is None else self.made.magic_names()
@@ -167,6 +173,16 @@ class Shell:
         names = Names()
         names.read.add("exec")
         return self.namespace.prepare(names)
+
+    def sees(self, name: str) -> bool:
+        """Does a cell see this name? If not, it may be a magic without its `%`."""
+        if name in vars(builtins):
+            return True
+        try:
+            self.namespace.lookup(name)
+        except KeyError:
+            return False
+        return True
 
     def expand(self, text: str, frame: FrameType) -> str:
         """A command with `{expression}` and `$name` replaced, as seen from this frame.
@@ -303,6 +319,10 @@ class Interface:
     def getoutput(self, command: str, split: bool = True, depth: int = 0) -> Any:
         """`x = !command`"""
         return self._shell.getoutput(self._shell.expand(command, sys._getframe(depth + 1)), split)
+
+    def sees(self, name: str) -> Any:
+        """Does a cell see this name?"""
+        return self._shell.sees(name)
 
     def object_inspect(self, oname: str, detail_level: int = 0) -> Any:
         """What IPython knows of an object, as a dictionary."""

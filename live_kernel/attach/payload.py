@@ -52,6 +52,7 @@ MODULES = (
     "agent.watched",
     "agent.magics",
     "agent.ipython",
+    "agent.helping",
     "agent.cells",
     "agent.stdin",
     "agent.forks",
