@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import enum
 import functools
+import json
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -668,6 +670,98 @@ def service_itself() -> Service:
     raise AssertionError
 
 
+BOTH = """
+import collections, functools, json, os
+import numpy, pandas
+class Base:
+    def inherited(self, width=1): ...
+class Thing(Base):
+    shared = 1
+    def __init__(self, name, *, colour="red"): self.name = name
+    def method(self, alpha, beta=2): ...
+class Caller:
+    def __call__(self, speed, angle=0): ...
+def scale(value, factor=2, *, clamp=False): ...
+@functools.wraps(scale)
+def wrapped(*args, **options): ...
+part = functools.partial(scale, 1)
+call = Caller()
+thing = Thing("x")
+things = [thing, {"deep": thing}]
+text = "abc"
+table = {"alpha": 1, "beta": {"gamma": {"delta": 3}}, 3: 4, b"raw": 1}
+pairs = {("a", 1): 1, ("a", "x"): 2, ("b", "y"): 3}
+ordered = collections.OrderedDict(first=1)
+frame = pandas.DataFrame({"price": [1], "two words": [2]})
+levels = pandas.DataFrame(
+    [[1, 2]], columns=pandas.MultiIndex.from_tuples([("top", "one"), ("top", "two")])
+)
+array = numpy.zeros(3, dtype=[("x", "f4"), ("speed", "i4")])
+holder = {"k": array}
+"""
+"""What is run in IPython and here, before the cases below."""
+
+CASES = """
+thi|things[0].|thing.|thing.inh|Thing.sha|things[1]["deep"].na|text.upp|text[0].upp|"x".joi
+[1].app|{}.setd|(1).bit|(thing).na|thing .na|f"{thing.na|if thing.na|lambda q: thing.na
+x = thing.na|json.dum|os.path.joi|numpy.random.randi|numpy.lina|pandas.read_cs|frame.pri
+frame.groupb|frame.price.media|table["|table['al|table["beta"]["|table["beta"]["gamma"]["
+table[b"|pairs["|pairs["a", "|pairs["b", "|ordered["|frame["|frame['tw|frame.loc[:, "|levels["
+levels["top", "|array["|array[0]["|holder["k"]["|scale(fac|scale(1, cl|thing.method(al|Thing(col
+Thing("a", col|part(fac|wrapped(cl|call(sp|call(1, an|print(1, se|import jso|import os.pa
+import collections.ab|from json import lo|from os.path import jo|from collections import Ord
+whil|Non|isinst|raise ValueE|class Foo(Thi|for x in thin|with open(tex|%timeit thing.met
+%time table["
+"""
+"""Code to complete at its end; what lies behind a `|` is the next case."""
+
+ASK_IPYTHON = """
+import json, sys
+from IPython.core.completer import IPCompleter, provisionalcompleter
+names = {}
+exec(sys.stdin.readline().encode().decode("unicode_escape"), names)
+completer = IPCompleter(namespace=names, global_namespace={}, use_jedi=False)
+found = {}
+with provisionalcompleter():
+    for code in json.loads(sys.stdin.readline()):
+        found[code] = [c.text for c in completer.completions(code, len(code))]
+print(json.dumps(found))
+"""
+
+
+class TestBesideIPython:
+    """Whatever IPython's own completer offers is offered here, too."""
+
+    def test_nothing_is_missing(self, tmp_path: Path) -> None:
+        for library in ("IPython", "numpy", "pandas"):
+            pytest.importorskip(library)
+        cases = [case for line in CASES.strip().splitlines() for case in line.split("|")]
+        question = BOTH.encode("unicode_escape").decode() + "\n" + json.dumps(cases) + "\n"
+        done = subprocess.run(
+            [sys.executable, "-c", ASK_IPYTHON],
+            input=question,
+            env=os.environ | {"IPYTHONDIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        theirs = json.loads(done.stdout.splitlines()[-1])
+        names = Dictionary(**{k: v for k, v in program(BOTH).items() if not k.startswith("__")})
+        missing = {}
+        for case in cases:
+            ours = {plain_match(text) for text in matches(case, names)}
+            wanted = {plain_match(text) for text in theirs[case]} - ours
+            if wanted or not ours:
+                missing[case] = wanted
+        assert len(cases) > 60
+        assert missing == {}
+
+
+def plain_match(text: str) -> str:
+    """A match without what was there before, which IPython repeats in some of its own."""
+    return text.strip("[]()'\" ").rpartition(".")[2]
+
+
 class TestPaths:
     @pytest.fixture(autouse=True)
     def files(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -1031,6 +1125,20 @@ class TestSize:
         names = Dictionary(owner=owner)
         assert len(matches("owner.a", names)) == MATCH_LIMIT
         assert self.spent("owner.a", names) < 1
+
+    def test_many_columns(self) -> None:
+        numpy, pandas = pytest.importorskip("numpy"), pytest.importorskip("pandas")
+        columns = [f"column{number}" for number in range(10_000)]
+        names = Dictionary(frame=pandas.DataFrame(numpy.zeros((1, 10_000)), columns=columns))
+        assert len(matches('frame["', names)) == MATCH_LIMIT
+        assert matches('frame["column999', names) == [c for c in columns if "n999" in c]
+        for code in ('frame["', 'frame["column1"].', "frame.column12", "frame.sum("):
+            assert self.spent(code, names) < 0.5
+
+    def test_many_pairs(self) -> None:
+        names = Dictionary(d={("a", number): number for number in range(200_000)})
+        assert len(matches("d['a', ", names)) == MATCH_LIMIT
+        assert self.spent("d['a', ", names) < 2
 
     def test_much_code(self, names: Dictionary) -> None:
         code = "value = {'key': [1, 2, (3, 4)]}  # comment\n" * 5000
