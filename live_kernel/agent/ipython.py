@@ -17,6 +17,7 @@ import sys
 from .display import json_safe
 from .frames import OURS
 from .magics import NOT_HERE, Magics, ipython_module, present_cell, usage_error
+from .quiet import SHELL, Notes, Profile, QuietHistory, QuietTrap, WithoutDatabase
 from .shell import offer_input
 from .streams import running_cell
 from .tracebacks import as_message
@@ -28,18 +29,12 @@ if TYPE_CHECKING:
 
     from .shell import Shell
 
-    _Base = Any
-else:
-    _Base = object
-
-_SHELL = "IPython.core.interactiveshell"
-
 
 def bring_up(owner: Shell) -> Any:
     """Make IPython's shell for this session. Raises ImportError where there is none to be had."""
     watched = Watched()
     commands = owner.imports.borrow()
-    base = ipython_module(_SHELL).InteractiveShell
+    base = ipython_module(SHELL).InteractiveShell
     # Libraries tell a notebook by this name.
     shell = type(base)("ZMQInteractiveShell", (LiveShell, base), {})(owner)
     _add_commands(shell, commands)
@@ -85,39 +80,6 @@ def _remove(path: str) -> None:
         pass  # it is gone
 
 
-class _Profile:
-    """The place of IPython's profile, which is neither made nor read."""
-
-    def __init__(self, location: str) -> None:
-        self.location = location
-
-
-class WithoutDatabase:
-    """While IPython 8 makes its shell: that makes a directory in the user's home, too."""
-
-    def __enter__(self) -> None:
-        names = vars(ipython_module(_SHELL))
-        self._original = names.get("PickleShareDB")
-        if self._original is not None:
-            names["PickleShareDB"] = lambda _place: Notes()
-
-    def __exit__(self, *_: object) -> None:
-        if self._original is not None:
-            vars(ipython_module(_SHELL))["PickleShareDB"] = self._original
-
-
-class Notes(dict[str, object]):
-    """What magics keep beyond a session in IPython's own profile: here, for the session."""
-
-    def keys(self, pattern: str = "*") -> Any:
-        from fnmatch import fnmatchcase
-
-        return [name for name in self if fnmatchcase(name, pattern)]
-
-    def __delitem__(self, name: str) -> None:
-        self.pop(name, None)  # IPython's own does not mind either
-
-
 def _backend_before() -> Any:
     """What gives matplotlib its backend back, where pyplot has not been loaded yet."""
     matplotlib = sys.modules["matplotlib"]
@@ -159,61 +121,6 @@ class Figures:
             self._shell.display_pub.publish(data)
 
 
-class QuietHistory(_Base):  # type: ignore[misc]
-    """IPython's own would have a thread, a database, and a callback at the program's exit."""
-
-    def init_db(self) -> None:
-        """Remember nothing beyond the session."""
-        self.db = ipython_module("IPython.core.history").DummyDB()
-
-    def get_tail(
-        self,
-        n: int | None = 10,
-        raw: bool = True,
-        output: bool = False,
-        include_latest: bool = False,
-    ) -> Any:
-        """The last inputs of this session, without the one that asks."""
-        lines = [line for line in self.get_range(0, 1, None, raw, output) if line[2]]
-        if not include_latest:
-            lines = lines[:-1]
-        return lines[-(n or 10) :]
-
-    def search(
-        self,
-        pattern: str = "*",
-        raw: bool = True,
-        search_raw: bool = True,
-        output: bool = False,
-        n: int | None = None,
-        unique: bool = False,
-    ) -> Any:
-        """The inputs of this session that fit a pattern."""
-        from fnmatch import fnmatchcase
-
-        lines = self.get_range(0, 1, None, raw, output)
-        found = [line for line in lines if line[2] and fnmatchcase(str(line[2]), pattern)]
-        if unique:
-            found = list({line[2]: line for line in found}.values())
-        return found if n is None else found[-n:]
-
-    def get_range(self, session: int = 0, *arguments: Any, **options: Any) -> Any:
-        """Inputs by their numbers. Raises UsageError for those of other sessions."""
-        if session:
-            raise usage_error("inputs of earlier sessions are the front-end's: arrow up, or search")
-        return super().get_range(0, *arguments, **options)
-
-
-class QuietTrap:
-    """IPython's own would put names among the builtins of the whole program."""
-
-    def activate(self) -> None:
-        """Put nothing there."""
-
-    def deactivate(self) -> None:
-        """Take nothing away."""
-
-
 class LiveShell(Magics):
     """Stands before IPython's InteractiveShell among the bases of the shell that is made.
 
@@ -229,7 +136,7 @@ class LiveShell(Magics):
                 config=config({"IPKernelApp": {}, "HistoryManager": {"enabled": False}}),
             )
         atexit.unregister(self.atexit_operations)
-        self.last_execution_result = ipython_module(_SHELL).ExecutionResult(None)
+        self.last_execution_result = ipython_module(SHELL).ExecutionResult(None)
         live.namespace.scratch.pop("__builtin__", None)
 
     # -- what it would set up in the process, and does not --------------------------
@@ -246,7 +153,7 @@ class LiveShell(Magics):
 
     @property
     def profile_dir(self) -> Any:
-        return _Profile(os.path.join(self.ipython_dir, "profile_default"))
+        return Profile(os.path.join(self.ipython_dir, "profile_default"))
 
     _notes: Notes | None = None
 
@@ -410,23 +317,23 @@ class LiveShell(Magics):
     def tell(self, event: str) -> None:
         """A cell begins or ends: tell those that have registered."""
         self.follow_cell()
-        info = ipython_module(_SHELL).ExecutionInfo(
+        info = ipython_module(SHELL).ExecutionInfo(
             present_cell().source, True, present_cell().silent, True, None
         )
         if event == "pre_run_cell":
             self.events.trigger(event, info)
         elif event == "post_run_cell":
-            self.last_execution_result = ipython_module(_SHELL).ExecutionResult(info)
+            self.last_execution_result = ipython_module(SHELL).ExecutionResult(info)
             self.events.trigger(event, self.last_execution_result)
         else:
             self.events.trigger(event)
 
     def run_cell(self, raw_cell: str, *_: Any, **options: Any) -> Any:
         """Run a cell inside the one that runs; its error is shown, not raised."""
-        info = ipython_module(_SHELL).ExecutionInfo(
+        info = ipython_module(SHELL).ExecutionInfo(
             raw_cell, False, bool(options.get("silent")), True, None
         )
-        result = ipython_module(_SHELL).ExecutionResult(info)
+        result = ipython_module(SHELL).ExecutionResult(info)
         try:
             result.result = self._live.cells.run_inside(self.transform_cell(raw_cell))
         except BaseException as error:

@@ -51,6 +51,7 @@ MODULES = (
     "agent.shell",
     "agent.watched",
     "agent.magics",
+    "agent.quiet",
     "agent.ipython",
     "agent.helping",
     "agent.cells",
