@@ -30,12 +30,16 @@ class Dictionary:
 
     def __init__(self, **entries: Any) -> None:
         self.entries = entries
+        self.local: list[str] = []
 
     def lookup(self, name: str) -> object:
         return self.entries[name]
 
     def names(self) -> list[str]:
         return list(self.entries)
+
+    def local_names(self) -> list[str]:
+        return self.local
 
 
 ran: list[str] = []
@@ -189,6 +193,11 @@ class TestNames:
     def test_of_the_frame_come_before_builtins(self, names: Dictionary) -> None:
         names.entries["prize"] = 1
         assert matches("pri", names) == ["prize", "print"]
+
+    def test_of_the_bound_function_come_first(self) -> None:
+        names = Dictionary(alpha=1, zulu=2, zebra=3, beta=4, _zero=5)
+        names.local = ["zulu", "zebra", "_zero"]
+        assert matches("", names)[:4] == ["zebra", "zulu", "alpha", "beta"]
 
     def test_public_before_private_before_dunder(self) -> None:
         names = Dictionary(__zeta__=1, _beta=2, gamma=3)

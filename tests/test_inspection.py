@@ -34,12 +34,16 @@ class Dictionary:
 
     def __init__(self, **entries: Any) -> None:
         self.entries = entries
+        self.local: list[str] = []
 
     def lookup(self, name: str) -> object:
         return self.entries[name]
 
     def names(self) -> list[str]:
         return list(self.entries)
+
+    def local_names(self) -> list[str]:
+        return self.local
 
 
 class Engine:

@@ -48,6 +48,10 @@ class Assigned:
         """All names that are there now."""
         return self._names.names()
 
+    def local_names(self) -> Iterable[str]:
+        """The bound function's variables."""
+        return self._names.local_names()
+
     def lookup(self, name: str) -> Any:
         """The value of a name, maybe Unread. Raises KeyError."""
         value = self._bound(name) if name in self._code else ABSENT

@@ -132,7 +132,8 @@ class _Completion:
         seen = [name for name in self.names.names() if type(name) is str]
         bound = bound_names(self.code[: self.start], r"^\s*")
         keywords = {*keyword.kwlist, "case", "match"}.difference(seen, bound)
-        groups = [seen, bound, keywords, [*builtins.__dict__, *ours]]
+        local = [name for name in self.names.local_names() if type(name) is str]
+        groups = [local, seen, bound, keywords, [*builtins.__dict__, *ours]]
         return [
             Match(name, "keyword") if name in keywords else self._name(name)
             for name in fitting(groups, self.word)

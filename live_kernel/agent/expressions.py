@@ -30,6 +30,9 @@ if TYPE_CHECKING:
         def names(self) -> Iterable[str]:
             """All names, in the order in which they are looked up."""
 
+        def local_names(self) -> Iterable[str]:
+            """Those of the bound function's variables."""
+
 
 LENGTH_LIMIT = 10_000
 """Characters of an expression; a longer one is a literal that nobody points at."""

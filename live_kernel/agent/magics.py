@@ -95,7 +95,7 @@ class Magics(_Base):  # type: ignore[misc]
         """Run pip for the Python of the program, in a process beside it."""
         import shlex
 
-        self.system(f"{shlex.quote(sys.executable)} -m pip {line}")
+        self._live.system(f"{shlex.quote(sys.executable)} -m pip {line}")
 
     def _less(self, line: str) -> None:
         """Show a file of the program's machine in the pager."""
