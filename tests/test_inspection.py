@@ -300,6 +300,20 @@ class TestPages:
         exec(compile("class Made:\n    value = 1\n", "<In [4]>", "exec"), scope)
         assert "File" not in page("Made", Dictionary(**scope))
 
+    def test_class_that_says_it_is_of_another_module(self) -> None:
+        class Moved(Engine):
+            def method(self) -> None: ...
+
+        Moved.__module__ = "elsewhere"  # which takes its line away
+        assert "__firstlineno__" not in vars(Moved)
+        text = page("Moved", Dictionary(Moved=Moved), 1)
+        assert f"{HERE}:" in text
+        assert "class Moved(Engine):" in text
+
+    def test_partial(self) -> None:
+        text = page("part", Dictionary(part=functools.partial(scale, 1.0)))
+        assert sections(text)[:3] == ["Signature", "Type", "String form"]
+
     def test_dataclass_in_a_module(self) -> None:
         import dataclasses
 

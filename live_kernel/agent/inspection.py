@@ -7,6 +7,7 @@ of the program that it runs is an instance's `repr`, bounded in length and time.
 
 from __future__ import annotations
 
+import functools
 import sys
 from types import FunctionType, MethodType, ModuleType
 
@@ -151,6 +152,8 @@ class Page:
         is_called = type(call) is FunctionType
         if is_called:
             self._add("Call signature", self._signature(MethodType(call, value)))
+        elif is_a(value, functools.partial):
+            self._add("Signature", self._signature(value))
         self._add("Type", full_name(cls))
         self._add("String form", _string_form(value))
         self._add("Length", _length(value))
@@ -276,15 +279,32 @@ def _place_of_class(cls: type) -> tuple[str, int]:
     """From the line that the compiler noted, and the file of a method or else of the module."""
     line = class_dict(cls).get("__firstlineno__")
     if type(line) is not int:
-        return "", 0
-    for method in map(plain_function, list(class_dict(cls).values())):
-        own = method and method.__qualname__.startswith(class_name(cls) + ".")
-        if method and own and method.__code__.co_firstlineno >= line:
+        return _found_place(cls)
+    for method in _own_methods(cls):
+        if method.__code__.co_firstlineno >= line:
             return method.__code__.co_filename, line
     file = _file_of(sys.modules.get(module_name(cls)))
     # A class of a cell claims to be of the module that the cell is bound to.
     head = "".join(_lines(file)[line - 1 : line + 9]) if file else ""
     return (file, line) if f"class {_defined_name(cls)}" in head else ("", 0)
+
+
+def _own_methods(cls: type) -> list[FunctionType]:
+    """The functions among a class's entries that were written in its own block."""
+    functions = [plain_function(entry) for entry in list(class_dict(cls).values())]
+    start = class_name(cls) + "."
+    return [each for each in functions if each and each.__qualname__.startswith(start)]
+
+
+def _found_place(cls: type) -> tuple[str, int]:
+    """Of a class that has lost its line, as those do that say they are of another module."""
+    for method in _own_methods(cls)[:1]:
+        file, before = method.__code__.co_filename, method.__code__.co_firstlineno
+        head = f"class {_defined_name(cls)}"
+        for line, text in reversed(list(enumerate(_lines(file)[:before], 1))):
+            if text.lstrip().startswith((head + "(", head + ":", head + "[")):
+                return file, line
+    return "", 0
 
 
 def _file_of(module: object) -> str:
