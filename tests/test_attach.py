@@ -214,7 +214,7 @@ def test_kernel_answers_while_it_waits(asleep: Program) -> None:
             assert kernel.ask("kernel_info_request")["status"] == "ok"
             assert kernel.ask("kernel_info_request", "control")["status"] == "ok"
             assert kernel.ask("is_complete_request", code="x")["status"] == "complete"
-            assert kernel.ask("complete_request", code="x", cursor_pos=1)["matches"] == []
+            assert kernel.ask("complete_request", code="x.", cursor_pos=2)["matches"] == []
         assert time.monotonic() - begin < 2
         cell = kernel.begin("1")
         cell.wait_for("Waiting: ")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import enum
 import functools
+import json
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -28,12 +30,16 @@ class Dictionary:
 
     def __init__(self, **entries: Any) -> None:
         self.entries = entries
+        self.local: list[str] = []
 
     def lookup(self, name: str) -> object:
         return self.entries[name]
 
     def names(self) -> list[str]:
         return list(self.entries)
+
+    def local_names(self) -> list[str]:
+        return self.local
 
 
 ran: list[str] = []
@@ -187,6 +193,11 @@ class TestNames:
     def test_of_the_frame_come_before_builtins(self, names: Dictionary) -> None:
         names.entries["prize"] = 1
         assert matches("pri", names) == ["prize", "print"]
+
+    def test_of_the_bound_function_come_first(self) -> None:
+        names = Dictionary(alpha=1, zulu=2, zebra=3, beta=4, _zero=5)
+        names.local = ["zulu", "zebra", "_zero"]
+        assert matches("", names)[:4] == ["zebra", "zulu", "alpha", "beta"]
 
     def test_public_before_private_before_dunder(self) -> None:
         names = Dictionary(__zeta__=1, _beta=2, gamma=3)
@@ -535,8 +546,229 @@ class TestKeys:
         assert matches("frame.price.me", names) == ["median"]
         assert matches("frame.other.me", names) == []
 
+    def test_that_are_tuples(self) -> None:
+        table = {("north", 1): 1, ("north", "east"): 2, ("south", "west"): 3, "plain": 4}
+        names = Dictionary(t=table, n={"deep": table}, first="north")
+        assert matches('t["', names) == ["north", "south", "plain"]
+        assert matches("t['north', '", names) == ["east"]
+        assert matches("t['north', ", names)[:2] == ["1", "'east'"]
+        assert matches("t[first, '", names) == ["east"]
+        assert matches('n["deep"]["south", "', names) == ["west"]
+        assert matches('t[("so', names) == ["south"]
+        assert matches("t[('south', '", names) == ["west"]
+        assert matches("t['nowhere', ", names)[:1] != ["1"]
+        assert matches("f(('a', t['south', '", names) == ["west"]
+
+    def test_that_are_numbers_and_none(self) -> None:
+        names = Dictionary(d={2.5: 1, True: 2, None: 3, 7: 4})
+        assert matches("d[", names)[:4] == ["2.5", "True", "None", "7"]
+        assert matches("d[2", names) == ["2.5"]
+
     def test_not_of_other_mappings(self) -> None:
         assert matches('users["', Dictionary(users=UserDict(a=1))) != ["a"]
+
+
+class TestLibraries:
+    """As NumPy and pandas really are; what they have is read without their properties."""
+
+    @pytest.fixture
+    def names(self) -> Dictionary:
+        numpy, pandas = pytest.importorskip("numpy"), pytest.importorskip("pandas")
+        frame = pandas.DataFrame({"price": [1], "two words": [2]})
+        pairs = pandas.MultiIndex.from_tuples([("top", "one"), ("top", "two")])
+        array = numpy.zeros(3, dtype=[("x", "f4"), ("speed", "i4")])
+        return Dictionary(
+            frame=frame,
+            pairs=pandas.DataFrame([[1, 2]], columns=pairs),
+            series=pandas.Series({"aa": 1, "bb": 2}),
+            array=array,
+            deep={"k": array},
+            np=numpy,
+        )
+
+    @pytest.mark.parametrize(
+        ("code", "found"),
+        [
+            ('frame["', ["price", "two words"]),
+            ('frame[["price", "', ["price", "two words"]),
+            ('frame.loc[0, "pri', ["price"]),
+            ('pairs["', ["top"]),
+            ('pairs["top", "', ["one", "two"]),
+            ('series["', ["aa", "bb"]),
+            ('array["', ["x", "speed"]),
+            ('array[0]["sp', ["speed"]),
+            ('deep["k"]["', ["x", "speed"]),
+            ('frame["price"].medi', ["median"]),
+            ("frame.price.medi", ["median"]),
+            ("frame.columns.get_lo", ["get_loc"]),
+            ("frame.index.get_lo", ["get_loc"]),
+            ('frame.groupby("price").ngrou', ["ngroup", "ngroups"]),
+            ("frame.price.str.upp", ["upper"]),
+        ],
+    )
+    def test_offers(self, code: str, found: list[str], names: Dictionary) -> None:
+        assert matches(code, names) == found
+
+    def test_an_array_that_lies_is_not_asked(self) -> None:
+        class Array:
+            __getitem__ = dtype = property(raiser("array"))
+
+        Array.__module__, Array.__qualname__ = "numpy", "ndarray"
+        for code in ('lie["', "lie[0].", 'lie[0]["'):
+            matches(code, Dictionary(lie=Array()))
+
+
+class TestAssigned:
+    """Names that the cell itself binds, before it has run."""
+
+    @pytest.mark.parametrize(
+        "code",
+        [
+            "new = service\nnew.",
+            "new = service; new.",
+            "new: Service = service  # mine\nnew.",
+            "new = (\n    service\n)\nnew.",
+            "other = rows\nnew = service\nif new:\n    print(new.",
+            "for new in [1]: pass\nnew = Service()\nnew.",
+            "first = service\nnew = first\nnew.",
+            "for new in services:\n    new.",
+            "print([new.x for new in services], new.",
+            "with service.itself() as new:\n    new.",
+        ],
+    )
+    def test_are_known(self, code: str, names: Dictionary) -> None:
+        names.entries |= {"services": [names.entries["service"]]}
+        names.entries["service"].itself = service_itself
+        assert "retries=" in matches(code + "handle(", names)
+
+    def test_imports(self, names: Dictionary) -> None:
+        assert matches("import json as j\nj.dum", names) == ["dump", "dumps"]
+        assert matches("from os import path as p\np.joi", names) == ["join"]
+        assert matches("from os import (path, sep)\npath.joi", names) == ["join"]
+        assert matches("import never_loaded as n\nn.", names) == []
+
+    def test_what_has_run_is_believed_rather_than_a_promise(self, names: Dictionary) -> None:
+        names.entries["new"] = {"live": 1}
+        assert matches("new = Service.create('x')\nnew['", names) == ["live"]
+
+    def test_come_to_an_end(self, names: Dictionary) -> None:
+        assert matches("new = new\nnew.", names) == []
+        assert matches("a = b\nb = a\n" * 50 + "a.", names) == []
+
+    @pytest.mark.parametrize(
+        ("code", "found"),
+        [
+            ("'a b'.split().appe", ["append"]),
+            ("key.strip().upp", ["upper"]),
+            ("key[0].upp", ["upper"]),
+            ("key.encode().deco", ["decode"]),
+            ("sorted(rows).appe", ["append"]),
+            ("repr(1).upp", ["upper"]),
+            ("open('x').readlin", ["readline", "readlines"]),
+            ("ordered.copy().nothing", []),
+            ("rows.pop().", []),
+        ],
+    )
+    def test_what_built_in_functions_give(
+        self, code: str, found: list[str], names: Dictionary
+    ) -> None:
+        assert matches(code, names) == found
+
+
+def service_itself() -> Service:
+    raise AssertionError
+
+
+BOTH = """
+import collections, functools, json, os
+import numpy, pandas
+class Base:
+    def inherited(self, width=1): ...
+class Thing(Base):
+    shared = 1
+    def __init__(self, name, *, colour="red"): self.name = name
+    def method(self, alpha, beta=2): ...
+class Caller:
+    def __call__(self, speed, angle=0): ...
+def scale(value, factor=2, *, clamp=False): ...
+@functools.wraps(scale)
+def wrapped(*args, **options): ...
+part = functools.partial(scale, 1)
+call = Caller()
+thing = Thing("x")
+things = [thing, {"deep": thing}]
+text = "abc"
+table = {"alpha": 1, "beta": {"gamma": {"delta": 3}}, 3: 4, b"raw": 1}
+pairs = {("a", 1): 1, ("a", "x"): 2, ("b", "y"): 3}
+ordered = collections.OrderedDict(first=1)
+frame = pandas.DataFrame({"price": [1], "two words": [2]})
+levels = pandas.DataFrame(
+    [[1, 2]], columns=pandas.MultiIndex.from_tuples([("top", "one"), ("top", "two")])
+)
+array = numpy.zeros(3, dtype=[("x", "f4"), ("speed", "i4")])
+holder = {"k": array}
+"""
+"""What is run in IPython and here, before the cases below."""
+
+CASES = """
+thi|things[0].|thing.|thing.inh|Thing.sha|things[1]["deep"].na|text.upp|text[0].upp|"x".joi
+[1].app|{}.setd|(1).bit|(thing).na|thing .na|f"{thing.na|if thing.na|lambda q: thing.na
+x = thing.na|json.dum|os.path.joi|numpy.random.randi|numpy.lina|pandas.read_cs|frame.pri
+frame.groupb|frame.price.media|table["|table['al|table["beta"]["|table["beta"]["gamma"]["
+table[b"|pairs["|pairs["a", "|pairs["b", "|ordered["|frame["|frame['tw|frame.loc[:, "|levels["
+levels["top", "|array["|array[0]["|holder["k"]["|scale(fac|scale(1, cl|thing.method(al|Thing(col
+Thing("a", col|part(fac|wrapped(cl|call(sp|call(1, an|print(1, se|import jso|import os.pa
+import collections.ab|from json import lo|from os.path import jo|from collections import Ord
+whil|Non|isinst|raise ValueE|class Foo(Thi|for x in thin|with open(tex|%timeit thing.met
+%time table["
+"""
+"""Code to complete at its end; what lies behind a `|` is the next case."""
+
+ASK_IPYTHON = """
+import json, sys
+from IPython.core.completer import IPCompleter, provisionalcompleter
+names = {}
+exec(sys.stdin.readline().encode().decode("unicode_escape"), names)
+completer = IPCompleter(namespace=names, global_namespace={}, use_jedi=False)
+found = {}
+with provisionalcompleter():
+    for code in json.loads(sys.stdin.readline()):
+        found[code] = [c.text for c in completer.completions(code, len(code))]
+print(json.dumps(found))
+"""
+
+
+class TestBesideIPython:
+    """Whatever IPython's own completer offers is offered here, too."""
+
+    def test_nothing_is_missing(self, tmp_path: Path) -> None:
+        for library in ("IPython", "numpy", "pandas"):
+            pytest.importorskip(library)
+        cases = [case for line in CASES.strip().splitlines() for case in line.split("|")]
+        question = BOTH.encode("unicode_escape").decode() + "\n" + json.dumps(cases) + "\n"
+        done = subprocess.run(
+            [sys.executable, "-c", ASK_IPYTHON],
+            input=question,
+            env=os.environ | {"IPYTHONDIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        theirs = json.loads(done.stdout.splitlines()[-1])
+        names = Dictionary(**{k: v for k, v in program(BOTH).items() if not k.startswith("__")})
+        missing = {}
+        for case in cases:
+            ours = {plain_match(text) for text in matches(case, names)}
+            wanted = {plain_match(text) for text in theirs[case]} - ours
+            if wanted or not ours:
+                missing[case] = wanted
+        assert len(cases) > 60
+        assert missing == {}
+
+
+def plain_match(text: str) -> str:
+    """A match without what was there before, which IPython repeats in some of its own."""
+    return text.strip("[]()'\" ").rpartition(".")[2]
 
 
 class TestPaths:
@@ -902,6 +1134,20 @@ class TestSize:
         names = Dictionary(owner=owner)
         assert len(matches("owner.a", names)) == MATCH_LIMIT
         assert self.spent("owner.a", names) < 1
+
+    def test_many_columns(self) -> None:
+        numpy, pandas = pytest.importorskip("numpy"), pytest.importorskip("pandas")
+        columns = [f"column{number}" for number in range(10_000)]
+        names = Dictionary(frame=pandas.DataFrame(numpy.zeros((1, 10_000)), columns=columns))
+        assert len(matches('frame["', names)) == MATCH_LIMIT
+        assert matches('frame["column999', names) == [c for c in columns if "n999" in c]
+        for code in ('frame["', 'frame["column1"].', "frame.column12", "frame.sum("):
+            assert self.spent(code, names) < 0.5
+
+    def test_many_pairs(self) -> None:
+        names = Dictionary(d={("a", number): number for number in range(200_000)})
+        assert len(matches("d['a', ", names)) == MATCH_LIMIT
+        assert self.spent("d['a', ", names) < 2
 
     def test_much_code(self, names: Dictionary) -> None:
         code = "value = {'key': [1, 2, (3, 4)]}  # comment\n" * 5000

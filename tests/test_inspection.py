@@ -19,7 +19,9 @@ if sys.version_info < (3, 14):
     pytest.skip("the agent runs in CPython 3.14 and later", allow_module_level=True)
 
 from live_kernel.agent import asking
+from live_kernel.agent.completion import MATCH_LIMIT
 from live_kernel.agent.inspection import inspect, inspect_name
+from live_kernel.agent.search import search
 
 NOT_FOUND = {"found": False, "data": {}}
 HERE = __file__
@@ -32,12 +34,16 @@ class Dictionary:
 
     def __init__(self, **entries: Any) -> None:
         self.entries = entries
+        self.local: list[str] = []
 
     def lookup(self, name: str) -> object:
         return self.entries[name]
 
     def names(self) -> list[str]:
         return list(self.entries)
+
+    def local_names(self) -> list[str]:
+        return self.local
 
 
 class Engine:
@@ -187,23 +193,38 @@ class TestPages:
 
     def test_instance(self, names: Dictionary) -> None:
         text = page("engine", names)
-        assert sections(text) == ["Type", "String form", "File", "Class docstring"]
-        assert f"Type:            {__name__}.Engine" in text
-        assert "String form:     Engine('db')" in text
+        assert sections(text) == ["Type", "String form", "File", "Docstring", "Init docstring"]
+        assert f"Type:           {__name__}.Engine" in text
+        assert "String form:    Engine('db')" in text
         assert "Connects to a database." in text
 
     def test_instance_source_is_that_of_its_class(self, names: Dictionary) -> None:
         assert "class Engine:\n" in page("engine", names, 1)
 
+    def test_instance_with_words_of_its_own(self, names: Dictionary) -> None:
+        engine = names.entries["engine"]
+        engine.__doc__ = "This one."
+        text = page("engine", names)
+        assert "Docstring:       This one." in text
+        assert "Class docstring: Connects to a database." in text
+
+    def test_docstrings_lose_their_margin(self) -> None:
+        def odd() -> None: ...
+
+        odd.__doc__ = "First.\n\n        Second.\n            Third.\n        "
+        assert "Docstring:\nFirst.\n\nSecond.\n    Third.\n" in page("odd", Dictionary(odd=odd))
+
     def test_callable_instance(self, names: Dictionary) -> None:
         text = page("handle", names)
+        titles = ["Call signature", "Type", "String form", "File", "Docstring", "Call docstring"]
+        assert sections(text) == titles
         assert "handle(request: str) -> bool" in text
         assert "Handle one." in text
 
     def test_builtins(self, names: Dictionary) -> None:
         assert "len(obj, /)" in page("len", names)
-        assert "Length:          1" in page("table", names)
-        assert "String form:     {'k': Engine('deep')}" in page("table", names)
+        assert "Length:      1" in page("table", names)
+        assert "String form: {'k': Engine('deep')}" in page("table", names)
         assert "int()" not in page("int", names)
         assert sections(page("int", names))[-3:] == ["Docstring", "Type", "Subclasses"]
         assert sections(page("len", names, 1)) == ["Signature", "Docstring", "Type"]
@@ -225,10 +246,10 @@ class TestPages:
 
     def test_cached_value_is_read(self, names: Dictionary) -> None:
         names.entries["engine"].__dict__["pool"] = {"a": 1}
-        assert "String form:     {'a': 1}" in page("engine.pool", names)
+        assert "String form: {'a': 1}" in page("engine.pool", names)
 
     def test_what_a_call_promises(self, names: Dictionary) -> None:
-        assert f"Promised type:   {__name__}.Engine" in page("engine.connect()", names)
+        assert f"Promised type: {__name__}.Engine" in page("engine.connect()", names)
 
     def test_undocumented(self) -> None:
         def nothing() -> None: ...
@@ -278,6 +299,20 @@ class TestPages:
         scope: dict[str, Any] = {"__name__": __name__}
         exec(compile("class Made:\n    value = 1\n", "<In [4]>", "exec"), scope)
         assert "File" not in page("Made", Dictionary(**scope))
+
+    def test_class_that_says_it_is_of_another_module(self) -> None:
+        class Moved(Engine):
+            def method(self) -> None: ...
+
+        Moved.__module__ = "elsewhere"  # which takes its line away
+        assert "__firstlineno__" not in vars(Moved)
+        text = page("Moved", Dictionary(Moved=Moved), 1)
+        assert f"{HERE}:" in text
+        assert "class Moved(Engine):" in text
+
+    def test_partial(self) -> None:
+        text = page("part", Dictionary(part=functools.partial(scale, 1.0)))
+        assert sections(text)[:3] == ["Signature", "Type", "String form"]
 
     def test_dataclass_in_a_module(self) -> None:
         import dataclasses
@@ -333,6 +368,35 @@ class TestCursor:
             inspect(code, cursor, 1, names)
 
 
+class TestSearch:
+    @pytest.mark.parametrize(
+        ("pattern", "expected"),
+        [
+            ("eng*", ["Engine", "engine"]),
+            ("Eng*", ["Engine"]),
+            ("*.connect", ["Engine.connect", "Faster.connect", "engine.connect", "faster.connect"]),
+            ("table_*.*length", ["table_size.bit_length"]),
+            ("faster.con*", ["Faster.connect", "faster.connect"]),
+            ("FASTER.con*", []),
+            ("engine.s?ate", ["Engine.state", "engine.state"]),
+            ("Engine.__rep*", ["Engine.__repr__"]),
+            ("functools.*cmp*", ["functools.cmp_to_key"]),
+            ("print*", ["print"]),
+            ("nowhere.*", []),
+            ("", []),
+            (".*", []),
+            ("engine..*", []),
+            ("[", []),
+        ],
+    )
+    def test_finds(self, pattern: str, expected: list[str], names: Dictionary) -> None:
+        assert search(pattern, names) == expected
+
+    def test_finds_no_more_than_can_be_read(self, names: Dictionary) -> None:
+        names.entries |= {f"name_{number}": names.entries["engine"] for number in range(5_000)}
+        assert len(search("name_*.*", names)) == MATCH_LIMIT
+
+
 class TestHostile:
     @pytest.mark.parametrize("error", [ValueError, SystemExit, KeyboardInterrupt, RecursionError])
     def test_repr_that_raises(self, error: type[BaseException]) -> None:
@@ -358,7 +422,7 @@ class TestHostile:
         text = page("endless", Dictionary(endless=[Endless()]))
         is_over.set()
         assert "<repr not shown" in text
-        assert "Length:          1" in text
+        assert "Length:      1" in text
         eventually(lambda: all(ended.is_set for ended in asking._late))
 
     def test_repr_that_is_no_text(self) -> None:

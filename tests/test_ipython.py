@@ -294,7 +294,128 @@ def test_reset_forgets_the_names_of_the_cells_only(session: Session) -> None:
     assert session.ok("word, 1 + 1") == "('start', 2)"
 
 
+@pytest.mark.parametrize(
+    "magic", ["%pushd /", "%popd", "%store word", "%connect_info", "%qtconsole"]
+)
+def test_refusals_say_why(session: Session, magic: str) -> None:
+    before = session.ok("import os; os.getcwd()")
+    name, text = session.error(magic)
+    assert name == "UsageError"
+    assert "is not for cells in a live program: " in text
+    assert session.ok("os.getcwd()") == before
+
+
+def test_a_magic_without_its_sign(session: Session) -> None:
+    session.ok("mine = 41")
+    assert session.ok("who").split() == ["mine"]
+    assert "mine" in session.ok("whos int")
+    assert session.ok("pwd") == repr(str(Path.cwd()))
+    assert session.ok("who = 'a name like any other'\n") == ""
+    assert session.ok("who") == "'a name like any other'"
+    assert session.ok("_") == "'a name like any other'"
+    assert session.error("cd /")[0] == "UsageError"
+    assert "CPU times" in session.ok("time mine + 1")
+
+
+def test_history_by_count_pattern_and_session(session: Session) -> None:
+    for code in ("first = 1", "second = 2", "1 + 1"):
+        session.ok(code)
+    assert session.ok("%history -l 2") == "second = 2\n1 + 1\n"
+    assert session.ok("%history -g *nd*").split()[:4] == ["2:", "second", "=", "2"]
+    assert "earlier sessions" in session.error("%history ~1/1")[1]
+    session.ok("5 + 5")
+    assert session.ok("%rerun -l 1").endswith("=== Output: ===\n10")
+    session.ok("%recall 2")
+    assert session.events[0]["text"] == "second = 2"
+
+
+def test_a_macro_runs_by_its_name(session: Session) -> None:
+    session.ok("count = 1")
+    session.ok("count += 1")
+    session.ok("%macro -q again 2")
+    assert session.ok("again") == ""
+    assert session.kinds() == []
+    assert session.ok("count") == "3"
+    assert "count += 1" in session.ok("print(again)")
+
+
+def test_xdel_forgets_a_name_of_the_cells(session: Session) -> None:
+    session.ok("mine = other = [1]")
+    session.ok("%xdel mine")
+    assert session.error("other")[0] == "NameError"
+    assert session.ok("%xdel word") == "NameError: name 'word' is not defined\n"
+    assert session.ok("word") == "'start'"
+
+
+def test_reset_of_inputs_and_outputs(session: Session) -> None:
+    session.ok("mine = 5\nmine")
+    session.ok("%reset -f out")
+    session.ok("%reset -f in")
+    assert session.ok("mine") == "5"
+
+
+def test_rehashx_and_aliases(session: Session) -> None:
+    session.ok("%rehashx")
+    assert session.ok("%echo {1 + 1}") == "2\n"
+    session.ok("%alias twice echo %s %s")
+    assert session.ok("%twice a b") == "a b\n"
+    session.ok("%unalias twice")
+
+
+def test_files(session: Session, tmp_path: Path) -> None:
+    file = tmp_path / "written.py"
+    assert session.ok(f"%%writefile {file}\nmade = 1\n").startswith("Writing")
+    session.ok(f"%%writefile -a {file}\nmade += 1\n")
+    assert file.read_text() == "made = 1\nmade += 1\n"
+    session.ok(f"%less {file}")
+    assert session.events[0]["data"]["text/plain"] == file.read_text()
+    session.ok(f"%load {file}")
+    assert session.events[0]["text"].endswith(file.read_text())
+    session.ok(f"%run -i {file}")
+    assert session.ok("made") == "2"
+    session.ok(f"%save -f {file} 1")
+    assert "%%writefile" in file.read_text()
+
+
+def test_modes_of_tracebacks(session: Session) -> None:
+    session.ok("def f(secret):\n    return 1 / secret")
+    session.ok("%xmode Minimal")
+    assert session.error("f(0)")[1] == "ZeroDivisionError: division by zero"
+    session.ok("%xmode Verbose")
+    assert "    secret = 0" in session.error("f(0)")[1]
+    session.ok("%xmode Context")
+    assert "secret = 0" not in session.error("f(0)")[1]
+
+
+def test_completion_has_no_settings_of_ipythons(session: Session) -> None:
+    assert "no effect" in session.ok("%config IPCompleter.use_jedi = False")
+    session.ok("%config DisplayFormatter.active_types = ['text/plain']")
+
+
+def test_pip_says_nothing_of_restarting_the_kernel(session: Session) -> None:
+    assert "restart the kernel" not in session.ok("%pip --version")
+
+
+MIME = {"html": "text/html", "markdown": "text/markdown", "latex": "text/latex",
+        "svg": "image/svg+xml", "javascript": "application/javascript"}  # fmt: skip
+
+
+@pytest.mark.parametrize("magic", MIME)
+def test_cells_in_other_languages(session: Session, magic: str) -> None:
+    session.ok(f"%%{magic}\n<svg></svg>")
+    assert MIME[magic] in session.events[0]["data"]
+
+
 # -- help, display, errors
+
+
+def test_python_help_is_the_cells_output(session: Session) -> None:
+    session.ok("def f(a):\n    'Does it.'")
+    assert "Does it." in session.ok("help(f)")
+    assert "Here is a list of the Python keywords." in session.ok("help('keywords')")
+    assert "class str" in session.ok("help(str)")
+    assert session.error("help(1, 2)")[0] == "TypeError"
+    assert session.ok("help").startswith("Type help()")
 
 
 def test_help_in_the_middle_of_a_cell_goes_to_the_pager(session: Session) -> None:
@@ -423,8 +544,24 @@ def test_payloads() -> None:
         assert payload == {"source": "set_next_input", "text": "next", "replace": True}
         (payload,) = kernel.run("%attach?").payload
         assert "pid" in payload["data"]["text/plain"]
-        (payload,) = kernel.run("%timeit?").payload
-        assert "Time execution" in payload["data"]["text/plain"]
+
+
+@pytest.mark.client
+def test_help_on_magics_loads_no_ipython() -> None:
+    with Target("idle") as target, Kernel("--pid", target.pid) as kernel:
+        for code in ("%timeit?", "%%timeit?", "?%timeit"):
+            (payload,) = kernel.run(code).payload
+            assert "Time execution" in payload["data"]["text/plain"]
+        (payload,) = kernel.run("?").payload
+        assert "object?" in payload["data"]["text/plain"]
+        (payload,) = kernel.run("word.start*?").payload
+        assert payload["data"]["text/plain"] == "word.startswith"
+        reply = kernel.ask("inspect_request", code="x = %timeit 1", cursor_pos=8, detail_level=0)
+        assert "Time execution" in reply["data"]["text/plain"]
+        assert kernel.run("%nonsense?").stdout == "Object `%nonsense` not found.\n"
+        kernel.run("import sys")
+        loaded = kernel.value("[n for n in sys.modules if n.partition('.')[0] == 'IPython']")
+        assert "IPython.core.interactiveshell" in loaded  # by the last of them, which is nobody's
 
 
 @pytest.mark.client
@@ -452,7 +589,30 @@ def test_a_command_ends_with_the_kernel() -> None:
         assert target.alive()
 
 
+@pytest.mark.client
+def test_help_asks_the_front_end() -> None:
+    with Target("idle") as target, Kernel("--pid", target.pid) as kernel:
+        kernel.answers.extend(["len", "q"])
+        cell = kernel.run("help()", allow_stdin=True)
+        assert cell.status == "ok", cell
+        assert "Return the number of items in a container." in cell.stdout
+        assert {prompt["prompt"] for prompt in kernel.prompts} == {"help> "}
+        assert kernel.run("help()").error[0] == "StdinNotImplementedError"
+
+
 # -- harm
+
+
+@pytest.mark.harm
+def test_help_chooses_no_pager_for_the_program() -> None:
+    with Target("idle") as target, attached(target) as session:
+        session.ok("import pydoc")
+        before = session.ok("pydoc.pager.__name__, pydoc.help is pydoc.help")
+        for code in ("help(str)", "help('topics')", "help('keywords')", "str?"):
+            session.ok(code)
+        assert session.ok("pydoc.pager.__name__, pydoc.help is pydoc.help") == before
+        assert before.startswith("('pager'")
+
 
 EVERYTHING = """
 %time 1
@@ -467,13 +627,21 @@ EVERYTHING = """
 %xmode plain
 %precision 3
 %pinfo2 word
+%psearch wor*
+%rehashx
+%macro -q again 1
+again
+%config
+%config IPCompleter.use_jedi = False
+who
+%less {place}/log.py
 %alias here pwd
 !true
 x = !true
 from IPython.display import HTML, clear_output, display
 display(HTML('x')); clear_output()
 get_ipython().display_formatter.formatters
-%logstart -q {place}/log.py
+%logstart -q {place}/new.py
 """
 
 
@@ -484,6 +652,7 @@ def test_everything_is_undone(kind: str, tmp_path: Path) -> None:
         with attach(program.pid) as handle:
             Session(handle).ok("import json")  # what a plain cell may leave behind
         before = program.after_leaving()
+        (tmp_path / "log.py").touch()
         with attach(program.pid) as handle:
             session = Session(handle)
             for line in EVERYTHING.format(place=tmp_path).strip().splitlines():

@@ -19,7 +19,7 @@ from targets import Target
 
 from live_kernel.errors import NotMoved
 from live_kernel.launcher import moving
-from live_kernel.launcher.router import MovedWord, moved_word
+from live_kernel.launcher.moved_names import MovedWord, moved_word
 from live_kernel.link import parcels
 
 pytestmark = [pytest.mark.attach, pytest.mark.client]

@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from live_kernel.launcher.syntax import may_hold_syntax, to_python
+from live_kernel.launcher.syntax import automagic, may_hold_syntax, to_python
 
 PLAIN = [
     "",
@@ -21,6 +21,14 @@ PLAIN = [
     "pip\ninstall",
     "x = y % z",
     "a != b",
+    "time.sleep(1)",
+    "time == x",
+    "config = 3",
+    "load(x)",
+    "history[0]",
+    "who;",
+    "who\nwho",
+    "time is None",
     "x %= 3",
     "print('?')",
     "text = '50 % of it!'",
@@ -45,6 +53,11 @@ CHANGED = {
     ">>> x = 1\n>>> x": "x = 1\nx\n",
     "    x = 1\n    x": "x = 1\nx\n",
     "In [3]: x = 1": "x = 1\n",
+    "time f(x)": CALL + "run_line_magic('time', 'f(x)')\n",
+    "run -i script.py": CALL + "run_line_magic('run', '-i script.py')\n",
+    "who": f"(who) if {CALL}sees('who') else {CALL}run_line_magic('who', '')",
+    "ls -la": f"(ls -la) if {CALL}sees('ls') else {CALL}run_line_magic('ls', '-la')",
+    "cd /tmp\n": f"(cd /tmp) if {CALL}sees('cd') else {CALL}run_line_magic('cd', '/tmp')",
     "pip install x": CALL + "run_line_magic('pip', 'install x')\n",
 }
 
@@ -56,7 +69,7 @@ def test_plain_code_is_left_alone(code: str) -> None:
 
 @pytest.mark.parametrize("code", CHANGED, ids=repr)
 def test_syntax_becomes_python(code: str) -> None:
-    assert may_hold_syntax(code) or code.startswith("pip")
+    assert may_hold_syntax(code) or automagic(code) != code
     assert to_python(code) == CHANGED[code]
 
 

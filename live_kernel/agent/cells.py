@@ -11,6 +11,7 @@ import contextvars
 from ..link.limits import DEFAULTS
 from . import tracebacks
 from .display import bundle, display
+from .helping import Help
 from .interrupt import Interruption
 from .names import Names, direct_global_writes
 from .output import Output
@@ -199,7 +200,8 @@ class Cells:
             cell.interruption.end()
             self.shell.last_error = error
             cell.context.run(self.shell.after_error, cell, error)
-            message = tracebacks.as_message(error, cell.interruption.requested)
+            interrupted, mode = cell.interruption.requested, self.shell.error_mode
+            message = tracebacks.as_message(error, interrupted, mode)
             if message["ename"] == "UsageError":  # a magic's: the text says it all
                 message["traceback"] = [f"UsageError: {message['evalue']}"]
             elif message["ename"] == "BdbQuit":  # nothing has gone wrong
@@ -240,6 +242,10 @@ class Cells:
             self._leave_loop(cell, thread)
             cell.interruption.begin()
         return result[-1]
+
+    def magics(self) -> list[str]:
+        """The magics of the real IPython, if the session has brought one up."""
+        return self.shell.magics()
 
     def awaits(self, code: str) -> bool:
         """Is there an `await` at the top level of this code?"""
@@ -478,4 +484,4 @@ def additions() -> dict[str, object]:
     ask.__name__ = ask.__qualname__ = "input"
     leave.__name__ = leave.__qualname__ = "exit"
     names = {"display": show, "input": ask, "exit": leave, "quit": leave}
-    return names | {"get_ipython": get_ipython}
+    return names | {"get_ipython": get_ipython, "help": Help(ask)}

@@ -13,6 +13,7 @@ import sys
 from functools import partial
 from itertools import islice
 
+from .assigned import Assigned
 from .cursor import Scan, bound_names
 from .expressions import attribute_of, entries_of, keys_of, read_name, read_text
 from .importable import DIRECTORY_LIMIT, modules_in, names_in
@@ -34,15 +35,21 @@ SIGNATURE_LIMIT = 100
 """With more matches than this, none gets a signature."""
 
 
-def complete(code: str, cursor: int, names: Names) -> dict[str, Any]:
-    """The matches at a cursor (in characters of `code`), as a complete_reply has them."""
+def complete(code: str, cursor: int, names: Names, magics: Iterable[str] = ()) -> dict[str, Any]:
+    """The matches at a cursor (in characters of `code`), as a complete_reply has them.
+
+    `magics`: those that the session's IPython has, if it was brought up, each with its `%`.
+    """
     matches: list[Match] = []
     start = end = max(0, min(cursor, len(code)))
     try:
-        start, matches = _Completion(code, end, names).find()
+        start, matches = _Completion(code, end, names).find(magics)
     except BaseException:  # of the program's making; a completion is not worth a word about it
         pass
-    matches = matches[:MATCH_LIMIT]
+    unique: dict[str, Match] = {}
+    for match in matches:
+        unique.setdefault(match.text, match)
+    matches = list(unique.values())[:MATCH_LIMIT]
     described = len(matches) <= SIGNATURE_LIMIT
     types = [
         {
@@ -80,13 +87,16 @@ class _Completion:
     def __init__(self, code: str, cursor: int, names: Names) -> None:
         self.code = code
         self.cursor = cursor
-        self.names = names
         self.scan = Scan(code, cursor)
         self.start = self.scan.word_start(cursor)
+        self.names = names
+        self.meant = Assigned(code[: self.start], names)
         self.word = code[self.start : cursor]
 
-    def find(self) -> tuple[int, list[Match]]:
+    def find(self, magics: Iterable[str]) -> tuple[int, list[Match]]:
         """Where the text to replace begins, and what could stand there."""
+        if self.code.startswith("%") and self.code.lstrip("%") == self.word:
+            return 0, [Match(name, "magic") for name in magics]
         if self.scan.in_comment:
             return self.cursor, []
         if self.scan.string is not None:
@@ -101,7 +111,7 @@ class _Completion:
 
     def _read(self, end: int) -> Any:
         """What the expression that ends at an index means."""
-        return read_text(self.scan.primary(end), self.names)
+        return read_text(self.scan.primary(end), self.meant)
 
     # Attributes and names.
 
@@ -122,7 +132,8 @@ class _Completion:
         seen = [name for name in self.names.names() if type(name) is str]
         bound = bound_names(self.code[: self.start], r"^\s*")
         keywords = {*keyword.kwlist, "case", "match"}.difference(seen, bound)
-        groups = [seen, bound, keywords, [*builtins.__dict__, *ours]]
+        local = [name for name in self.names.local_names() if type(name) is str]
+        groups = [local, seen, bound, keywords, [*builtins.__dict__, *ours]]
         return [
             Match(name, "keyword") if name in keywords else self._name(name)
             for name in fitting(groups, self.word)
@@ -147,22 +158,42 @@ class _Completion:
 
     def _keys_unquoted(self) -> list[Match]:
         """Keys as literals, behind `d[` without a quote."""
-        bracket = self.scan.open[-1] if self.scan.open else None
-        if bracket is None or self.code[bracket.body : self.cursor].strip() != self.word:
-            return []
-        texts = (repr(key) for key in self._keys(bracket) if _is_literal(key))
+        keys = self._keys_at(self.start, len(self.scan.open))
+        texts = (repr(key) for key in keys if _is_literal(key))
         return self._fitting_keys(texts, self.word)
 
     def _keys_quoted(self, string: Opening, typed: str) -> list[Match]:
-        if len(self.scan.open) < 2:
-            return []
         kind = bytes if "b" in string.prefix else str
-        keys = [key for key in self._keys(self.scan.open[-2]) if type(key) is kind]
-        return self._fitting_keys((_inside_quotes(key, string) for key in keys), typed)
+        keys = self._keys_at(string.start - len(string.prefix), len(self.scan.open) - 1)
+        firsts = [key[0] if type(key) is tuple and key else key for key in keys]
+        texts = (_inside_quotes(key, string) for key in firsts if type(key) is kind)
+        return self._fitting_keys(dict.fromkeys(texts), typed)
 
     def _fitting_keys(self, texts: Iterable[str], typed: str) -> list[Match]:
         fit = islice((text for text in texts if text.startswith(typed)), MATCH_LIMIT)
         return [Match(text, "dict key") for text in fit]
+
+    def _keys_at(self, end: int, depth: int) -> list[Any]:
+        """The keys that may stand at an index within so many brackets.
+
+        Behind `d["a", ` and `d[("a", `, what follows in the tuples that begin so.
+        """
+        bracket = self.scan.open[depth - 1] if depth else None
+        if bracket is None:
+            return []
+        *given, current = self.scan.elements(bracket, end)
+        if current.strip():
+            return []
+        if bracket.text == "(" and self.scan.skip_space(bracket.start) == self._body(depth - 1):
+            bracket = self.scan.open[depth - 2]
+            keys = [key for key in self._keys(bracket) if type(key) is tuple]
+        else:
+            keys = self._keys(bracket)
+        return _following(keys, [read_text(text, self.meant) for text in given]) if given else keys
+
+    def _body(self, depth: int) -> int:
+        """Where the contents of so many brackets begin."""
+        return self.scan.open[depth - 1].body if depth > 0 else -1
 
     def _keys(self, bracket: Opening) -> list[Any]:
         """The keys of what the bracket subscripts; `frame[["a", "` asks for columns, too."""
@@ -170,7 +201,7 @@ class _Completion:
             return []
         text = self.scan.primary(bracket.start).removesuffix(".loc").removesuffix(".at")
         if text:
-            return keys_of(read_text(text, self.names))
+            return keys_of(read_text(text, self.meant))
         outer = self.scan.open.index(bracket) - 1
         if outer < 0 or self.code[bracket.start - 1] != "[":
             return []
@@ -238,7 +269,25 @@ def _free_parameters(called: object, given: list[str]) -> list[str]:
     ]
 
 
-_LITERALS = exact(str, bytes, int)
+def _following(keys: list[Any], given: list[Any]) -> list[Any]:
+    """What comes next in the keys that are tuples and begin so; else the keys themselves.
+
+    The first is for `d["a", `, the second for `frame[["a", `.
+    """
+    tuples = [key for key in keys if type(key) is tuple]
+    if not tuples:
+        return keys
+    count = len(given)
+    fit = [key for key in tuples if len(key) > count and _are_equal(key[:count], given)]
+    return list(dict.fromkeys(key[count] for key in fit if _is_literal(key[count])))
+
+
+def _are_equal(parts: tuple[Any, ...], others: list[Any]) -> bool:
+    pairs = zip(parts, others, strict=True)
+    return all(type(a) is type(b) and _is_literal(a) and a == b for a, b in pairs)
+
+
+_LITERALS = exact(str, bytes, int, float, bool, type(None))
 
 
 def _is_literal(key: object) -> bool:

@@ -142,6 +142,17 @@ class Scan:
         ends_value = start in self.starts or (start > 0 and is_word(self.code[start - 1]))
         return ends_value and self.code[start] in "(["
 
+    def elements(self, opening: Opening, end: int) -> list[str]:
+        """What stands in an open bracket before an index, split at its own commas."""
+        texts: list[str] = []
+        last = end
+        while end > opening.body:
+            end = self.starts.get(end, end - 1)
+            if self.code[end] == ",":
+                texts.insert(0, self.code[end + 1 : last])
+                last = end
+        return [self.code[opening.body : last], *texts]
+
     def arguments(self, opening: Opening) -> list[str]:
         """What stands in an open bracket, split at commas, without what is nested in it."""
         texts = [""]

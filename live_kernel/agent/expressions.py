@@ -9,11 +9,10 @@ annotation promises. ABSENT is what nothing is known of.
 from __future__ import annotations
 
 import builtins
-import sys
 from itertools import islice
 from types import FunctionType, MethodType
 
-from . import lookup
+from . import arrays, lookup
 from .lookup import ABSENT, Unread, bases, is_a, is_exactly, own_entry, type_entry
 from .signatures import notes_of, returned_class
 
@@ -30,6 +29,9 @@ if TYPE_CHECKING:
 
         def names(self) -> Iterable[str]:
             """All names, in the order in which they are looked up."""
+
+        def local_names(self) -> Iterable[str]:
+            """Those of the bound function's variables."""
 
 
 LENGTH_LIMIT = 10_000
@@ -48,7 +50,7 @@ def read_text(text: str, names: Names) -> Any:
     if not text.strip() or len(text) > LENGTH_LIMIT or re.search(_WARNED_OF, text):
         return ABSENT
     try:
-        tree: Any = compile(f"({text})", "<text>", "eval", _ONLY_AST, dont_inherit=True)
+        tree: Any = compile(f"({text}\n)", "<text>", "eval", _ONLY_AST, dont_inherit=True)
     except (SyntaxError, ValueError):
         return ABSENT
     return _read(tree.body, names)
@@ -67,7 +69,11 @@ def promised_class(value: Unread) -> type | None:
     if value.cls is None:
         accessor = own_entry(value.entry, "_accessor")  # such as `.str` and `.dt` of pandas
         getter = lookup.getter_of(value.entry)
-        value.cls = accessor if is_a(accessor, type) else returned_class(getter, value.owner)
+        value.cls = (
+            accessor
+            if is_a(accessor, type)
+            else arrays.axis_class(value.entry) or returned_class(getter, value.owner)
+        )
     return value.cls
 
 
@@ -77,7 +83,7 @@ def attribute_of(value: Any, name: str) -> Any:
         return ABSENT
     if type(value) is not Unread:
         found = lookup.read_attribute(value, name)
-        return _column(value, name) if found is ABSENT else found
+        return _promise(arrays.column_class(value, name)) if found is ABSENT else found
     cls = promised_class(value)
     entry = ABSENT if cls is None else type_entry(cls, name)
     if cls is None or entry is ABSENT or is_exactly(entry, lookup.BUILTIN_METHODS):
@@ -124,12 +130,12 @@ def _item(node: Any, names: Names) -> Any:
     method = type_entry(type(owner), "__getitem__")
     get = _SUBSCRIPTS.get(id(method))
     try:
-        if get is not None:
-            return get(owner, key)
+        found = arrays.item_of(owner, key) if get is None else get(owner, key)
     except (IndexError, TypeError):
         return ABSENT
-    found = _column(owner, key)
-    return _promise(returned_class(method, type(owner))) if found is ABSENT else found
+    if get is not None or found is not ABSENT:
+        return found
+    return _promise(arrays.column_class(owner, key) or returned_class(method, type(owner)))
 
 
 def _negative(node: Any, names: Names) -> Any:
@@ -147,6 +153,8 @@ _SUBSCRIPTS: dict[int, Callable[[Any, Any], Any]] = {
     id(dict.__getitem__): lambda owner, key: dict.get(owner, key, ABSENT),
     id(list.__getitem__): list.__getitem__,
     id(tuple.__getitem__): tuple.__getitem__,
+    id(str.__getitem__): str.__getitem__,
+    id(bytes.__getitem__): bytes.__getitem__,
 }
 """How to read an item of an object whose class did not change `__getitem__`."""
 
@@ -167,10 +175,12 @@ _READERS: dict[str, Callable[[Any, Names], Any]] = {
 
 def keys_of(owner: object) -> list[Any]:
     """The keys to offer for a subscript: those that the class names, or a dictionary's own."""
-    cls = type(owner)
-    function = type_entry(cls, "_ipython_key_completions_")
-    if function is ABSENT and _is_frame(owner):
-        function = type_entry(cls, "keys")
+    fields = arrays.fields_of(owner)
+    if fields:
+        return fields
+    function = type_entry(type(owner), "_ipython_key_completions_")
+    if function is ABSENT:
+        function = arrays.keys_function(owner)
     if type(function) is FunctionType:
         keys = lookup.listed(function, owner)
     elif is_a(owner, dict):
@@ -178,21 +188,3 @@ def keys_of(owner: object) -> list[Any]:
     else:
         return []
     return [str.__str__(key) if is_a(key, str) else key for key in keys]
-
-
-def _is_frame(owner: object) -> bool:
-    """Is it a pandas DataFrame?"""
-    return any(lookup.full_name(base) in _FRAMES for base in bases(type(owner)))
-
-
-_FRAMES = ("pandas.DataFrame", "pandas.core.frame.DataFrame")
-
-
-def _column(owner: object, key: object) -> Any:
-    """What a column of a DataFrame is, where pandas would have to be asked for itself."""
-    if type(key) is not str or not _is_frame(owner):
-        return ABSENT
-    if not any(type(column) is str and column == key for column in keys_of(owner)):
-        return ABSENT
-    series = own_entry(sys.modules.get("pandas"), "Series")
-    return _promise(series if is_a(series, type) else None)

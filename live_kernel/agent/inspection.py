@@ -7,6 +7,7 @@ of the program that it runs is an instance's `repr`, bounded in length and time.
 
 from __future__ import annotations
 
+import functools
 import sys
 from types import FunctionType, MethodType, ModuleType
 
@@ -120,12 +121,12 @@ class Page:
         if text:
             self._sections.append((title, text))
 
-    def _doc_or_source(self, thing: object, title: str = "Docstring") -> None:
+    def _doc_or_source(self, thing: object) -> None:
         source = source_of(thing) if self._detail else ""
         if source:
             self._add("Source", source)
         else:
-            self._add(title, docstring_of(thing) or "<no docstring>")
+            self._add("Docstring", docstring_of(thing) or "<no docstring>")
 
     def _function(self, value: object) -> None:
         self._add("Signature", self._signature(value))
@@ -147,16 +148,28 @@ class Page:
 
     def _instance(self, value: object) -> None:
         cls = type(value)
+        call = type_entry(cls, "__call__")
+        is_called = type(call) is FunctionType
+        if is_called:
+            self._add("Call signature", self._signature(MethodType(call, value)))
+        elif is_a(value, functools.partial):
+            self._add("Signature", self._signature(value))
         self._add("Type", full_name(cls))
         self._add("String form", _string_form(value))
         self._add("Length", _length(value))
         is_module = is_a(value, ModuleType)
         described = value if is_module else cls
         self._add("File", _place_text(described))
-        self._doc_or_source(described, "Docstring" if is_module else "Class docstring")
-        call = type_entry(cls, "__call__")
-        if type(call) is FunctionType:
-            self._add("Call signature", self._signature(MethodType(call, value)))
+        own = "" if is_module else docstring_of(value)
+        if own and not self._detail:
+            self._add("Docstring", own)
+            self._add("Class docstring", docstring_of(cls))
+        else:
+            self._doc_or_source(described)
+        init = type_entry(cls, "__init__")
+        if type(init) is FunctionType:
+            self._add("Init docstring", docstring_of(init))
+        if is_called:
             self._add("Call docstring", docstring_of(call))
 
     def _unread(self, value: Unread) -> None:
@@ -172,7 +185,7 @@ class Page:
             self._doc_or_source(getter)
             self._add("File", _place_text(getter))
         elif promised is not None:
-            self._doc_or_source(promised, "Class docstring")
+            self._doc_or_source(promised)
 
     def _signature(self, value: object) -> str:
         text = signature(value, annotated=True, width=SIGNATURE_WIDTH)
@@ -210,8 +223,15 @@ def docstring_of(thing: object) -> str:
     """What the thing says about itself, or its bases about it."""
     for doc in _docstrings(thing):
         if is_a(doc, str):
-            return _shortened(doc, DOC_LIMIT).strip()
+            return _dedented(_shortened(doc, DOC_LIMIT))
     return ""
+
+
+def _dedented(doc: str) -> str:
+    """A docstring without the margin of its lines behind the first (see PEP 257)."""
+    first, *rest = doc.expandtabs().splitlines() or [""]
+    margin = min((len(line) - len(line.lstrip()) for line in rest if line.strip()), default=0)
+    return "\n".join([first.lstrip(), *(line[margin:] for line in rest)]).strip()
 
 
 def _docstrings(thing: Any) -> Iterator[Any]:
@@ -259,15 +279,32 @@ def _place_of_class(cls: type) -> tuple[str, int]:
     """From the line that the compiler noted, and the file of a method or else of the module."""
     line = class_dict(cls).get("__firstlineno__")
     if type(line) is not int:
-        return "", 0
-    for method in map(plain_function, list(class_dict(cls).values())):
-        own = method and method.__qualname__.startswith(class_name(cls) + ".")
-        if method and own and method.__code__.co_firstlineno >= line:
+        return _found_place(cls)
+    for method in _own_methods(cls):
+        if method.__code__.co_firstlineno >= line:
             return method.__code__.co_filename, line
     file = _file_of(sys.modules.get(module_name(cls)))
     # A class of a cell claims to be of the module that the cell is bound to.
     head = "".join(_lines(file)[line - 1 : line + 9]) if file else ""
     return (file, line) if f"class {_defined_name(cls)}" in head else ("", 0)
+
+
+def _own_methods(cls: type) -> list[FunctionType]:
+    """The functions among a class's entries that were written in its own block."""
+    functions = [plain_function(entry) for entry in list(class_dict(cls).values())]
+    start = class_name(cls) + "."
+    return [each for each in functions if each and each.__qualname__.startswith(start)]
+
+
+def _found_place(cls: type) -> tuple[str, int]:
+    """Of a class that has lost its line, as those do that say they are of another module."""
+    for method in _own_methods(cls)[:1]:
+        file, before = method.__code__.co_filename, method.__code__.co_firstlineno
+        head = f"class {_defined_name(cls)}"
+        for line, text in reversed(list(enumerate(_lines(file)[:before], 1))):
+            if text.lstrip().startswith((head + "(", head + ":", head + "[")):
+                return file, line
+    return "", 0
 
 
 def _file_of(module: object) -> str:

@@ -18,54 +18,32 @@ from . import debugger
 from .display import json_safe
 from .figures import is_figure, picture
 from .frames import OURS
-from .shell import Captured, is_captured, offer_input
+from .magics import NOT_HERE, Magics, ipython_module, present_cell, usage_error
+from .quiet import SHELL, Notes, Profile, QuietHistory, QuietTrap, WithoutDatabase
+from .shell import offer_input
 from .streams import running_cell
 from .tracebacks import as_message
+from .watched import Watched
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any
 
-    from .ledger import Ledger
     from .shell import Shell
-
-    _Base = Any
-else:
-    _Base = object
-
-_SHELL = "IPython.core.interactiveshell"
-
-_NOT_HERE = {
-    "cd": "it would change the program's working directory; os.chdir(...) does, if you mean it",
-    "edit": "it would start an editor in the program",
-    "ed": "it would start an editor in the program",
-    "gui": "the event loop is the program's",
-    "set_env": "it would change the environment of the program; os.environ does, if you mean it",
-    "pylab": "use %matplotlib inline and import what you need",
-    "killbgscripts": "there are no background scripts",
-}
-"""Magics that are refused, and why."""
-
-_RUN_CODE = ("time", "timeit", "prun", "run", "capture", "debug", "mprun", "memit", "lprun")
-"""Magics that do nothing to the process themselves, but run code that may."""
-
-_SCRIPTS = ("sh", "bash", "perl", "ruby", "python", "python3", "python2", "pypy")
-"""Interpreters that IPython has cell magics for."""
 
 
 def bring_up(owner: Shell) -> Any:
     """Make IPython's shell for this session. Raises ImportError where there is none to be had."""
     watched = Watched(paths_too=False)
     commands = owner.imports.borrow()
-    base = _ipython(_SHELL).InteractiveShell
+    base = ipython_module(SHELL).InteractiveShell
     # Libraries tell a notebook by this name.
     shell = type(base)("ZMQInteractiveShell", (LiveShell, base), {})(owner)
     vars(shell).update(owner.parents.interface())
     _add_commands(shell, commands)
     watched.record(owner.ledger, "starting IPython")
     owner.ledger.record("IPython's shell", lambda: _take_down(owner, shell))
-    package = str(_ipython("IPython").__file__)
+    package = str(ipython_module("IPython").__file__)
     owner.ledger.record("sources of IPython", lambda: _forget_sources(package))
     return shell
 
@@ -85,6 +63,10 @@ def _take_down(owner: Shell, shell: Any) -> None:
     log = vars(shell).get("_logger") or vars(shell).get("logger")
     if log is not None:
         log.logstop()
+    for magics in list(shell.magics_manager.registry.values()):
+        kill = getattr(magics, "kill_bg_processes", None)  # of what `%%script --bg` would start
+        if kill is not None:
+            atexit.unregister(kill)
     for path in (*shell.tempfiles, *shell.tempdirs):
         _remove(str(path))
     owner.made = None
@@ -101,66 +83,7 @@ def _remove(path: str) -> None:
         pass  # it is gone
 
 
-class _Profile:
-    """The place of IPython's profile, which is neither made nor read."""
-
-    def __init__(self, location: str) -> None:
-        self.location = location
-
-
-class WithoutDatabase:
-    """While IPython 8 makes its shell: that makes a directory in the user's home, too."""
-
-    def __enter__(self) -> None:
-        names = vars(_ipython(_SHELL))
-        self._original = names.get("PickleShareDB")
-        if self._original is not None:
-            names["PickleShareDB"] = lambda _place: Notes()
-
-    def __exit__(self, *_: object) -> None:
-        if self._original is not None:
-            vars(_ipython(_SHELL))["PickleShareDB"] = self._original
-
-
-class Notes(dict[str, object]):
-    """What magics keep beyond a session in IPython's own profile: here, for the session."""
-
-    def keys(self, pattern: str = "*") -> Any:
-        from fnmatch import fnmatchcase
-
-        return [name for name in self if fnmatchcase(name, pattern)]
-
-
-class QuietHistory:
-    """IPython's own would have a thread, a database, and a callback at the program's exit."""
-
-    def init_db(self) -> None:
-        """Remember nothing beyond the session."""
-        self.db = _ipython("IPython.core.history").DummyDB()
-
-
-class QuietTrap:
-    """IPython's own would put names among the builtins of the whole program."""
-
-    def activate(self) -> None:
-        """Put nothing there."""
-
-    def deactivate(self) -> None:
-        """Take nothing away."""
-
-
-def _ipython(module: str) -> Any:
-    from importlib import import_module
-
-    return import_module(module)
-
-
-def _usage_error(text: str) -> Exception:
-    error: Exception = _ipython("IPython.core.error").UsageError(text)
-    return error
-
-
-class LiveShell(_Base):  # type: ignore[misc]
+class LiveShell(Magics):
     """Stands before IPython's InteractiveShell among the bases of the shell that is made.
 
     What IPython's own would do to the process, it leaves out or does otherwise.
@@ -168,13 +91,14 @@ class LiveShell(_Base):  # type: ignore[misc]
 
     def __init__(self, live: Shell) -> None:
         self._live = live
-        config = _ipython("traitlets.config").Config
+        config = ipython_module("traitlets.config").Config
         with WithoutDatabase():
             super().__init__(
                 user_ns=live.namespace.scratch,
                 config=config({"IPKernelApp": {}, "HistoryManager": {"enabled": False}}),
             )
         atexit.unregister(self.atexit_operations)
+        self.last_execution_result = ipython_module(SHELL).ExecutionResult(None)
         live.namespace.scratch.pop("__builtin__", None)
 
     # -- what it would set up in the process, and does not --------------------------
@@ -191,7 +115,7 @@ class LiveShell(_Base):  # type: ignore[misc]
 
     @property
     def profile_dir(self) -> Any:
-        return _Profile(os.path.join(self.ipython_dir, "profile_default"))
+        return Profile(os.path.join(self.ipython_dir, "profile_default"))
 
     _notes: Notes | None = None
 
@@ -212,12 +136,12 @@ class LiveShell(_Base):  # type: ignore[misc]
         pass
 
     def init_history(self) -> None:
-        manager = _ipython("IPython.core.history").HistoryManager
+        manager = ipython_module("IPython.core.history").HistoryManager
         quiet = type(manager)("QuietHistory", (QuietHistory, manager), {})
         self.history_manager = quiet(shell=self, parent=self, hist_file=":memory:", enabled=False)
 
     def init_builtins(self) -> None:
-        trap = _ipython("IPython.core.builtin_trap").BuiltinTrap
+        trap = ipython_module("IPython.core.builtin_trap").BuiltinTrap
         quiet = type(trap)("QuietTrap", (QuietTrap, trap), {})
         self.builtin_trap = quiet(shell=self)
 
@@ -278,15 +202,15 @@ class LiveShell(_Base):  # type: ignore[misc]
 
     def enable_gui(self, gui: Any = None) -> None:
         if gui not in (None, "inline"):
-            raise _usage_error(f"%gui is not for cells in a live program: {_NOT_HERE['gui']}")
+            raise usage_error(f"%gui is not for cells in a live program: {NOT_HERE['gui']}")
 
     # -- display --------------------------------------------------------------------
 
     def enable_matplotlib(self, gui: Any = None) -> Any:
         """`%matplotlib inline`, which is how it is anyway: see `figures.py`."""
         if gui not in (None, "inline", "agg"):
-            raise _usage_error(f"%matplotlib {gui} is not for cells in a live program")
-        return "inline", _ipython("matplotlib").get_backend()
+            raise usage_error(f"%matplotlib {gui} is not for cells in a live program")
+        return "inline", ipython_module("matplotlib").get_backend()
 
     def init_display_formatter(self) -> None:
         super().init_display_formatter()
@@ -325,12 +249,6 @@ class LiveShell(_Base):  # type: ignore[misc]
             return is_figure(value)
         return False
 
-    def _offer_inline_backend(self) -> None:
-        """Let `%config` change `InlineBackend`, which knows no more of figures than formats."""
-        inline = _ipython("matplotlib_inline.config").InlineBackend
-        if not any(isinstance(each, inline) for each in self.configurables):
-            self.configurables.append(inline(parent=self, shell=self))
-
     # -- names ----------------------------------------------------------------------
 
     def _ofind(self, oname: str, namespaces: Any = None) -> Any:
@@ -342,6 +260,10 @@ class LiveShell(_Base):  # type: ignore[misc]
                 ("Python builtin", vars(builtins)),
             ]
         return super()._ofind(oname, namespaces)
+
+    def sees(self, name: str) -> bool:
+        """Does a cell see this name?"""
+        return self._live.sees(name)
 
     def get_local_scope(self, stack_depth: int) -> Any:
         frame = sys._getframe(stack_depth + 1)
@@ -357,130 +279,30 @@ class LiveShell(_Base):  # type: ignore[misc]
     def ex(self, cmd: str) -> None:
         exec(cmd, *self._live.scope())
 
-    # -- magics ---------------------------------------------------------------------
-
-    def run_line_magic(self, magic_name: str, line: str, _stack_depth: int = 1) -> Any:
-        if magic_name in _NOT_HERE or (magic_name == "env" and _assigns(line)):
-            why = _NOT_HERE.get(magic_name, _NOT_HERE["set_env"])
-            raise _usage_error(f"%{magic_name} is not for cells in a live program: {why}")
-        if magic_name in ("pinfo", "pinfo2") and not line.startswith("%"):
-            self._live.show_help(line.strip(), int(magic_name == "pinfo2"))
-            return None
-        if magic_name in ("pip", "conda", "mamba", "micromamba", "uv"):
-            print(_INSTALLS.format(magic_name), file=sys.stderr)
-        if magic_name == "config" and "InlineBackend" in line:
-            self._offer_inline_backend()
-        if magic_name == "debug" and line.strip():
-            return self._step_through(line)
-        with self._in_cell(magic_name):
-            return super().run_line_magic(magic_name, line, _stack_depth + 1)
-
-    def run_cell_magic(self, magic_name: str, line: str, cell: str) -> Any:
-        with self._in_cell(magic_name):
-            if magic_name == "debug" and cell:
-                return self._step_through(f"{line}\n{cell}")
-            if magic_name == "capture" and cell:
-                return self._capture(line, cell)
-            if magic_name == "time" and self._live.cells.awaits(self.transform_cell(cell)):
-                return self._time(cell)
-            if magic_name == "script" or magic_name in _SCRIPTS:
-                program = line if magic_name == "script" else f"{magic_name} {line}"
-                return self._script(program, cell)
-            function = self.find_cell_magic(magic_name)
-            if not cell or not getattr(function, "needs_local_scope", False):
-                return super().run_cell_magic(magic_name, line, cell)
-            if not getattr(function, "_ipython_magic_no_var_expand", False):
-                line = self.var_expand(line)
-            return function(line, cell, local_ns=self._live.scope()[1])
-
-    def _step_through(self, code: str) -> None:
-        """`%debug code` and `%%debug`: stop at its first line."""
-        python = self.transform_cell(code)
-        debugger.step_through(_cell(), lambda: self._live.cells.run_inside(python))
-
-    def _in_cell(self, magic: str) -> Any:
-        """Around every magic. What the user's own code changes is not ours to put back."""
-        self.follow_cell()
-        self._live.scope()
-        return _Run(None if magic in _RUN_CODE else self._live.ledger, f"%{magic}")
-
-    def _capture(self, line: str, cell: str) -> None:
-        import shlex
-        from io import StringIO
-
-        function = self.find_cell_magic("capture")
-        given = function.__func__.parser.parse_args(shlex.split(line))
-        streams = {
-            "stdout": None if given.no_stdout else StringIO(),
-            "stderr": None if given.no_stderr else StringIO(),
-        }
-        outputs: list[Any] | None = None if given.no_display else []
-        with Captured(_cell(), streams, outputs):
-            self.run_cell(cell)
-        if given.output:
-            kept = _ipython("IPython.utils.capture").CapturedIO(
-                streams["stdout"], streams["stderr"], outputs
-            )
-            self._live.scope()[1][given.output] = kept
-
-    def _time(self, cell: str) -> None:
-        """`%%time` for a cell that awaits, as IPython's own can't."""
-        import time
-
-        begin = time.perf_counter()
-        try:
-            self._live.cells.run_inside(self.transform_cell(cell))
-        finally:
-            seconds = time.perf_counter() - begin
-            print(
-                f"Wall time: {seconds * 1000:.3g} ms"
-                if seconds < 1
-                else f"Wall time: {seconds:.3g} s"
-            )
-
-    def _script(self, line: str, cell: str) -> None:
-        """`%%bash` and its like: IPython's own would fork in the program."""
-        import shlex
-        from subprocess import CalledProcessError
-
-        magics = _ipython("IPython.core.magics.script").ScriptMagics
-        given, rest = magics.shebang.parser.parse_known_args(shlex.split(line))
-        if given.bg:
-            raise _usage_error("--bg is not for cells in a live program")
-        wanted = {"stdout": given.out, "stderr": given.err}
-        capture = any(wanted.values()) or is_captured()
-        status, output = self._live.run_command(rest, cell, capture)
-        for stream, name in wanted.items():
-            text = "".join(part for where, part in output if where == stream)
-            if name:
-                self._live.scope()[1][name] = text
-            elif text:
-                getattr(sys, stream).write(text)
-        self._live.namespace.scratch["_exit_code"] = status
-        if given.raise_error and status != 0:
-            raise CalledProcessError(status, cell)
-
     def tell(self, event: str) -> None:
         """A cell begins or ends: tell those that have registered."""
         self.follow_cell()
-        info = _ipython(_SHELL).ExecutionInfo(_cell().source, True, _cell().silent, True, None)
+        info = ipython_module(SHELL).ExecutionInfo(
+            present_cell().source, True, present_cell().silent, True, None
+        )
         if event == "pre_run_cell":
             self.events.trigger(event, info)
         elif event == "post_run_cell":
-            self.events.trigger(event, _ipython(_SHELL).ExecutionResult(info))
+            self.last_execution_result = ipython_module(SHELL).ExecutionResult(info)
+            self.events.trigger(event, self.last_execution_result)
         else:
             self.events.trigger(event)
 
     def run_cell(self, raw_cell: str, *_: Any, **options: Any) -> Any:
         """Run a cell inside the one that runs; its error is shown, not raised."""
-        info = _ipython(_SHELL).ExecutionInfo(
+        info = ipython_module(SHELL).ExecutionInfo(
             raw_cell, False, bool(options.get("silent")), True, None
         )
-        result = _ipython(_SHELL).ExecutionResult(info)
+        result = ipython_module(SHELL).ExecutionResult(info)
         try:
             result.result = self._live.cells.run_inside(self.transform_cell(raw_cell))
         except BaseException as error:
-            if _cell().interruption.requested:
+            if present_cell().interruption.requested:
                 raise
             result.error_in_exec = self._live.last_error = error
             self._show(error)
@@ -517,9 +339,11 @@ class LiveShell(_Base):  # type: ignore[misc]
         self.showtraceback()
 
     def _show(self, error: BaseException) -> None:
-        cell = _cell()
+        cell = present_cell()
         with cell.interruption:
-            cell.output.add({"event": "error", "error": as_message(error)})
+            cell.output.add(
+                {"event": "error", "error": as_message(error, mode=self._live.error_mode)}
+            )
 
     def debugger(self, force: bool = False) -> None:
         if not force:
@@ -527,7 +351,11 @@ class LiveShell(_Base):  # type: ignore[misc]
         if self._live.last_error is None:
             print("No traceback has been produced, nothing to debug.", file=sys.stderr)
             return
-        debugger.post_mortem(_cell(), self._live.last_error)
+        debugger.post_mortem(present_cell(), self._live.last_error)
+
+    def init_magics(self) -> None:
+        super().init_magics()
+        self.add_own_magics()
 
     def set_next_input(self, s: str, replace: bool = False) -> None:
         offer_input(s, replace)
@@ -537,24 +365,6 @@ class LiveShell(_Base):  # type: ignore[misc]
 
     def __repr__(self) -> str:
         return "<IPython in a live program>"
-
-
-_INSTALLS = (
-    "%{0} works on the environment of the live program, from a process beside it; what is "
-    "loaded in the program stays as it is until the program restarts."
-)
-
-
-def _assigns(line: str) -> bool:
-    """Is this `%env name=value` or `%env name value`, rather than a look?"""
-    return "=" in line or len(line.split()) > 1
-
-
-def _cell() -> Any:
-    cell = running_cell()
-    if cell is None:
-        raise RuntimeError("magics work in a cell, and in threads and tasks it started")
-    return cell
 
 
 def _outer_frame() -> Any:
@@ -593,7 +403,7 @@ def _add_commands(shell: Any, commands: dict[str, str]) -> None:
     for name, text in commands.items():
 
         def command(_line: str, _cell: str = "", name: str = name) -> None:
-            raise _usage_error(f"{name} stands at the beginning of a cell, on a line of its own")
+            raise usage_error(f"{name} stands at the beginning of a cell, on a line of its own")
 
         command.__doc__ = text
         kind = "cell" if name.startswith("%%") else "line"
@@ -616,131 +426,3 @@ def _add(mime: str, content: Any, data: dict[str, Any], metadata: dict[str, Any]
         content, metadata[mime] = content[0], json_safe(content[1])
     if content is not None:
         data[mime] = json_safe(content)
-
-
-class _Run:
-    """While a magic runs, and after: what it changes in the process is put back at detach."""
-
-    def __init__(self, ledger: Ledger | None, what: str) -> None:
-        self._ledger, self._what = ledger, what
-
-    def __enter__(self) -> None:
-        if self._ledger is not None:
-            self._watched = Watched()
-
-    def __exit__(self, *_: object) -> None:
-        if self._ledger is not None:
-            self._watched.record(self._ledger, self._what)
-
-
-_ATTRIBUTES = {
-    "sys": (
-        *("displayhook", "excepthook", "unraisablehook", "breakpointhook"),
-        *("ps1", "ps2", "ps3", "argv", "tracebacklimit"),
-    ),
-    "builtins": ("display", "get_ipython", "__IPYTHON__", "input", "exit", "quit", "help"),
-    "linecache": ("checkcache", "_checkcache_ori", "getlines", "updatecache"),
-    "warnings": ("showwarning", "_showwarning_orig", "formatwarning"),
-    "pdb": ("set_trace", "Pdb"),
-    "traceback": ("print_exception",),
-    "pydoc": ("help", "pager"),
-    "threading": ("excepthook",),
-}
-"""Where tools for people at a prompt like to hook in."""
-
-_LISTS = (("sys", "path"), ("sys", "meta_path"), ("sys", "path_hooks"), ("warnings", "filters"))
-
-_ABSENT = object()
-
-
-class Watched:
-    """Global state of the process at one moment.
-
-    Without `paths_too`, but for `sys.path` and the environment: to start IPython takes long and
-    changes neither, so that what changes there in the meantime is the program's doing.
-    """
-
-    def __init__(self, paths_too: bool = True) -> None:
-        self._values = dict(_values())
-        self._lists = {place: list(found) for place, found in _lists()}
-        if not paths_too:
-            del self._lists["sys", "path"]
-        self._environment = dict(os.environ) if paths_too else None
-        self._main = sys.modules.get("__main__")
-
-    def record(self, ledger: Ledger, what: str) -> None:
-        """Enter in the ledger what is different now; only that is put back, if it still stands."""
-        for (module, name), now in list(_values()):
-            before = self._values.get((module, name), _ABSENT)
-            if now is not before:
-                _record_value(ledger, f"{module}.{name}, by {what}", module, name, before, now)
-        for place, now in list(_lists()):
-            before = self._lists.get(place)
-            if before is not None and before != now:
-                added = [item for item in now if item not in before]
-                _record_list(ledger, f"{'.'.join(place)}, by {what}", now, before, added)
-        environment = os.environ if self._environment is None else self._environment
-        for name in os.environ.keys() | environment.keys():
-            was, is_now = environment.get(name), os.environ.get(name)
-            if was != is_now:
-                _record_variable(ledger, f"${name}, by {what}", name, was, is_now)
-        main = self._main
-        if main is not None and sys.modules.get("__main__") is not main:
-            sys.modules["__main__"] = main
-
-
-def _values() -> Iterator[tuple[tuple[str, str], Any]]:
-    for module, names in _ATTRIBUTES.items():
-        loaded = sys.modules.get(module)
-        if loaded is not None:
-            for name in names:
-                yield (module, name), vars(loaded).get(name, _ABSENT)
-
-
-def _lists() -> Iterator[tuple[tuple[str, str], list[Any]]]:
-    for module, name in _LISTS:
-        loaded = sys.modules.get(module)
-        if loaded is not None:
-            yield (module, name), getattr(loaded, name)
-
-
-def _record_value(ledger: Ledger, what: str, module: str, name: str, before: Any, now: Any) -> None:
-    owner = sys.modules[module]
-
-    def put_back() -> None:
-        if vars(owner).get(name, _ABSENT) is not now:
-            return  # somebody has changed it since
-        if before is _ABSENT:
-            delattr(owner, name)
-        else:
-            setattr(owner, name, before)
-
-    ledger.record(what, put_back)
-
-
-def _record_list(
-    ledger: Ledger, what: str, now: list[Any], before: list[Any], added: list[Any]
-) -> None:
-    def put_back() -> None:
-        if sorted(map(id, now)) == sorted(map(id, [*before, *added])):
-            now[:] = before
-        else:
-            now[:] = [item for item in now if item not in added]
-        tell = getattr(sys.modules.get("warnings"), "_filters_mutated", None)
-        if tell is not None:
-            tell()
-
-    ledger.record(what, put_back)
-
-
-def _record_variable(
-    ledger: Ledger, what: str, name: str, before: str | None, now: str | None
-) -> None:
-    def put_back() -> None:
-        if os.environ.get(name) == now:
-            if before is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = before
-
-    ledger.record(what, put_back)

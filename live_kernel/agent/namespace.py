@@ -350,6 +350,11 @@ class Namespace:
             yield from list(local)
         yield from list(module)
 
+    def local_names(self) -> list[str]:
+        """The variables of the bound function; none where that is a module."""
+        local, _ = self.binding.names()
+        return [] if local is None else list(local)
+
     def release(self) -> None:
         """Let go of everything, but for what functions left in the program go on needing.
 

@@ -278,7 +278,8 @@ class Session:
     def _answer_complete(self, message: Message) -> Message:
         from .completion import complete
 
-        return complete(str(message["code"]), int(message["cursor"]), self._namespace)
+        code, cursor = str(message["code"]), int(message["cursor"])
+        return complete(code, cursor, self._namespace, self._cells.magics())
 
     def _answer_inspect(self, message: Message) -> Message:
         from .inspection import inspect

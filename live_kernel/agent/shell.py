@@ -8,6 +8,7 @@ Rule: a target whose cells use no magic is never made to load one.
 
 from __future__ import annotations
 
+import builtins
 import os
 import sys
 
@@ -172,6 +173,15 @@ class Shell:
                     self.made = ipython.bring_up(self)
         return self.made
 
+    @property
+    def error_mode(self) -> str:
+        """What `%xmode` has been set to."""
+        return "Context" if self.made is None else str(self.made.InteractiveTB.mode)
+
+    def magics(self) -> list[str]:
+        """The magics that there are, with their `%`; none as long as there is no real IPython."""
+        return [] if self.made is None else self.made.magic_names()
+
     def trigger(self, *names: str) -> None:
         """Tell what has registered with the real IPython, if there is one, of a cell."""
         if self.made is not None:
@@ -195,6 +205,16 @@ class Shell:
         names = Names()
         names.read.add("exec")
         return self.namespace.prepare(names)
+
+    def sees(self, name: str) -> bool:
+        """Does a cell see this name? If not, it may be a magic without its `%`."""
+        if name in vars(builtins):
+            return True
+        try:
+            self.namespace.lookup(name)
+        except KeyError:
+            return False
+        return True
 
     def expand(self, text: str, frame: FrameType) -> str:
         """A command with `{expression}` and `$name` replaced, as seen from this frame.
@@ -254,6 +274,26 @@ class Shell:
 
     # -- help ---------------------------------------------------------------------------
 
+    def helps(self, magic: str, line: str) -> bool:
+        """Do a magic that asks for help, if it is one for which no IPython is needed."""
+        if magic in ("pinfo", "pinfo2") and not line.startswith("%"):
+            self.show_help(line.strip(), int(magic == "pinfo2"))
+            return True
+        if magic == "psearch" and "-" not in line and len(line.split()) == 1:
+            self.show_names(line.strip())
+            return True
+        return False
+
+    def show_names(self, pattern: str) -> None:
+        """`np.s*?`: the names that fit, to the front-end's pager."""
+        from .search import search
+
+        found = search(pattern, self.namespace)
+        if found:
+            self.page({"text/plain": "\n".join(found)})
+        else:
+            print(f"No name fits `{pattern}`.")
+
     def show_help(self, name: str, detail: int) -> None:
         """`name?` and `name??`: to the front-end's pager."""
         from .inspection import inspect
@@ -298,8 +338,7 @@ class Interface:
 
     def run_line_magic(self, magic_name: str, line: str, _stack_depth: int = 1) -> Any:
         """`%name line`"""
-        if magic_name in ("pinfo", "pinfo2") and not line.startswith("%"):
-            self._shell.show_help(line.strip(), int(magic_name == "pinfo2"))
+        if self._shell.helps(magic_name, line):
             return None
         return self._shell.real().run_line_magic(magic_name, line, _stack_depth + 1)
 
@@ -314,6 +353,26 @@ class Interface:
     def getoutput(self, command: str, split: bool = True, depth: int = 0) -> Any:
         """`x = !command`"""
         return self._shell.getoutput(self._shell.expand(command, sys._getframe(depth + 1)), split)
+
+    def sees(self, name: str) -> Any:
+        """Does a cell see this name?"""
+        return self._shell.sees(name)
+
+    def object_inspect(self, oname: str, detail_level: int = 0) -> Any:
+        """What IPython knows of an object, as a dictionary."""
+        return self._shell.real().object_inspect(oname, detail_level)
+
+    def ev(self, expr: str) -> Any:
+        """The value of an expression, among the names of the cells."""
+        return self._shell.real().ev(expr)
+
+    def ex(self, cmd: str) -> None:
+        """Run statements, among the names of the cells."""
+        self._shell.real().ex(cmd)
+
+    def run_cell(self, raw_cell: str, *arguments: Any, **options: Any) -> Any:
+        """Run a cell inside the one that runs; its error is shown, not raised."""
+        return self._shell.real().run_cell(raw_cell, *arguments, **options)
 
     def set_next_input(self, text: str, replace: bool = False) -> None:
         """Have the front-end fill its next input cell, or this one, with `text`."""

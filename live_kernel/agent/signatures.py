@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import builtins
 import functools
+import sys
 from types import BuiltinFunctionType, FunctionType, MethodType, MethodWrapperType
 
 from .lookup import (
@@ -20,10 +21,13 @@ from .lookup import (
     exact,
     is_a,
     is_exactly,
+    items,
+    module_name,
     own_entry,
     type_entry,
     wrapped_function,
 )
+from .results import built_in_result
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -216,7 +220,9 @@ _RUNS_LATER = 0x20 | 0x80 | 0x200
 def returned_class(function: Any, owner: type | None = None) -> type | None:
     """The class that calling a function gives, by its annotation; `Self` means `owner`."""
     plain = plain_function(function)
-    if plain is None or plain.__code__.co_flags & _RUNS_LATER:
+    if plain is None:
+        return built_in_result(function)
+    if plain.__code__.co_flags & _RUNS_LATER:
         return None
     return _class_named(notes_of(plain).get("return"), plain.__globals__, owner)
 
@@ -233,6 +239,21 @@ def _class_named(note: object, scope: dict[str, Any], owner: type | None) -> typ
     if head.endswith("Self"):
         return owner
     found = scope.get(first, builtins.__dict__.get(first, ABSENT))
+    if found is ABSENT and not rest:
+        found = _class_beside(first, scope)
     for part in rest:
         found = own_entry(found, part)
     return found if is_a(found, type) else None
+
+
+def _class_beside(name: str, scope: dict[str, Any]) -> Any:
+    """A class that another loaded module of the same package has under a name.
+
+    What is imported for type checkers only is not among a module's own names.
+    """
+    package = str(scope.get("__name__", "")).partition(".")[0]
+    for module in [m for n, m in items(sys.modules) if type(n) is str and n.startswith(package)]:
+        found = own_entry(module, name)
+        if package and is_a(found, type) and module_name(found).startswith(package):
+            return found
+    return ABSENT

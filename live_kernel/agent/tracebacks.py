@@ -8,6 +8,7 @@ error, not before.
 from __future__ import annotations
 
 from .frames import is_ours
+from .pretty import pretty
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .ledger import Ledger
+
+VARIABLES = 30
+VARIABLE_LENGTH = 200
+"""So many variables of a frame are shown, and so many characters of each."""
 
 LONGEST = 100_000
 """Characters of one traceback; the middle of a longer one is left out."""
@@ -30,10 +35,13 @@ def remember_source(filename: str, source: str, ledger: Ledger) -> None:
     ledger.record(f"linecache entry {filename}", lambda: linecache.cache.pop(filename, None))
 
 
-def as_message(error: BaseException, interrupted: bool = False) -> dict[str, Any]:
+def as_message(
+    error: BaseException, interrupted: bool = False, mode: str = "Context"
+) -> dict[str, Any]:
     """An exception as the link and Jupyter carry it: ename, evalue, traceback lines.
 
     `interrupted`: whatever class was used to stop the cell, it is shown as KeyboardInterrupt.
+    `mode`: as `%xmode` has it; "Minimal" is without frames, "Verbose" with their variables.
     """
     own_name = _name_of_class(type(error))
     name = "KeyboardInterrupt" if interrupted else own_name
@@ -42,7 +50,7 @@ def as_message(error: BaseException, interrupted: bool = False) -> dict[str, Any
     except BaseException as failure:
         text = f"<str() failed: {_name_of_class(type(failure))}>"
     try:
-        lines = _format(error)
+        lines = _format(error, mode)
     except BaseException as failure:
         lines = [f"{name}: {text}", f"(no traceback: {_name_of_class(type(failure))})"]
     if own_name != name:
@@ -61,7 +69,7 @@ def _cut(text: str) -> str:
     return f"{text[:half]}\n… {len(text) - LONGEST:,} characters left out …\n{text[-half:]}"
 
 
-def _format(error: BaseException) -> list[str]:
+def _format(error: BaseException, mode: str) -> list[str]:
     import linecache
     import traceback
 
@@ -69,10 +77,24 @@ def _format(error: BaseException) -> list[str]:
     known = set(linecache.cache)
     try:
         shown = traceback.TracebackException.from_exception(error, compact=True)
-        return _cut("".join(_lines(shown)).rstrip("\n")).split("\n")
+        if mode == "Verbose":
+            _add_variables(shown.stack, error.__traceback__)
+        lines = shown.format_exception_only() if mode == "Minimal" else _lines(shown)
+        return _cut("".join(lines).rstrip("\n")).split("\n")
     finally:
         for name in set(linecache.cache) - known:
             linecache.cache.pop(name, None)
+
+
+def _add_variables(stack: Any, tb: TracebackType | None) -> None:
+    """Have each function's frame shown with its variables."""
+    for summary in stack:
+        if tb is None:
+            return
+        if tb.tb_frame.f_code.co_name != "<module>":
+            found = list(tb.tb_frame.f_locals.items())[:VARIABLES]
+            summary.locals = {name: pretty(value, VARIABLE_LENGTH) for name, value in found}
+        tb = tb.tb_next
 
 
 def _lines(shown: Any) -> Any:

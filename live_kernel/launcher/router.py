@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from .. import __version__
 from ..attach import processes
@@ -18,10 +18,12 @@ from .attachment import State
 from .choosing import Choice
 from .comms import Comms
 from .completeness import Completeness
+from .completion import Completion
 from .execution import Execution, Inputs, Queue
 from .frontend import Frontend
 from .history import History
-from .local import Local, body_start
+from .inspection import Inspection, is_explained
+from .local import Local
 from .questions import Questions
 from .reactor import Reactor
 from .shells import Shells, UnknownSubshell
@@ -46,6 +48,8 @@ class Router:
         self._comms: Comms
         self._questions = Questions()
         self.local = Local(reactor, self._questions)
+        self._completion = Completion(reactor, self.local)
+        self._inspection = Inspection(reactor, self.local)
 
     def connect(self, frontend: Frontend) -> None:
         """Answer over this front-end from now on."""
@@ -189,53 +193,11 @@ class Router:
     def _on_complete_request(self, request: Request) -> None:
         code = str(request.content.get("code", ""))
         cursor = _number(request, "cursor_pos", len(code))
-        start = body_start(code)
-        if start is not None and cursor >= start:
-            self.local.complete(code, cursor, start, lambda found: self._answer(request, found))
-            return
-        own = complete_command(code, cursor)
-        if own is not None:
-            self._answer(request, own)
-            return
-        if self._complete_names(request, code, cursor):
-            return
 
-        def answered(answer: Content) -> None:
-            types = answer.get("types", [])
-            content = {
-                "matches": answer.get("matches", []),
-                "cursor_start": answer.get("start", cursor),
-                "cursor_end": answer.get("end", cursor),
-                "metadata": {"_jupyter_types_experimental": types} if types else {},
-            }
-            self._answer(request, content)
+        def ask(code: str, cursor: int, answered: Callable[[Content], None]) -> None:
+            self._ask("complete", answered, code=code, cursor=cursor)
 
-        self._ask("complete", answered, code=code, cursor=cursor)
-
-    def _complete_names(self, request: Request, code: str, cursor: int) -> bool:
-        """Names after `%pull`, of the target, and after `%push`, of the local kernel."""
-        word = moved_word(code, cursor)
-        if word is None:
-            return False
-
-        def answered(answer: Content) -> None:
-            metadata = answer.get("metadata", {})
-            types = answer.get("types") or metadata.get("_jupyter_types_experimental", [])
-            keywords = {each["text"] for each in types if each.get("type") == "keyword"}
-            matches = [match for match in answer.get("matches", []) if match not in keywords]
-            start = answer.get("start", answer.get("cursor_start"))
-            start = cursor - len(word.text) + start if isinstance(start, int) else cursor
-            places = {"cursor_start": start, "cursor_end": cursor}
-            self._answer(request, {"matches": matches, "metadata": {}, **places})
-
-        if word.command == "%pull":
-            self._ask("complete", answered, code=word.text, cursor=len(word.text))
-        elif self.local.is_there:
-            question = {"code": word.text, "cursor_pos": len(word.text)}
-            self.local.ask("complete_request", question, answered)
-        else:
-            answered({})
-        return True
+        self._completion.ask(code, cursor, ask, lambda content: self._answer(request, content))
 
     def _on_inspect_request(self, request: Request) -> None:
         code = str(request.content.get("code", ""))
@@ -246,27 +208,10 @@ class Router:
     def _inspect(
         self, code: str, cursor: int, detail: int, found: Callable[[Content], None]
     ) -> None:
-        name = code.strip().rstrip("?")
-        if name in commands.COMMANDS:
-            data = {"text/plain": commands.help_text(name)}
-            found({"found": True, "data": data, "metadata": {}})
-            return
+        def ask(code: str, cursor: int, detail: int, answered: Callable[[Content], None]) -> None:
+            self._ask("inspect", answered, code=code, cursor=cursor, detail=detail)
 
-        start = body_start(code)
-        if start is not None and cursor >= start:
-            place = {"cursor_pos": cursor - start, "detail_level": detail}
-            nothing = {"found": False, "data": {}, "metadata": {}}
-            self.local.ask(
-                "inspect_request", {"code": code[start:], **place}, lambda a: found(nothing | a)
-            )
-            return
-
-        def answered(answer: Content) -> None:
-            is_found = bool(answer.get("found", False))
-            data = answer.get("data", {}) if is_found else {}
-            found({"found": is_found, "data": data, "metadata": {}})
-
-        self._ask("inspect", answered, code=code, cursor=cursor, detail=detail)
+        self._inspection.ask(code, cursor, detail, ask, found)
 
     def _ask(self, about: str, answered: Callable[[Content], None], **details: Any) -> None:
         if self._target.attachment is None:
@@ -444,52 +389,18 @@ def is_exit(code: str) -> bool:
 def asks_for_help(code: str) -> tuple[str, int] | None:
     """The name and the detail level of `name?`, `name??`, `?name`; None for anything else.
 
-    IPython's magics are explained by IPython, in the target.
+    Magics that only the target has are explained there, by its IPython.
     """
     text = code.strip()
     if "\n" in text or "?" not in text:
         return None
+    if text in ("?", "??"):
+        return "?", 0
     name = text.strip("?")
     marks = len(text) - len(name)
-    if name.startswith("%") and name not in commands.COMMANDS:
+    if name.startswith("%") and name not in commands.COMMANDS and not is_explained(name):
         return None
-    is_name = (
-        name.removeprefix("%").removeprefix("%").replace(".", "").replace("[", "").replace("]", "")
-    )
+    is_name = name.lstrip("%").replace(".", "").replace("[", "").replace("]", "")
     if not name or "?" in name or not is_name.replace("'", "").replace('"', "").isidentifier():
         return None
     return name, int(marks > 1)
-
-
-class MovedWord(NamedTuple):
-    """What is being typed after `%pull` or `%push`."""
-
-    command: str
-    text: str
-
-
-def moved_word(code: str, cursor: int) -> MovedWord | None:
-    """The name at the cursor in a line that moves values; None in any other line."""
-    line = code[:cursor].rpartition("\n")[2]
-    command, space, rest = line.partition(" ")
-    if not space or command not in ("%pull", "%push"):
-        return None
-    before, text = rest[: len(rest) - len(rest.split(" ")[-1])], rest.split(" ")[-1]
-    names_the_other = before.split()[-1:] == ["as"]
-    return None if names_the_other or text.startswith("-") else MovedWord(command, text)
-
-
-def complete_command(code: str, cursor: int) -> Content | None:
-    """Completion of our own commands and of the processes after `%attach`."""
-    line = code[:cursor].rpartition("\n")[2]
-    if line.startswith("%attach "):
-        start = cursor - len(line) + len("%attach ")
-        typed = code[start:cursor]
-        pids = [str(candidate.process.pid) for candidate in processes.candidates()]
-        matches = [pid for pid in pids if pid.startswith(typed)]
-    elif line.startswith("%") and " " not in line:
-        start = cursor - len(line)
-        matches = [name for name in commands.COMMANDS if name.startswith(line)]
-    else:
-        return None
-    return {"matches": matches, "cursor_start": start, "cursor_end": cursor, "metadata": {}}
