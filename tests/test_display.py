@@ -567,7 +567,9 @@ class TestBundle:
         assert bundle(value)[0]["text/html"] == "<u/>"
 
     def test_text_limit(self) -> None:
-        assert "truncated" in bundle("x" * 1000, limit=100)[0]["text/plain"]
+        text = bundle("x" * 2_000_000)[0]["text/plain"]
+        said = "after 1,000,000 of 2,000,002 characters; %limits repr 2.1MB shows them all"
+        assert text.endswith(f"… truncated {said}")
 
 
 class TestJsonSafe:
