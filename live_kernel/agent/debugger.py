@@ -11,6 +11,7 @@ and when the cell's code ends nothing of the debugger is left on it.
 from __future__ import annotations
 
 import sys
+from opcode import opname
 
 from . import native
 from .frames import OURS, is_ours
@@ -352,6 +353,8 @@ class _Debugger(_Base):  # type: ignore[misc]
         finally:
             # What we do with the cell's value, or before its next part, is no code of the cell.
             self._awaits_code = is_top and event == "return"
+            if self._awaits_code and self.stopframe is frame and _has_ended(frame):
+                self.set_step()  # `next` goes on in the next part, also behind an `await`
 
     def user_call(self, frame: FrameType, argument_list: Any) -> None:
         if not _is_top(frame):
@@ -475,3 +478,8 @@ def _is_top(frame: FrameType) -> bool:
     """Does it run the code of a cell itself, rather than what that calls?"""
     code = frame.f_code
     return code.co_name == "<module>" and code.co_filename.startswith("<In [")
+
+
+def _has_ended(frame: FrameType) -> bool:
+    """Does it return, rather than wait for something?"""
+    return opname[frame.f_code.co_code[frame.f_lasti]].startswith("RETURN_")
