@@ -129,6 +129,7 @@ def test_a_loop_stops_each_time(kernel: Kernel) -> None:
 
 def test_post_mortem(kernel: Kernel) -> None:
     kernel.run("def f(secret):\n    return 1 / secret\nf(0)")
+    debug(kernel, "breakpoint()", "q")  # which is no error to look at
     for code in ("import pdb\npdb.pm()", "%debug"):
         cell = debug(kernel, code, "p secret + 7", "u", "l", "q")
         assert cell.status == "ok"

@@ -35,6 +35,9 @@ def everything(kernel: Kernel, program: Program, version: tuple[int, int]) -> No
     assert "live_kernel" not in cell.traceback
     assert "orders" in kernel.complete("ord")
     assert kernel.ask("inspect_request", code="total", cursor_pos=5, detail_level=0)["found"]
+    kernel.answers.extend(["n", "p n", "c"])
+    cell = kernel.run("n = 5\nbreakpoint()\nn", allow_stdin=True)
+    assert (cell.result, "\n5\n" in cell.stdout, len(kernel.answers)) == ("5", True, 0), cell
     cell = kernel.begin("print('here', flush=True)\nwhile True: pass")
     cell.wait_for("here")
     kernel.interrupt()

@@ -198,7 +198,6 @@ class Cells:
             return {"status": "ok", "expressions": expressions}
         except BaseException as error:
             cell.interruption.end()
-            self.shell.last_error = error
             cell.context.run(self.shell.after_error, cell, error)
             interrupted, mode = cell.interruption.requested, self.shell.error_mode
             message = tracebacks.as_message(error, interrupted, mode)

@@ -189,7 +189,10 @@ class Shell:
                 self.made.tell(name)
 
     def after_error(self, cell: Cell, error: BaseException) -> None:
-        """A cell has failed: look at it in the debugger, if `%pdb` was switched on."""
+        """A cell has failed: keep the error, and debug it if `%pdb` was switched on."""
+        if type(error).__name__ == "BdbQuit":
+            return  # it was looked at already
+        self.last_error = error
         if self.made is not None and self.made.call_pdb and not isinstance(error, _NOT_DEBUGGED):
             cell.interruption.begin()
             cell.output.write("stdout", f"{type(error).__name__}: {error}\n")
