@@ -24,6 +24,7 @@ from ..attach.processes import Process
 from ..errors import AgentLost, LiveKernelError, TargetBlocked
 from .entering import Channels, Entering
 from .reactor import Reactor, Timer
+from .standstill import Standstill
 
 if TYPE_CHECKING:
     from .system import Command
@@ -89,6 +90,9 @@ class Attachment:
         self._questions: dict[int, Callable[[Message], None]] = {}
         self._serial = 0
         self._farewell: Message | None = None
+        self._standstill = Standstill(
+            process.pid, reactor, lambda: bool(self._cells), self._tell_cells
+        )
         self._death = ending.Watch(process.pid)
         if self._death.descriptor is not None:
             reactor.read(self._death.descriptor, self._on_death)
@@ -123,9 +127,16 @@ class Attachment:
         `run` or `comm`.
         """
         self._cells[cell] = Run()
+        self._standstill.look_on()
         is_for_main = not request.get("subshell") and not request.get("meanwhile")
         self._post("cells" if is_for_main else "control", {"cell": cell, **request})
         self._flush_later()
+
+    def _tell_cells(self, text: str) -> None:
+        """Tell the user something where he waits for it: beside the output of what runs."""
+        event = {"event": "stream", "name": "stderr", "text": text}
+        for cell in list(self._cells):
+            self._owner.on_cell(cell, [event], None)
 
     def set_subshell(self, name: str, wanted: bool) -> None:
         """Begin a subshell in the target, or end one."""

@@ -15,8 +15,8 @@ from typing import Any
 
 from ..attach import injector, slot
 from ..attach.landing import SCRIPT, Landing
-from ..attach.processes import Process
-from ..errors import AgentFailed, LiveKernelError, TargetBlocked
+from ..attach.processes import Process, identify
+from ..errors import AgentFailed, LiveKernelError, TargetBlocked, TargetStopped
 from ..link import messages
 from .channel import Channel
 from .reactor import Reactor, Timer
@@ -35,6 +35,9 @@ CHECK_EVERY = 0.5
 
 STARTED_WITHIN = 5.0
 """Seconds that the agent has to connect once its bootstrap has run."""
+
+READY_WITHIN = 10.0
+"""Seconds that the agent has to be ready once it has connected."""
 
 _INJECTED_WITHIN = 20.0
 
@@ -202,10 +205,23 @@ class Entering:
         if hello["protocol"] != messages.PROTOCOL:
             self._fail("it speaks another version of the link's protocol")
             return False
+        if not self._channels:
+            self._timers.append(self._reactor.later(READY_WITHIN, self._on_not_ready))
         self._channels[name] = channel
         if name == "control":
             channel.send({"op": "welcome"})
         return True
+
+    def _on_not_ready(self) -> None:
+        """It has been let in, and then nothing came. Hanging up makes it undo what it has done."""
+        try:
+            identify(self._process.pid)
+        except TargetStopped as error:
+            self._end_with(error)
+        except LiveKernelError as error:
+            self._fail(str(error))
+        else:
+            self._fail(f"it connected, but was not ready within {READY_WITHIN:.0f} s")
 
     def _on_closed(self, channel: Channel) -> None:
         if channel in self._channels.values():
