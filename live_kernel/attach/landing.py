@@ -10,7 +10,9 @@ lead root elsewhere.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import re
 import secrets
 import socket
 import stat
@@ -21,6 +23,8 @@ LONGEST_SOCKET_PATH = 107
 """Bytes in the path of a Unix socket, at most (unix(7))."""
 
 LINK, BUNDLE, SCRIPT = "link", "bundle", "bootstrap.py"
+
+NAME = re.compile(r"live-kernel-[0-9a-f]{12}")
 
 
 def runtime_directory(uid: int) -> Path:
@@ -61,6 +65,29 @@ def private_directory(parent: Path) -> Path:
     return path
 
 
+def opened(path: Path) -> int:
+    """A descriptor of a directory, by which it is looked at and emptied. Raises OSError."""
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+
+
+def lock(descriptor: int) -> bool:
+    """Mark a directory as in use, until we close the descriptor or end. False: it is already."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def remove(path: Path, descriptor: int) -> None:
+    """Remove a private directory, and whatever is in it of what we put there."""
+    for name in (LINK, BUNDLE, SCRIPT):
+        with contextlib.suppress(OSError):
+            os.unlink(name, dir_fd=descriptor)
+    with contextlib.suppress(OSError):
+        path.rmdir()
+
+
 class Landing:
     """A private directory with a listening socket `link` in it.
 
@@ -72,7 +99,8 @@ class Landing:
         self.token = secrets.token_hex(16)
         self.path = private_directory(runtime_directory(uid))
         self._owner = None if uid == os.geteuid() else (uid, gid)
-        self._descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        self._descriptor = opened(self.path)
+        lock(self._descriptor)  # for `leftovers.py`
         self._is_open = True
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
@@ -123,9 +151,5 @@ class Landing:
             return
         self._is_open = False
         self.listener.close()
-        for name in (LINK, BUNDLE, SCRIPT):
-            with contextlib.suppress(OSError):
-                os.unlink(name, dir_fd=self._descriptor)
+        remove(self.path, self._descriptor)
         os.close(self._descriptor)
-        with contextlib.suppress(OSError):
-            self.path.rmdir()

@@ -7,6 +7,7 @@ it means is found out when it is used, for processes come and go.
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -107,6 +108,14 @@ class Memory:
         """This kernel ends, or was detached on purpose."""
         with contextlib.suppress(OSError):
             self._file.unlink(missing_ok=True)
+
+
+def forget_dead(directory: Path) -> None:
+    """Remove what launchers that were killed have kept beside connection files that are gone."""
+    with contextlib.suppress(OSError):
+        for file in directory.glob("*.live-kernel"):
+            if not any(file.parent.glob(f"{glob.escape(file.stem)}.json")):
+                file.unlink(missing_ok=True)
 
 
 def _is_alive(choice: Choice) -> bool:

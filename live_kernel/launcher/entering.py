@@ -82,7 +82,10 @@ class Entering:
         self._script = str(self._landing.path / SCRIPT)
         self._reactor.read(self._landing.listener, self._on_connection)
         self._later(BLOCKED_AFTER, self._look_from_outside)
-        self._injecting = in_background(self._inject)
+        self._begin_injecting(self._landing)
+
+    def _begin_injecting(self, landing: Landing) -> None:
+        self._injecting = in_background(lambda: self._inject(landing))
 
     def _later(self, seconds: float, work: Callable[[], None]) -> None:
         """Do some work, on a thread of its own, unless it is all over by then."""
@@ -90,10 +93,8 @@ class Entering:
 
     # -- the script ---------------------------------------------------------------------
 
-    def _inject(self) -> None:
+    def _inject(self, landing: Landing) -> None:
         """On a thread of its own: schedule the bootstrap, behind anyone who came first."""
-        landing = self._landing
-        assert landing is not None
         failure: LiveKernelError
         try:
             if not slot.when_free(
@@ -161,9 +162,9 @@ class Entering:
 
     def _inject_again(self) -> None:
         """Somebody else's script has taken the place of ours: schedule it again after theirs."""
-        if self._injecting is None or not self._injecting.is_alive():
+        if self._landing is not None and not (self._injecting and self._injecting.is_alive()):
             self._scheduled = False
-            self._injecting = in_background(self._inject)
+            self._begin_injecting(self._landing)
 
     # -- the agent ----------------------------------------------------------------------
 
@@ -234,7 +235,9 @@ class Entering:
         if self._is_over or self._ready is None or set(self._channels) != set(messages.CHANNELS):
             return
         self._is_over = True
-        self._leave_landing()
+        landing = self._leave_reactor()
+        if landing is not None:
+            landing.close()
         self._entered(self._channels, self._ready)
 
     def _fail(self, detail: str) -> None:
@@ -253,19 +256,31 @@ class Entering:
         self._is_over = True
         for channel in self._channels.values():
             channel.close()
+        landing = self._leave_reactor()
+        if self._injecting is not None and self._injecting.is_alive():
+            # It may take long, and be in the middle of scheduling: the launcher goes on, and
+            # ends no earlier than this (so no daemon).
+            threading.Thread(target=self._take_back, args=[landing]).start()
+        else:
+            self._take_back(landing)
+
+    def _take_back(self, landing: Landing | None) -> None:
+        """Once nothing more is scheduled: leave nothing in the target's slot, and no file."""
         if self._injecting is not None:
             self._injecting.join(_INJECTED_WITHIN)
         if self._scheduled and not self._channels:
             injector.disarm(self._process, self._script)
-        self._leave_landing()
+        if landing is not None:
+            landing.close()
 
-    def _leave_landing(self) -> None:
+    def _leave_reactor(self) -> Landing | None:
+        """Wait for nothing any more. Returns the landing, which is still to be closed."""
         for timer in self._timers:
             timer.cancel()
-        if self._landing is not None:
-            self._reactor.forget(self._landing.listener)
-            self._landing.close()
-            self._landing = None
+        landing, self._landing = self._landing, None
+        if landing is not None:
+            self._reactor.forget(landing.listener)
+        return landing
 
 
 def in_background(work: Callable[[], None]) -> threading.Thread:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from ..attach.ending import Watch
 from ..errors import LiveKernelError
-from .choosing import Choice, Memory, first_choice
+from .choosing import Choice, Memory, first_choice, forget_dead
+from .entering import in_background
 from .frontend import Frontend
 from .reactor import Reactor
 from .router import Router
@@ -31,12 +32,16 @@ _LINGER = 0.03
 
 _PARENT_CHECK = 1.0
 
+_SWEEP_AFTER = 2.0
+"""Seconds after the start at which there is time to look for what others have left."""
+
 
 class Kernel:
     """One run of the launcher."""
 
     def __init__(self, connection_file: Path, given: Choice | None) -> None:
         self._reactor = Reactor(on_error=_report)
+        self._connection_file = connection_file
         self._memory = Memory(connection_file)
         self._target = Target(self._reactor, self._memory)
         self._router = Router(self._reactor, self._target, self._shut_down)
@@ -57,8 +62,16 @@ class Kernel:
         self._watch_signals()
         self._watch_parent()
         self._attach_first()
+        self._reactor.later(_SWEEP_AFTER, lambda: in_background(self._sweep))
         self._reactor.run()
         self._leave()
+
+    def _sweep(self) -> None:
+        """On a thread: remove what launchers before us have left that were killed."""
+        from ..attach import landing, leftovers
+
+        leftovers.sweep(landing.runtime_directory(os.geteuid()))
+        forget_dead(self._connection_file.parent)
 
     def _attach_first(self) -> None:
         """Enter the program that was chosen in advance; failing to is told by the first cell."""
