@@ -151,10 +151,17 @@ def test_own_process_of_a_plain_user(as_nobody: Sequence[str], nobodys_python: s
 
 @root
 @needs_root
-def test_cap_sys_ptrace_alone_is_enough(nobodys_python: str) -> None:
-    """/proc/PID/mem is refused by its mode then; the system calls are not."""
+def test_cap_sys_ptrace_alone_is_enough_for_a_look_only(nobodys_python: str) -> None:
+    """/proc/PID/mem is refused by its mode then, the system calls are not; but there is no
+    handing over a directory.
+    """
     drop = allowed("setpriv", "--bounding-set=-dac_override,-dac_read_search")
     with Target("verdict_idle", nobodys_python, wrap=AS_NOBODY) as target:
+        told = look(target.pid, wrap=drop)
+        assert told["class"] == "AttachNotPermitted"
+        assert "lacks the rights to hand files over to nobody (cap_dac_override)" in told["message"]
+        assert told["remedy"].startswith("Run the kernel as nobody or as root")
+    with Target("verdict_idle", nobodys_python) as target:
         assert "process" in look(target.pid, wrap=drop)
 
 

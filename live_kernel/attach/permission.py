@@ -116,6 +116,9 @@ def _by_identity(pid: int, us: proc.Status, them: proc.Status) -> _Reason | None
     return None
 
 
+_HAND_OVER = 1 << 0 | 1 << 1
+"""CAP_CHOWN and CAP_DAC_OVERRIDE: for a private directory that becomes another user's."""
+
 _CAP = "\nIn a container: start it with --cap-add=SYS_PTRACE."
 _CONTAINER = (
     "In a container, start it with --cap-add=SYS_PTRACE (Docker, Podman) or "
@@ -219,6 +222,21 @@ def security_modules() -> str:
         return MODULES.read_text().strip().replace(",", ", ")
     except OSError:
         return "Landlock, SELinux, AppArmor or the like"
+
+
+def check_hands_over(pid: int, who: str) -> None:
+    """Raise AttachNotPermitted where its user could not be given the files that the agent needs."""
+    us, them = proc.status("self"), proc.status(pid)
+    missing = _HAND_OVER & ~us.effective
+    if us.uids[1] == them.uids[1] or not missing:
+        return
+    owner = proc.user_name(them.uids[1])
+    raise AttachNotPermitted(
+        pid,
+        f"{who} belongs to {owner}: this kernel may look into it, but lacks the rights to hand "
+        f"files over to {owner} ({capability_names(missing)})",
+        f"Run the kernel as {owner} or as root, or give it {capability_names(missing)}, too.",
+    )
 
 
 def capability_names(mask: int) -> str:

@@ -350,6 +350,7 @@ def _is_permitted(subject: Subject) -> str:
         raise permission.why_denied(subject.pid, subject.who, True, subject.yama) from None
     if call:
         raise permission.why_filtered(subject.pid, subject.who, call)
+    permission.check_hands_over(subject.pid, subject.who)
     return "its memory can be opened"
 
 
