@@ -150,10 +150,3 @@ class NotTrusted(NotMoved):
     """To unpickle what this target says would let another user run code with our rights."""
 
     kind = "not trusted"
-
-
-class LinkViolation(LiveKernelError):
-    """A frame or message on the link that the protocol does not allow: the peer's fault."""
-
-    exit_code = 21
-    kind = "link violation"

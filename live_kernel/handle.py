@@ -7,6 +7,7 @@ leaves the target as it was.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
@@ -48,7 +49,7 @@ class Handle:
         if self._target.state is State.INJECTING:
             self._target.give_up()
         if failures:
-            raise failures[0]
+            raise _without_commands(failures[0])
 
     @property
     def description(self) -> str:
@@ -82,7 +83,7 @@ class Handle:
         self._target.run(request, CellRun(produced, outcome.append, lost.append))
         self._wait(lambda: bool(outcome or lost))
         if lost:
-            raise lost[0]
+            raise _without_commands(lost[0])
         return outcome[0]
 
     def complete(self, code: str, cursor: int | None = None) -> list[str]:
@@ -118,6 +119,14 @@ class Handle:
         traceback: TracebackType | None,
     ) -> None:
         self.detach()
+
+
+def _without_commands[E: LiveKernelError](error: E) -> E:
+    """The error without the advice to use a notebook's commands, which nobody has here."""
+    if "%attach" in error.remedy:
+        sentences = re.split(r"(?<=\.)\s+", error.remedy)
+        error.remedy = " ".join(text for text in sentences if "%attach" not in text)
+    return error
 
 
 def attach(

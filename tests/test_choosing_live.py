@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,16 +17,19 @@ pytestmark = [pytest.mark.attach, pytest.mark.client]
 
 PID = "__import__('os').getpid()"
 
+_RUN = secrets.token_hex(4)  # other tests may run on this machine, with programs of their own
+FIRST, SECOND = f"the-first-of-{_RUN}", f"the-second-of-{_RUN}"
+
 
 @pytest.fixture
 def one() -> Iterator[Program]:
-    with Program("idle", args=["the-first-of-two"]) as program:
+    with Program("idle", args=[f"{FIRST}-two"]) as program:
         yield program
 
 
 @pytest.fixture
 def two() -> Iterator[Program]:
-    with Program("idle", args=["the-second-of-two"]) as program:
+    with Program("idle", args=[f"{SECOND}-two"]) as program:
         yield program
 
 
@@ -47,7 +51,7 @@ def test_pid_on_the_command_line(one: Program) -> None:
 
 
 def test_text_on_the_command_line(one: Program, two: Program) -> None:
-    with Kernel("--match", "the-second-of") as kernel:
+    with Kernel("--match", SECOND) as kernel:
         assert kernel.value(PID) == two.pid
 
 
@@ -63,13 +67,13 @@ def test_pid_in_the_environment(one: Program) -> None:
 
 
 def test_text_in_the_environment(one: Program, two: Program) -> None:
-    with Kernel(env={"LIVE_KERNEL_TARGET": " the-first-of "}) as kernel:
+    with Kernel(env={"LIVE_KERNEL_TARGET": f" {FIRST} "}) as kernel:
         assert kernel.value(PID) == one.pid
 
 
 @pytest.mark.parametrize("as_text", [True, False])
 def test_metadata_of_the_notebook(one: Program, tmp_path: Path, as_text: bool) -> None:
-    file = notebook(tmp_path, "the-first-of" if as_text else one.pid)
+    file = notebook(tmp_path, FIRST if as_text else one.pid)
     with Kernel(notebook=file) as kernel:
         assert kernel.value(PID) == one.pid
 
@@ -90,21 +94,21 @@ def test_attach_by_hand(one: Program) -> None:
 
 def test_attach_by_text_and_go_on_in_the_same_cell(one: Program, two: Program) -> None:
     with Kernel() as kernel:
-        assert kernel.run(f"\n%attach the-second-of\n\n{PID}").result == str(two.pid)
+        assert kernel.run(f"\n%attach {SECOND}\n\n{PID}").result == str(two.pid)
 
 
 # -- which goes first
 
 
 def test_command_line_environment_notebook(one: Program, two: Program, tmp_path: Path) -> None:
-    file = notebook(tmp_path, "the-second-of")
+    file = notebook(tmp_path, SECOND)
     env = {"LIVE_KERNEL_TARGET": str(two.pid)}
     with Kernel("--pid", one.pid, env=env, notebook=file) as kernel:
         assert kernel.value(PID) == one.pid
 
 
 def test_environment_before_the_notebook(one: Program, two: Program, tmp_path: Path) -> None:
-    file = notebook(tmp_path, "the-second-of")
+    file = notebook(tmp_path, SECOND)
     with Kernel(env={"LIVE_KERNEL_TARGET": str(one.pid)}, notebook=file) as kernel:
         assert kernel.value(PID) == one.pid
 
@@ -113,10 +117,10 @@ def test_notebook_before_what_was_attached_in_passing(
     one: Program, two: Program, tmp_path: Path
 ) -> None:
     """Metadata that was changed holds at the next restart; `%attach` would go before it."""
-    file = notebook(tmp_path, "the-first-of")
+    file = notebook(tmp_path, FIRST)
     with Kernel(notebook=file) as kernel:
         assert kernel.value(PID) == one.pid
-        notebook(tmp_path, "the-second-of")
+        notebook(tmp_path, SECOND)
         kernel.restart()
         assert kernel.value(PID) == two.pid
         kernel.run(f"%attach {one.pid}")
@@ -134,7 +138,7 @@ def test_error_with_a_table_where_nobody_can_be_asked(one: Program) -> None:
         assert "%attach" in cell.traceback
         (table,) = cell.displays
         row = next(line for line in table["text/plain"].splitlines() if str(one.pid) in line)
-        assert "the-first-of-two" in row
+        assert f"{FIRST}-two" in row
         assert "3.14." in row
         assert f">{one.pid}<" in table["text/html"]
         assert kernel.prompts == []
@@ -151,7 +155,7 @@ def test_prompt_where_somebody_can_be_asked(one: Program) -> None:
 
 
 def test_prompt_takes_text(one: Program, two: Program) -> None:
-    with Kernel(answers=["the-second-of"]) as kernel:
+    with Kernel(answers=[SECOND]) as kernel:
         assert kernel.run(PID, allow_stdin=True).result == str(two.pid)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -20,10 +21,13 @@ from live_kernel import __version__
 
 pytestmark = pytest.mark.attach
 
+NAME = f"the-only-one-{secrets.token_hex(4)}"
+"""In one command line only: other tests may run on this machine."""
+
 
 @pytest.fixture
 def program() -> Iterator[Program]:
-    with Program("idle", args=["the-only-one"]) as running:
+    with Program("idle", args=[NAME]) as running:
         yield running
 
 
@@ -79,7 +83,7 @@ def test_ps(program: Program) -> None:
     done = live_kernel("ps")
     assert (done.returncode, done.stderr) == (0, "")
     row = next(line for line in done.stdout.splitlines() if str(program.pid) in line)
-    assert "the-only-one" in row
+    assert NAME in row
     assert row.rstrip().endswith("yes")
 
 
@@ -88,7 +92,7 @@ def test_ps_json(program: Program) -> None:
     mine = rows[program.pid]
     assert mine["attachable"] is True
     assert mine["python"].startswith("3.14.")
-    assert "the-only-one" in " ".join(mine["cmdline"])
+    assert NAME in " ".join(mine["cmdline"])
     assert os.getpid() not in rows, "an ancestor of the command is nobody's target"
 
 
@@ -131,7 +135,7 @@ def test_exec_changes_the_program(program: Program) -> None:
 
 
 def test_exec_by_text(program: Program) -> None:
-    assert live_kernel("exec", "the-only-one", "print(1)").stdout == "1\n"
+    assert live_kernel("exec", NAME, "print(1)").stdout == "1\n"
 
 
 def test_exec_from_stdin(program: Program) -> None:
@@ -199,6 +203,8 @@ def test_exec_in_a_blocked_program() -> None:
         assert done.returncode == 18
         assert done.stdout == ""
         assert "asleep.py:" in done.stderr
+        assert "Nothing was changed in it." in done.stderr
+        assert "%attach" not in done.stderr, "that is a notebook's command"
         program.send("wake")
         program.wait_for("woken")
         program.assert_unharmed_since(before)
@@ -210,6 +216,7 @@ def test_exec_in_a_program_that_ends() -> None:
         done = live_kernel("exec", program.pid, "import os\nos._exit(5)")
         assert done.returncode == 20
         assert "exited with status 5" in done.stderr
+        assert "%attach" not in done.stderr
 
 
 # -- errors have an exit status of their own
@@ -300,7 +307,7 @@ def test_attach_opens_a_console(program: Program, tmp_path: Path, artefacts: Pat
         "IPYTHONDIR": str(tmp_path / "ipython"),
         "TERM": "xterm-256color",
     }
-    command = [sys.executable, "-m", "live_kernel", "attach", "the-only-one"]
+    command = [sys.executable, "-m", "live_kernel", "attach", NAME]
     with Terminal(command, env, artefacts / "screen.txt") as terminal:
         terminal.wait_for("In [1]:", f"Target: pid {program.pid}")
         terminal.enter("word = 'by attach'")

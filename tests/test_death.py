@@ -200,6 +200,27 @@ def test_stopped_program_is_waited_for(program: Program) -> None:
         assert cell.finish().result == "'end'"
 
 
+# -- the other end of the link misbehaves
+
+
+def test_a_program_that_breaks_the_protocol_is_let_go(program: Program) -> None:
+    """A cell writes to the agent's own connection what no agent may send."""
+    misuse = (
+        "import sys\n"
+        "(module,) = [m for n, m in sys.modules.items() if n.endswith('.agent.session')]\n"
+        "(session,) = module._sessions\n"
+        "session._control._socket.sendall(b'\\xff' * 8)\n"
+        "while True: pass"
+    )
+    with Kernel("--pid", program.pid) as kernel:
+        cell = kernel.begin(misuse)
+        name, text = cell.finish().error
+        assert name == "AgentLost"
+        assert f"pid {program.pid} (" in text
+        assert "has sent what no agent may send" in text
+        assert kernel.run(f"%attach {program.pid}\n40 + 2").result == "42"
+
+
 # -- the program ends by itself
 
 

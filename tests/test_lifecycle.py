@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -122,10 +123,11 @@ def test_restart_does_not_take_another_process_with_that_pid(program: Program) -
 
 def test_restart_by_text_finds_its_successor() -> None:
     """Chosen by its command line, a program is found again under its next pid."""
+    name = f"the-service-{secrets.token_hex(4)}"  # other tests may run on this machine
     with Kernel() as kernel:
-        with Program("idle", args=["the-service"]) as first:
-            assert kernel.run(f"%attach the-service\n{PID}").result == str(first.pid)
-        with Program("idle", args=["the-service"]) as second:
+        with Program("idle", args=[name]) as first:
+            assert kernel.run(f"%attach {name}\n{PID}").result == str(first.pid)
+        with Program("idle", args=[name]) as second:
             kernel.restart()
             assert kernel.value(PID) == second.pid
 

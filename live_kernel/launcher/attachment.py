@@ -90,6 +90,7 @@ class Attachment:
         self._questions: dict[int, Callable[[Message], None]] = {}
         self._serial = 0
         self._farewell: Message | None = None
+        self._was_misused = False
         self._standstill = Standstill(
             process.pid, reactor, lambda: bool(self._cells), self._tell_cells
         )
@@ -311,7 +312,8 @@ class Attachment:
 
     def _on_closed(self, name: str) -> None:
         """The agent's end of a connection has closed."""
-        self._channels.pop(name, None)
+        channel = self._channels.pop(name, None)
+        self._was_misused |= channel is not None and channel.broke_protocol
         if self.state is State.ATTACHED:
             # A target that died takes a moment to be reported dead; then we know how.
             self._timers.append(self._reactor.later(0.1, self._lose))
@@ -342,6 +344,8 @@ class Attachment:
             return f"{who} {self._death.how()}"
         if self._farewell is not None and self._farewell["reason"] == "exit":
             return f"{who} is exiting: its interpreter shuts down"
+        if self._was_misused:
+            return f"{who} has sent what no agent may send; the kernel has let go of it"
         return f"the agent in {who} has gone, while the program runs on"
 
     def _end(self, state: State) -> None:
@@ -363,4 +367,4 @@ class Attachment:
             self._on_answer(number, {})
 
 
-_LOST_REMEDY = "The kernel is detached. Name another program with %attach PID or %attach TEXT."
+_LOST_REMEDY = "Name another program with %attach PID or %attach TEXT."

@@ -28,6 +28,8 @@ class Channel:
         self.on_message: Callable[[Message], None] = lambda _message: None
         self.on_closed: Callable[[], None] = lambda: None
         self.is_paused = False
+        self.broke_protocol = False
+        """What came was no message that an agent may send; that is why it was closed."""
         self._is_closed = False
         self._socket = connection
         self._reactor = reactor
@@ -67,7 +69,9 @@ class Channel:
             return
         except OSError:
             count = 0
-        if (not count or not self._take(count)) and not self._is_closed:
+        if count and not self._take(count):
+            self.broke_protocol = True
+        if (not count or self.broke_protocol) and not self._is_closed:
             self.close()
             self.on_closed()
 
