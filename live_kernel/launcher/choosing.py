@@ -7,7 +7,6 @@ it means is found out when it is used, for processes come and go.
 from __future__ import annotations
 
 import contextlib
-import glob
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -114,7 +113,7 @@ def forget_dead(directory: Path) -> None:
     """Remove what launchers that were killed have kept beside connection files that are gone."""
     with contextlib.suppress(OSError):
         for file in directory.glob("*.live-kernel"):
-            if not any(file.parent.glob(f"{glob.escape(file.stem)}.json")):
+            if not file.with_suffix(".json").exists():
                 file.unlink(missing_ok=True)
 
 

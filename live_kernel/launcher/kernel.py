@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import traceback
 from pathlib import Path
 
 from ..attach.ending import Watch
@@ -132,6 +131,8 @@ class Kernel:
 
 def _report(error: Exception) -> None:
     """A mistake of ours: the kernel goes on, and its log tells."""
+    import traceback  # not at every start: it loads much
+
     traceback.print_exception(error)
 
 

@@ -13,7 +13,6 @@ import hashlib
 import hmac
 import json
 import secrets
-import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -94,7 +93,7 @@ class Codec:
         if algorithm not in hashlib.algorithms_guaranteed or algorithm.startswith("shake"):
             raise WireError(f"unknown signature scheme {scheme!r}")
         self._template = hmac.new(key, digestmod=algorithm) if key else None
-        self.session = uuid.uuid4().hex
+        self.session = secrets.token_hex(16)
         self._username = _username()
         self._serial = 0
         self._parent: Content | None = None
