@@ -14,7 +14,8 @@ from pathlib import Path
 
 from ..attach.ending import Watch
 from ..errors import LiveKernelError
-from .choosing import Choice, Memory, first_choice
+from .arguments import Arguments
+from .choosing import Memory, first_choice
 from .frontend import Frontend
 from .reactor import Reactor
 from .router import Router
@@ -35,7 +36,8 @@ _PARENT_CHECK = 1.0
 class Kernel:
     """One run of the launcher."""
 
-    def __init__(self, connection_file: Path, given: Choice | None) -> None:
+    def __init__(self, given: Arguments) -> None:
+        connection_file = Path(given.connection_file)
         self._reactor = Reactor(on_error=_report)
         self._memory = Memory(connection_file)
         self._target = Target(self._reactor, self._memory)
@@ -48,7 +50,10 @@ class Kernel:
             self._router.hold_output,
         )
         self._router.connect(self._frontend)
-        self._given = given
+        if given.history:
+            self._router.history.keep_in(given.history)
+        self._target.is_quiet = given.is_quiet
+        self._given = given.choice
         self._is_restart = False
 
     def run(self) -> None:
@@ -122,12 +127,12 @@ def _report(error: Exception) -> None:
     traceback.print_exception(error)
 
 
-def main(connection_file: str, given: Choice | None) -> int:
+def main(given: Arguments) -> int:
     """Run a kernel. Returns the exit status."""
     try:
-        kernel = Kernel(Path(connection_file), given)
+        kernel = Kernel(given)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        print(f"live-kernel: can't serve {connection_file}: {error}", file=sys.stderr)
+        print(f"live-kernel: can't serve {given.connection_file}: {error}", file=sys.stderr)
         return 2
     kernel.run()
     return 0
