@@ -57,9 +57,16 @@ class Stage(Program):
 
     def snapshot_with(self, code: str) -> Snapshot:
         """How it is once this has run in it: what the notebook's own cells load, which stays."""
+        first = self.snapshot()
         with attach(self.pid) as handle:
-            handle.run(code)
-        return self.snapshot()
+            assert handle.run(code)["status"] == "ok"
+
+        def left() -> Snapshot | None:
+            seen = self.snapshot()
+            same = all(seen[kind] == first[kind] for kind in ("threads", "native threads"))
+            return seen if same else None
+
+        return eventually(left, what="the agent's threads have ended")
 
     def run(self, after: Mapping[str, Callable[[], object]]) -> Notebook:
         """Run all cells in the program. `after`: what to see to when a cell with this text has run.
@@ -116,9 +123,7 @@ def test_training(artefacts: Path) -> None:
     """It learns faster from one epoch to the next, and stops when told to."""
     with Stage("training", artefacts) as training:
         training.wait_for("epoch 100:")
-        before = training.snapshot_with(
-            "%matplotlib inline\nimport matplotlib.pyplot as plt; plt.plot([1])"
-        )
+        before = training.snapshot_with("import matplotlib.pyplot as plt; plt.plot([1])")
         notebook = training.run(
             {
                 "learning_rate = 0.1": lambda: training.wait_for(" at 0.1"),
