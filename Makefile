@@ -35,9 +35,9 @@ test: ## lint and all tests
 	@$(MAKE) --no-print-directory lint
 	IPYTHONDIR=$(CURDIR)/.artefacts/ipython $(python) -m pytest $(PYTEST_ARGS)
 
-conformance: ## ipykernel's own tests against us (a few minutes; make test has the quick suite)
+conformance: ## the tests of ipykernel and nbclient against us (a few minutes; make test has the quick suite)
 	@$(set_up) dev
-	@$(python) tests/conformance/ipykernel_suite.py
+	@$(python) tests/conformance/suites.py
 
 lint: ## ruff and mypy
 	@$(set_up) dev

@@ -103,7 +103,8 @@ def lab() -> int:
         _introduce(service, LEISURELY)
         console.print(
             f"In JupyterLab, pick [bold]Attach to PID[/] and name pid [bold]{service.pid}[/] when "
-            "asked, or open [bold]tour.ipynb[/],\nwhich finds the service by itself. "
+            "asked, or open [bold]tour.ipynb[/],\nwhich finds the service by itself. The other "
+            "notebooks say in their first cell which program to start.\n"
             "Ctrl-C here ends everything.\n"
         )
         with stage.running(words, env=environment, stdin=subprocess.DEVNULL) as server:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Generator
 from functools import cache
@@ -63,6 +65,15 @@ def pytest_runtest_makereport(
     elif report.skipped and {mark.name for mark in item.iter_markers()} & NEEDS_ATTACH:
         item.config.stash[_attached]["skipped"] += 1
     return report
+
+
+@pytest.fixture(scope="session")
+def kernelspecs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A place for JUPYTER_PATH with the kernelspec, put there as a user would."""
+    prefix = tmp_path_factory.mktemp("prefix")
+    command = [sys.executable, "-m", "live_kernel", "install", "--prefix", str(prefix)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=60)
+    return prefix / "share" / "jupyter"
 
 
 @pytest.fixture

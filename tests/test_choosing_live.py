@@ -55,6 +55,14 @@ def test_text_on_the_command_line(one: Program, two: Program) -> None:
         assert kernel.value(PID) == two.pid
 
 
+def test_quietly(one: Program) -> None:
+    """The first cell has its own output alone; what is chosen later is told as ever."""
+    with Kernel("--pid", one.pid, "--quiet") as kernel:
+        assert not kernel.run("word").notes
+        kernel.run("%detach")
+        assert "Attached to" in kernel.run(f"%attach {one.pid}").text
+
+
 def test_as_the_console_passes_it_on(one: Program) -> None:
     """`jupyter console --kernel live-attach -- --pid N`: the `--` may come along."""
     with Kernel("--", "--pid", one.pid) as kernel:

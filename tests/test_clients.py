@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,15 +31,6 @@ PID = "__import__('os').getpid()"
 def program() -> Iterator[Program]:
     with Program("idle") as running:
         yield running
-
-
-@pytest.fixture(scope="session")
-def kernelspecs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A place for JUPYTER_PATH with the kernelspec, put there as a user would."""
-    prefix = tmp_path_factory.mktemp("prefix")
-    command = [sys.executable, "-m", "live_kernel", "install", "--prefix", str(prefix)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=60)
-    return prefix / "share" / "jupyter"
 
 
 # -- transports

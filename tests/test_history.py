@@ -432,6 +432,24 @@ def test_next_kernel_finds_what_was_typed_in_this_one(tmp_path: Path) -> None:
 
 @pytest.mark.attach
 @pytest.mark.client
+@pytest.mark.parametrize("name", [":memory:", "another.sqlite"])
+def test_history_is_kept_where_the_front_end_says(tmp_path: Path, name: str) -> None:
+    """By IPython's own option, as nbclient gives it to keep a notebook's cells out of it."""
+    place = name if name == ":memory:" else str(tmp_path / name)
+    option = f"--HistoryManager.hist_file={place}"
+    with Target("idle") as target:
+        env = {"IPYTHONDIR": str(tmp_path / "ipython")}
+        with Kernel("--pid", target.pid, option, env=env) as kernel:
+            kernel.run("word")
+            question = {"hist_access_type": "tail", "n": 9, "output": False}
+            reply = kernel.ask("history_request", **question)
+            assert reply["history"] == [[1, 1, "word"]], "this session is known anyway"
+    kept = [file.name for file in tmp_path.rglob("*.sqlite")]
+    assert kept == ([] if name == ":memory:" else [name])
+
+
+@pytest.mark.attach
+@pytest.mark.client
 def test_cells_run_while_the_database_is_locked(tmp_path: Path) -> None:
     file = tmp_path / "profile_default" / "history.sqlite"
     ended(file, "before")

@@ -308,6 +308,24 @@ def test_event_loop_shows_what_runs_it() -> None:
         assert places == {"module __main__ (aio_busy.py)."}
 
 
+def test_busy_loop_shows_the_function_that_lasts() -> None:
+    """Not the short ones that it calls, which return before a cell could see their names."""
+    with Program("steps") as program:
+        for _ in range(5):
+            with attach(program.pid) as handle:
+                assert "cells see work() at steps.py:" in handle.description
+                assert Session(program, handle).run("count > 0 and total >= 0") == "True"
+
+
+def test_function_that_returns_is_left_for_its_caller() -> None:
+    with Program("steps") as program, Kernel("--pid", program.pid) as kernel:
+        kernel.run("is_over = True")
+        program.wait_for("worked")
+        cell = kernel.run("outcome > 0")
+        assert "has returned; cells now see main() at steps.py:" in cell.notes
+        assert cell.result == "True"
+
+
 # -- the bound names under load
 
 

@@ -88,13 +88,22 @@ def test_streams_and_events_keep_their_order(output: Output, launcher: Launcher)
 def test_old_text_leaves_with_the_next_write(output: Output, launcher: Launcher) -> None:
     output.write("stdout", "a")
     launcher.now += FLUSH_AFTER + 0.001
-    output.write("stdout", "b")
-    assert launcher.batches == [([stream("ab")], None)]
+    output.write("stdout", "b\n")
+    assert launcher.batches == [([stream("ab\n")], None)]
     output.write("stdout", "c")
     assert len(launcher.batches) == 1
     launcher.now += FLUSH_AFTER + 0.001
     output.add(EVENT)
     assert launcher.batches[1:] == [([stream("c"), EVENT], None)]
+
+
+def test_the_end_of_a_line_leaves_with_the_line(output: Output, launcher: Launcher) -> None:
+    """As `print` writes them: one after the other."""
+    launcher.now += FLUSH_AFTER + 0.001
+    output.write("stdout", "a line")
+    assert launcher.batches == []
+    output.write("stdout", "\n")
+    assert launcher.batches == [([stream("a line\n")], None)]
 
 
 def test_much_text_leaves_at_once(output: Output, launcher: Launcher) -> None:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import os
 import sys
+from time import clock_gettime, pthread_getcpuclockid
 
-from .native import main_ident
+from .native import Signal, main_ident
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +26,12 @@ OURS = __name__.partition(".agent.")[0]
 _LIBRARY = os.path.dirname(os.__file__) + os.sep
 _INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _SCRIPTS = os.path.join(sys.prefix, "bin") + os.sep
+_LASTING = 0.002
+"""Seconds of work that a function has to outlive to be bound to: a busy loop's steps don't."""
+
+_WAITS = 4
+"""How often that long is waited for a thread that does not get to work."""
+
 _EVENT_LOOP = (os.path.join(_LIBRARY, "asyncio") + os.sep, f"{os.sep}trio{os.sep}_core{os.sep}")
 
 
@@ -68,12 +75,20 @@ def _outside_event_loop(frames: list[FrameType]) -> list[FrameType]:
 class Binding:
     """A place in the program whose names the cells see.
 
-    `function` is None where it is a whole module, which never goes away.
+    `function` is None where it is a whole module, which never goes away. `caller` is the
+    place from which the function was called, if that is the user's code, too.
     """
 
-    def __init__(self, module: str, frame: FrameType | None = None, thread: int = 0) -> None:
+    def __init__(
+        self,
+        module: str,
+        frame: FrameType | None = None,
+        thread: int = 0,
+        caller: Binding | None = None,
+    ) -> None:
         self.module = module
         self.thread = thread
+        self.caller = caller
         self.function: tuple[str, str, int] | None = None
         self.file = getattr(sys.modules.get(module), "__file__", None) or ""
         if frame is not None:
@@ -106,7 +121,8 @@ class Binding:
         if self.function is None:
             where = f" ({os.path.basename(self.file)})" if self.file else ""
             return f"module {self.module}{where}"
-        return f"{self.function[1]}() at {os.path.basename(self.file)}:{self.line()}"
+        line = self.line() or self.function[2]  # where it begins, if it has returned
+        return f"{self.function[1]}() at {os.path.basename(self.file)}:{line}"
 
     def line(self) -> int:
         """The line at which the bound frame stands, or 0."""
@@ -122,22 +138,54 @@ def _key(code: CodeType) -> tuple[str, str, int]:
 
 
 def default_binding() -> Binding:
-    """The innermost frame of the main thread that is the user's code, else `__main__`.
+    """The innermost lasting frame of the main thread that is the user's code, else `__main__`.
 
     Inside an event loop that is the frame which runs the loop: see `_outside_event_loop`.
     """
     thread = main_ident()
-    for frame in _outside_event_loop(list(stack(thread))):
-        if is_user_code(frame.f_code.co_filename):
-            return bind_to(frame, thread)
-    return Binding("__main__")
+    binding: Binding | None = None
+    for frame in reversed(_lasting(thread)):
+        binding = bind_to(frame, thread, binding)
+    return binding or Binding("__main__")
 
 
-def bind_to(frame: FrameType, thread: int) -> Binding:
+def binding_after(binding: Binding) -> Binding:
+    """Where to bind once this one's function has returned: its nearest caller that still runs."""
+    caller = binding.caller
+    while caller is not None and caller.is_gone():
+        caller = caller.caller
+    return caller or default_binding()
+
+
+def _lasting(thread: int) -> list[FrameType]:
+    """The user's frames of a thread, innermost first, that are still there in a moment.
+
+    A loop that calls short functions is found in one of them, which has returned before
+    anybody could use its names. A frame that is alone there is what there is.
+    """
+    frames = _of_the_user(thread)
+    if len(frames) < 2:
+        return frames
+    clock = pthread_getcpuclockid(thread)
+    begun = clock_gettime(clock)
+    for _ in range(_WAITS):
+        Signal().wait(_LASTING)
+        if clock_gettime(clock) - begun > _LASTING:
+            break
+    later = _of_the_user(thread)
+    return [frame for frame in later if frame in frames] or later[-1:]
+
+
+def _of_the_user(thread: int) -> list[FrameType]:
+    frames = _outside_event_loop(list(stack(thread)))
+    return [frame for frame in frames if is_user_code(frame.f_code.co_filename)]
+
+
+def bind_to(frame: FrameType, thread: int, caller: Binding | None = None) -> Binding:
     """A binding to the place at which this frame stands."""
     module = frame.f_globals.get("__name__")
     name = module if isinstance(module, str) else "__main__"
     known = getattr(sys.modules.get(name), "__dict__", None) is frame.f_globals
     if known and frame.f_code.co_name == "<module>":
         return Binding(name)
-    return Binding(name, frame, thread)
+    return Binding(name, frame, thread, caller)

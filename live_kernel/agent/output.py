@@ -161,13 +161,23 @@ class Output:
             self._stream = stream
         self._texts.append(text)
         self._size += len(text)
-        if self._size > FLUSH_SIZE or monotonic() - self._sent_at > FLUSH_AFTER:
+        if self._size > FLUSH_SIZE or (self._is_whole(text) and self._is_due()):
             self._send(None)
+
+    def _is_due(self) -> bool:
+        return monotonic() - self._sent_at > FLUSH_AFTER
+
+    def _is_whole(self, text: str) -> bool:
+        """Does it end a line? `print` writes the end by itself, and that had better come along.
+
+        The launcher asks for an unfinished line while the cell runs; later nobody does.
+        """
+        return self.closed or text.endswith("\n")
 
     def _add(self, event: Event) -> None:
         self._seal()
         self._events.append(event)
-        if monotonic() - self._sent_at > FLUSH_AFTER:
+        if self._is_due():
             self._send(None)
 
     def _flush(self) -> None:

@@ -18,7 +18,7 @@ from time import monotonic
 from ..link import frames, messages
 from . import forks, native, peers
 from .cells import Cell, Cells
-from .frames import default_binding
+from .frames import binding_after, default_binding
 from .lanes import Inbox, Lane
 from .ledger import Entry, Ledger
 from .namespace import Namespace
@@ -355,10 +355,10 @@ class Session:
             self._control.shut()
 
     def _find_binding(self) -> None:
-        """Find the bound frame anew; where its function has returned, say so and bind anew."""
+        """Find the bound frame anew; once its function has returned, say so and bind elsewhere."""
         binding = self._namespace.binding
         if binding.is_gone():
-            self._namespace.bind(default_binding())
+            self._namespace.bind(binding_after(binding))
             _, name, line = binding.function or ("", "?", 0)
             text = (
                 f"{name}() ({os.path.basename(binding.file)}:{line}) has returned; cells now "

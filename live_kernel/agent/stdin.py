@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from .cells import Cell
 
 
+_UNSUPPORTED = "was called, but this frontend does not support input requests."
+"""ipykernel's words for it, too: there are programs that know them."""
+
+
 class StdinNotImplementedError(NotImplementedError):
     """This front-end can't be asked for input (ipykernel's name for it)."""
 
@@ -41,7 +45,8 @@ class Input:
     def ask(self, cell: Cell, prompt: str, password: bool) -> str:
         """Ask the front-end. Raises StdinNotImplementedError, or EOFError if nobody answers."""
         if not cell.allow_input:
-            raise StdinNotImplementedError("input() was called, but this front-end can't be asked")
+            called = "getpass" if password else "raw_input"
+            raise StdinNotImplementedError(f"{called} {_UNSUPPORTED}")
         if cell.output.closed:
             raise EOFError("input() works while its cell runs; this one has ended")
         if native.on_main_thread():

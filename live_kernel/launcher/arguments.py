@@ -8,27 +8,44 @@ from __future__ import annotations
 
 import getopt
 import sys
+from typing import NamedTuple
 
 from .choosing import Choice
 
 USAGE = """\
-Usage: live-kernel kernel -f FILE [--pid N | --match TEXT]
+Usage: live-kernel kernel -f FILE [--pid N | --match TEXT] [--quiet]
 
   Run the kernel that Jupyter starts from the kernelspec live-attach.
 
   -f FILE       the connection file
   --pid N       attach to this process
-  --match TEXT  attach to the one process with TEXT in its command line"""
+  --match TEXT  attach to the one process with TEXT in its command line
+  --quiet       don't let the first cell say what it runs in
+
+  --HistoryManager.hist_file=FILE   the history's database, as for IPython; :memory: for none"""
+
+_HISTORY = "HistoryManager.hist_file"
+"""An option of IPython's, which nbclient and papermill give to what they start as `python3`."""
 
 
 class UsageError(ValueError):
     """The words on the command line make no sense together."""
 
 
-def parse(words: list[str]) -> tuple[str, Choice | None]:
-    """The connection file, and what the user added after `--`. Raises UsageError."""
+class Arguments(NamedTuple):
+    """The words on the command line. `history`: a file, or empty for IPython's own."""
+
+    connection_file: str
+    choice: Choice | None = None
+    is_quiet: bool = False
+    history: str = ""
+
+
+def parse(words: list[str]) -> Arguments:
+    """What the front-end gave, and what the user added after `--`. Raises UsageError."""
+    known = ["pid=", "match=", "quiet", f"{_HISTORY}="]
     try:
-        found, rest = getopt.getopt([w for w in words if w != "--"], "f:", ["pid=", "match="])
+        found, rest = getopt.getopt([w for w in words if w != "--"], "f:", known)
     except getopt.GetoptError as error:
         raise UsageError(str(error)) from None
     options = dict(found)
@@ -39,7 +56,12 @@ def parse(words: list[str]) -> tuple[str, Choice | None]:
     if "--pid" in options and not options["--pid"].isdecimal():
         raise UsageError(f"--pid takes a number, not {options['--pid']!r}")
     chosen = [Choice(options[name], name) for name in ("--pid", "--match") if name in options]
-    return options["-f"], chosen[0] if chosen else None
+    return Arguments(
+        options["-f"],
+        chosen[0] if chosen else None,
+        is_quiet="--quiet" in options,
+        history=options.get(f"--{_HISTORY}", ""),
+    )
 
 
 def run_kernel(words: list[str]) -> int:
@@ -48,11 +70,11 @@ def run_kernel(words: list[str]) -> int:
         print(USAGE)
         return 0
     try:
-        file, choice = parse(words)
+        arguments = parse(words)
     except UsageError as error:
         print(f"live-kernel: {error}\n\n{USAGE}", file=sys.stderr)
         return 2
 
     from .kernel import main
 
-    return main(file, choice)
+    return main(arguments)

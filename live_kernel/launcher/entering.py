@@ -126,18 +126,21 @@ class Entering:
             wake.nudge(self._process.pid)
 
     def _look_from_outside(self) -> None:
-        """On a thread: find out why the target does not react."""
+        """On a thread: find out why the target does not react; where it has, it is only slow."""
         from ..attach import blocked
 
+        if self._scheduled and slot.waiting_script(self._process) == "":
+            self._reactor.call(lambda: self._on_blocked(None))
+            return
         self._nudge_if_idle()
         seen = blocked.describe(self._process)
         error = TargetBlocked(self._process.pid, seen.sentence, seen.remedy)
         self._reactor.call(lambda: self._on_blocked(error))
 
-    def _on_blocked(self, error: TargetBlocked) -> None:
+    def _on_blocked(self, error: TargetBlocked | None) -> None:
         if self._is_over:
             return
-        if not self._channels:
+        if error is not None and not self._channels:
             self._blocked(error)
         self._later(CHECK_EVERY, self._check_slot)
 

@@ -42,6 +42,11 @@ class History:
         self._jobs: SimpleQueue[Callable[[Database], None] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._saving: Timer | None = None
+        self._file = ""
+
+    def keep_in(self, file: str) -> None:
+        """Use this file in place of IPython's, from the first cell on; `:memory:` keeps nothing."""
+        self._file = file
 
     def add(self, number: int, code: str) -> None:
         """Keep a cell. It is saved in a moment, with those that come meanwhile."""
@@ -90,9 +95,9 @@ class History:
             self._thread.start()
 
     def _work_loop(self) -> None:
-        from .history_database import Database
+        from .history_database import Database, place_for
 
-        database = Database(self._incoming)
+        database = Database(self._incoming, place_for(self._file))
         for job in iter(self._jobs.get, None):
             job(database)
         database.close()

@@ -50,6 +50,13 @@ class Entry(NamedTuple):
     source_raw: str
 
 
+def place_for(given: str) -> Callable[[], Path | None]:
+    """Tells where the database is: in the file that was given, if one was."""
+    if not given:
+        return history_file
+    return lambda: None if given == ":memory:" else Path(given).expanduser()
+
+
 class Database:
     """The database, as seen from one session.
 

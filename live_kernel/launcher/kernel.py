@@ -13,7 +13,8 @@ from pathlib import Path
 
 from ..attach.ending import Watch
 from ..errors import LiveKernelError
-from .choosing import Choice, Memory, first_choice, forget_dead
+from .arguments import Arguments
+from .choosing import Memory, first_choice, forget_dead
 from .entering import in_background
 from .frontend import Frontend
 from .reactor import Reactor
@@ -38,7 +39,8 @@ _SWEEP_AFTER = 2.0
 class Kernel:
     """One run of the launcher."""
 
-    def __init__(self, connection_file: Path, given: Choice | None) -> None:
+    def __init__(self, given: Arguments) -> None:
+        connection_file = Path(given.connection_file)
         self._reactor = Reactor(on_error=_report)
         self._connection_file = connection_file
         self._memory = Memory(connection_file)
@@ -52,7 +54,10 @@ class Kernel:
             self._router.hold_output,
         )
         self._router.connect(self._frontend)
-        self._given = given
+        if given.history:
+            self._router.history.keep_in(given.history)
+        self._target.is_quiet = given.is_quiet
+        self._given = given.choice
         self._is_restart = False
 
     def run(self) -> None:
@@ -136,12 +141,12 @@ def _report(error: Exception) -> None:
     traceback.print_exception(error)
 
 
-def main(connection_file: str, given: Choice | None) -> int:
+def main(given: Arguments) -> int:
     """Run a kernel. Returns the exit status."""
     try:
-        kernel = Kernel(Path(connection_file), given)
+        kernel = Kernel(given)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        print(f"live-kernel: can't serve {connection_file}: {error}", file=sys.stderr)
+        print(f"live-kernel: can't serve {given.connection_file}: {error}", file=sys.stderr)
         return 2
     kernel.run()
     return 0

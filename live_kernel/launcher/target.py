@@ -69,6 +69,8 @@ class Target:
         self.notices: list[str] = []
         self.limits: dict[str, int] = {}
         """How much a cell may show, where the user wants it otherwise: see `%limits`."""
+        self.is_quiet = False
+        """The next attach is not told."""
         self.failure: LiveKernelError | None = None
         self._choice: Choice | None = None
         self._is_pinned = False
@@ -233,7 +235,9 @@ class Target:
         assert self._choice is not None
         self._blocked = None
         self._pin(self.attachment.process, self._choice, self._is_pinned)
-        self.notices.append(self.describe())
+        if not self.is_quiet:
+            self.notices.append(self.describe())
+        self.is_quiet = False
         for name in self._subshells:
             self.attachment.set_subshell(name, True)
         self._tell_waiters(lambda waiter: waiter.attached())

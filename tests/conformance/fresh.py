@@ -51,4 +51,4 @@ def start_program() -> int:
 
 if __name__ == "__main__":
     launch = [sys.executable, "-m", "live_kernel", "kernel", "--pid", str(start_program())]
-    os.execv(sys.executable, [*launch, *sys.argv[1:]])
+    os.execv(sys.executable, [*launch, "--quiet", *sys.argv[1:]])
