@@ -150,9 +150,10 @@ class Frontend:
     def reply(self, request: Request, kind: str, content: Content) -> None:
         """Answer a request on the channel on which it came, and say when it was begun."""
         metadata = {"started": request.started}
+        header = self._codec.header(kind)  # whose date is that of now
 
         def packed() -> tuple[str, list[Frame]]:
-            message = self._codec.pack(kind, content, request.header, metadata)
+            message = self._codec.pack(header, content, request.header, metadata)
             return request.channel, [*request.identities, *message]
 
         self._outbox.append(packed)
@@ -192,9 +193,10 @@ class Frontend:
     ) -> None:
         """Tell all front-ends."""
         topic = f"kernel.{self._codec.session}.{kind}".encode()
+        header = self._codec.header(kind)
 
         def packed() -> tuple[str, list[Frame]]:
-            return "iopub", [topic, *self._codec.pack(kind, content, parent, metadata, buffers)]
+            return "iopub", [topic, *self._codec.pack(header, content, parent, metadata, buffers)]
 
         self._outbox.append(packed)
 
