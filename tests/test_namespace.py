@@ -21,7 +21,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from live_kernel.agent import namespace as namespace_module
-from live_kernel.agent.cells import Cell, Cells
+from live_kernel.agent.cell import Cell
+from live_kernel.agent.cells import Cells
 from live_kernel.agent.frames import Binding, bind_to
 from live_kernel.agent.ledger import Ledger
 from live_kernel.agent.names import Names

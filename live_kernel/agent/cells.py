@@ -1,4 +1,4 @@
-"""Compiling and running cells.
+"""Running cells.
 
 Runs in the target, on the cells' thread. Rule: whatever a cell does, its
 outcome is sent once, and the thread is fit for the next cell.
@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import contextvars
 
-from ..link.limits import DEFAULTS
 from . import tracebacks
-from .display import bundle, display
-from .helping import Help
-from .interrupt import Interruption
-from .names import Names, direct_global_writes
-from .output import Output
+from .additions import additions
+from .compiling import IS_COROUTINE, Compiled, Compiler
+from .display import bundle
+from .names import Names
 from .places import LoopRun, OwnLoop, program_loop
 from .shell import Shell
-from .streams import current_cell, keeps_cell, running_cell, split
+from .streams import current_cell, keeps_cell, split
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,116 +23,17 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Any
 
-    from ..link.limits import Limits
-    from .debugger import Debugging
-    from .figures import CellFigures
-    from .lanes import Lane
+    from .cell import Cell
+    from .errands import Errands
     from .ledger import Ledger
     from .namespace import Namespace
-    from .output import Deliver
-    from .shell import Errands
-
-    Ask = Callable[["Cell", str, bool], str]
 
 _OF_THE_RUNNING_LOOP = {
     "create_task", "current_task", "ensure_future", "get_event_loop", "get_running_loop",
 }  # fmt: skip
 """Functions of asyncio that work in a running loop only."""
 
-ONLY_AST = 0x400
-TOP_LEVEL_AWAIT = 0x2000
-FUTURE_ANNOTATIONS = 0x1000000
-IS_COROUTINE = 0x80
-
 _FUNCTION = type(lambda: 0)
-
-
-class Cell:
-    """One cell while it runs: who asked for it, where its output goes, how it is stopped."""
-
-    ledger: Ledger
-    """Of its session."""
-
-    def __init__(
-        self, request: dict[str, Any], deliver: Deliver, ask: Ask, lane: Lane | None = None
-    ) -> None:
-        self.number: int = request["cell"]
-        self.count: int = request.get("count", 0)
-        self.code: str = request.get("code", "")
-        self.silent: bool = request.get("silent", False)
-        self.expressions: dict[str, str] = request.get("expressions", {})
-        self.allow_input: bool = request.get("allow_input", False)
-        self.source: str = request.get("source", self.code)
-        self.parent: dict[str, Any] = request.get("parent", {})
-        """The header of the front-end's request."""
-        self.limits: Limits = DEFAULTS | request.get("limits", {})
-        self.output = Output(deliver, self.limits["print"])
-        self.interruption = Interruption()
-        self.context = contextvars.Context()
-        self.in_loop: LoopRun | None = None
-        self.shell: Shell | None = None
-        self.figures: CellFigures | None = None
-        self.debugging: Debugging | None = None
-        self.at_end: list[Callable[[], object]] = []
-        """What is to be done when the cell's code has ended, the last first; on its thread."""
-        self._ask = ask
-        self._lane = lane
-
-    def heir(self) -> Cell | None:
-        """The cell to which it belongs what this one's threads and tasks write after its end.
-
-        As with ipykernel: the one that its shell runs by then, or ran last; itself, for who
-        has asked for that (`get_ipython().set_thread_parent`). Nobody once the session is over.
-        """
-        lane = self._lane
-        if lane is None or lane.is_over:
-            return None
-        return self if keeps_cell.get() else lane.present()
-
-    def interrupt(self) -> None:
-        """Stop the cell's code where it stands. Called on the control thread."""
-        if self.in_loop is not None:
-            self.in_loop.interrupt()
-        else:
-            self.interruption.request()
-
-    def ask(self, prompt: str, password: bool = False) -> str:
-        """A line of input from the front-end. Raises EOFError where there is none to be had."""
-        return self._ask(self, prompt, password)
-
-    def emit(self, kind: str, data: Any, metadata: Any, transient: Any) -> None:
-        """Send a MIME bundle: `kind` is display or update."""
-        event = {"event": kind, "data": data, "metadata": metadata, "transient": transient or {}}
-        with self.interruption:
-            self.output.add(event)
-
-    def end(self) -> None:
-        """The code has ended, its last value included: do what was put off until then."""
-        if not self.at_end:
-            return
-        last = self.at_end.pop()
-        try:
-            self.interruption.begin()
-            last()
-        finally:
-            self.interruption.end()
-            self.end()
-
-    def report(self, error: BaseException) -> None:
-        """Tell of an error beside the cell's own outcome, on its stderr."""
-        text = "\n".join(tracebacks.as_message(error)["traceback"])
-        with self.interruption:
-            self.output.write("stderr", text + "\n")
-
-
-class Compiled:
-    """A cell's code: its statements, and its last expression apart from them."""
-
-    def __init__(self, parts: list[CodeType], shows_last: bool) -> None:
-        self.parts = parts
-        self.shows_last = shows_last
-        self.names = Names(*parts)
-        self.is_coroutine = any(part.co_flags & IS_COROUTINE for part in parts)
 
 
 class Cells:
@@ -147,7 +46,7 @@ class Cells:
         self._ledger = ledger
         self._mark = mark
         self._own_loop: OwnLoop | None = None
-        self._future_flags = 0
+        self._compiler = Compiler(namespace)
         self.shell = Shell(namespace, ledger, self, errands)
         self._parts = 0
         namespace.additions.update(additions())
@@ -213,7 +112,7 @@ class Cells:
             tracebacks.remember_source(filename, cell.source, self._ledger)
             self._remember_input(cell)
         cell.context.run(_enter, cell)  # Python may warn of the code, too
-        compiled, written = cell.context.run(self._compile, cell.code, filename)
+        compiled, written = cell.context.run(self._compiler.compile, cell.code, filename)
         if compiled.names.imported:
             split.expect(compiled.names.imported)
         scope = cell.context.run(self._namespace.prepare, compiled.names)
@@ -249,41 +148,9 @@ class Cells:
     def awaits(self, code: str) -> bool:
         """Is there an `await` at the top level of this code?"""
         try:
-            return "await" in code and self._compile(code, "<cell>")[0].is_coroutine
+            return "await" in code and self._compiler.compile(code, "<cell>")[0].is_coroutine
         except (SyntaxError, ValueError):
             return False
-
-    def _compile(self, source: str, filename: str) -> tuple[Compiled, set[str]]:
-        """The code, and those of the program's globals that its functions assign."""
-        compiled = self._compile_tree(self._parse(source, filename), source, filename)
-        declared, visible = self._namespace.stored_globally(compiled.names)
-        if visible:
-            tree = direct_global_writes(self._parse(source, filename), declared, visible)
-            compiled = self._compile_tree(tree, source, filename)
-        return compiled, declared
-
-    def _parse(self, source: str, filename: str) -> Any:
-        return self._compile_one(source, filename, "exec", ONLY_AST)
-
-    def _compile_one(self, source: Any, filename: str, mode: str, flags: int = 0) -> Any:
-        flags |= TOP_LEVEL_AWAIT | self._future_flags
-        return compile(source, filename, mode, flags, dont_inherit=True)
-
-    def _compile_tree(self, tree: Any, source: str, filename: str) -> Compiled:
-        import _ast
-
-        last = tree.body[-1] if tree.body else None
-        shows_last = isinstance(last, _ast.Expr)
-        if shows_last:
-            tree.body.pop()
-        parts = []
-        if tree.body:
-            parts.append(self._compile_one(tree, filename, "exec"))
-            self._future_flags |= parts[0].co_flags & FUTURE_ANNOTATIONS
-        if shows_last:
-            expression = _ast.Expression(last.value)  # type: ignore[union-attr]
-            parts.append(self._compile_one(expression, filename, "eval"))
-        return Compiled(parts, shows_last and not source.rstrip().endswith(";"))
 
     def _run_here(self, cell: Cell, compiled: Compiled, scope: tuple[Any, Any]) -> None:
         value = None
@@ -309,7 +176,7 @@ class Cells:
             self._parts += 1
             filename = f"<In [{cell.count}]{self._mark}, part {self._parts}>"
             tracebacks.remember_source(filename, code, self._ledger)
-            compiled, written = self._compile(code, filename)
+            compiled, written = self._compiler.compile(code, filename)
             around = self._namespace.scratch["__builtins__"]
             scope = self._namespace.prepare(compiled.names)
         value = None
@@ -419,7 +286,7 @@ class Cells:
     def _evaluate(self, cell: Cell, text: str) -> dict[str, Any]:
         """One of the request's `user_expressions`."""
         try:
-            code = self._compile_one(text, "<user expression>", "eval")
+            code = self._compiler.compile_one(text, "<user expression>", "eval")
             scope = self._namespace.prepare(Names(code))
             cell.interruption.begin()
             data, metadata = bundle(eval(code, *scope), on_error=cell.report)
@@ -443,44 +310,3 @@ async def _in_turn(parts: list[CodeType], scope: tuple[Any, Any], result: list[A
         if part.co_flags & IS_COROUTINE:
             value = await value
         result.append(value)
-
-
-def additions() -> dict[str, object]:
-    """What a cell finds among its builtins beyond Python's own."""
-
-    def show(*objects: object, **options: Any) -> Any:
-        """Display objects in the notebook, as IPython's `display` does."""
-        return display(*objects, emit=emit, on_error=report, **options)
-
-    def emit(*event: Any) -> None:  # of the cell that runs when a handle is updated
-        cell = running_cell()
-        if cell is None:
-            raise RuntimeError("display() works in a cell, and in threads and tasks it started")
-        cell.emit(*event)
-
-    def report(error: BaseException) -> None:
-        cell = running_cell()
-        if cell is not None:
-            cell.report(error)
-
-    def ask(prompt: object = "", /) -> str:
-        """Read a line from the front-end, as the built-in `input` does from a terminal."""
-        cell = running_cell()
-        if cell is None:
-            raise EOFError("input() works in a cell, and in threads and tasks it started")
-        return cell.ask(str(prompt))
-
-    def leave(code: object = None, /) -> None:
-        """End this cell. The program goes on; `%detach` leaves it."""
-        raise SystemExit(code)
-
-    def get_ipython() -> Any:
-        """IPython's interface to the cell that runs: magics, commands, display."""
-        cell = current_cell.get()
-        return None if cell is None or cell.shell is None else cell.shell.present()
-
-    show.__name__ = show.__qualname__ = "display"
-    ask.__name__ = ask.__qualname__ = "input"
-    leave.__name__ = leave.__qualname__ = "exit"
-    names = {"display": show, "input": ask, "exit": leave, "quit": leave}
-    return names | {"get_ipython": get_ipython, "help": Help(ask)}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from .cells import Cell
+    from .cell import Cell
     from .ledger import Ledger
     from .shell import Shell
 

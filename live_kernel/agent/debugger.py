@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
-    from .cells import Cell
+    from .cell import Cell
 
     _Base = Any
 else:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from .cells import Cell
+    from .cell import Cell
     from .ledger import Ledger
 
     _Managers = MutableMapping[Any, Any]

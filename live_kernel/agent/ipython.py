@@ -18,9 +18,9 @@ from . import debugger
 from .display import json_safe
 from .figures import is_figure, picture
 from .frames import OURS
+from .interface import offer_input
 from .magics import NOT_HERE, Magics, ipython_module, present_cell, usage_error
 from .quiet import SHELL, Notes, Profile, QuietHistory, QuietTrap, WithoutDatabase
-from .shell import offer_input
 from .streams import running_cell
 from .tracebacks import as_message
 from .watched import Watched

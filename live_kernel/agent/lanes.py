@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-    from .cells import Cell
+    from .cell import Cell
 
     Message = dict[str, Any]
 

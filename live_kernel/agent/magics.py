@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 
 from . import debugger
-from .shell import Captured, is_captured
+from .capture import Captured, is_captured
 from .streams import running_cell
 from .watched import Watching
 

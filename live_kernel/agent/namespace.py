@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from typing import Any
 
-    from .cells import Cell
+    from .cell import Cell
     from .frames import Binding
 
 SEEK_EVERY = 0.05

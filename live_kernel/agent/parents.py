@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .cells import Cell
+    from .cell import Cell
     from .shell import Shell
 
 

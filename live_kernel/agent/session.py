@@ -10,96 +10,30 @@ whatever the reason, the ledger is undone and all threads are gone.
 
 from __future__ import annotations
 
-import _socket
 import os
 import sys
 from time import monotonic
 
-from ..link import frames, messages
-from . import forks, native, peers
-from .cells import Cell, Cells
+from . import forks, native
+from .cell import Cell
+from .cells import Cells
+from .channel import Channel
+from .errands import Errands
 from .frames import binding_after, default_binding
 from .lanes import Inbox, Lane
 from .ledger import Entry, Ledger
 from .namespace import Namespace
-from .shell import Errands
 from .stdin import Input
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from typing import Any
 
     Message = dict[str, Any]
 
-OWNER_WITHIN = 5.0
-"""Seconds in which the launcher must welcome the agent; it leaves otherwise."""
-
 _sessions: set[Session] = set()
 """The sessions of this process: see `forks.py`."""
-
-
-class Channel:
-    """One of the link's two connections: read by one thread, written to by any."""
-
-    def __init__(self, name: str, path: str, token: str) -> None:
-        self._send_lock = native.Lock()
-        self._decoder = frames.Decoder()
-        self._socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-        self._socket.settimeout(OWNER_WITHIN)
-        try:
-            self._socket.connect(path)
-            peers.check_owner(self._socket)
-            self.send(
-                {
-                    "op": "hello",
-                    "protocol": messages.PROTOCOL,
-                    "token": token,
-                    "channel": name,
-                    "pid": os.getpid(),
-                }
-            )
-        except BaseException:
-            self.close()
-            raise
-
-    def wait_without_limit(self) -> None:
-        self._socket.settimeout(None)
-
-    def send(self, message: Message) -> None:
-        """Send one message; blocks while the launcher is slow. Raises OSError once it is gone."""
-        pieces = frames.encode(message)
-        with self._send_lock:
-            for piece in pieces:
-                self._socket.sendall(piece)
-
-    def send_or_drop(self, message: Message) -> None:
-        """Send one message if that takes no waiting. Raises OSError where it would."""
-        self._socket.settimeout(0)
-        self._socket.sendall(b"".join(frames.encode(message)))
-
-    def received(self) -> Iterator[Message]:
-        """Each message that a launcher may send, until the channel closes."""
-        while True:
-            try:
-                data = self._socket.recv(1 << 16)
-            except OSError:
-                return
-            if not data:
-                return
-            for message in self._decoder.feed(data):
-                if messages.from_launcher(message):
-                    yield message
-
-    def shut(self) -> None:
-        """End the connection for both sides, and wake the thread that reads it."""
-        try:
-            self._socket.shutdown(_socket.SHUT_RDWR)
-        except OSError:
-            pass  # it has ended already
-
-    def close(self) -> None:
-        self._socket.close()
 
 
 class Session:

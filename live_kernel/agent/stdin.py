@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from .cells import Cell
+    from .cell import Cell
 
 
 _UNSUPPORTED = "was called, but this frontend does not support input requests."

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from .cells import Cell
+    from .cell import Cell
     from .ledger import Entry, Ledger
 
 current_cell: contextvars.ContextVar[Cell | None] = contextvars.ContextVar(
