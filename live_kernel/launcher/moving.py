@@ -147,8 +147,10 @@ class Move:
             "silent": self._execution.silent,
             "expressions": {},
             "allow_input": False,
+            "subshell": self._execution.subshell,
+            "parent": self._execution.request.header,
         }
-        self._target.run(request, CellRun(produced, ended, self._finish, lambda *_: None))
+        self._target.run(request, CellRun(produced, ended, self._finish))
 
     def _evaluate(self, call: str, then: Callable[[], None]) -> None:
         """Call a function in the local kernel."""

@@ -11,27 +11,22 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import __version__
-from ..attach import processes
-from ..errors import AgentLost, LiveKernelError, NoTarget
-from . import commands, tables
 from .attachment import State
-from .choosing import Choice
 from .comms import Comms
 from .completeness import Completeness
 from .completion import Completion
-from .execution import Execution, Inputs, Queue
+from .execution import Inputs, Queue
 from .frontend import Frontend
 from .history import History
-from .inspection import Inspection, is_explained
+from .inspection import Inspection
 from .local import Local
 from .questions import Questions
 from .reactor import Reactor
+from .runner import Runner
 from .shells import Shells, UnknownSubshell
-from .target import Answer, CellRun, Target, Waiter
+from .target import Target
 from .usage import Usage
 from .wire import PROTOCOL_VERSION, Content, Request
-
-_PROMPT = "Attach to (pid, or text of its command line): "
 
 
 class Router:
@@ -54,8 +49,16 @@ class Router:
     def connect(self, frontend: Frontend) -> None:
         """Answer over this front-end from now on."""
         self._frontend = frontend
+        runner = Runner(
+            frontend,
+            self._target,
+            self.local,
+            self._questions,
+            self._inspect,
+            lambda event, subshell: self._comms.on_event(event, subshell),
+        )
         inputs = Inputs(self.history.add)
-        self._shells = Shells(self._target, lambda: Queue(frontend, self._execute, inputs))
+        self._shells = Shells(self._target, lambda: Queue(frontend, runner.run, inputs))
         self._comms = Comms(frontend, self._target, self._shells)
         self._target.on_left = self._comms.close_all
         self.local.connect(frontend)
@@ -241,166 +244,13 @@ class Router:
         self._target.hold_output(hold)
         self.local.hold_output(hold)
 
-    # -- cells --------------------------------------------------------------------------
-
-    def _execute(self, execution: Execution) -> None:
-        """Do what a cell says: the kernel's commands, help, or code for the target."""
-        if is_exit(execution.code):
-            execution.add_payload({"source": "ask_exit", "keepkernel": True})
-            execution.queue.succeed(execution)
-            return
-        found, code = commands.split(execution.code)
-        self._run_commands(found, code, execution)
-
-    def _run_commands(self, found: list[tuple[str, str]], code: str, execution: Execution) -> None:
-        if not found:
-            self._run_code(code, execution, is_rest=code is not execution.code)
-            return
-        (name, argument), *rest = found
-
-        def done(error: LiveKernelError | Content | None) -> None:
-            self._tell_notices(execution)
-            if isinstance(error, LiveKernelError):
-                execution.queue.fail(execution, error)
-            elif error is not None:
-                execution.queue.fail_with(execution, error)
-            else:
-                self._run_commands(rest, code, execution)
-
-        commands.COMMANDS[name](self._target, self.local).run(argument, execution, done)
-
-    def _run_code(self, code: str, execution: Execution, is_rest: bool) -> None:
-        help_on = asks_for_help(code)
-        if not code.strip() and (is_rest or not execution.expressions):
-            execution.queue.succeed(execution)
-        elif help_on is not None:
-            self._show_help(*help_on, execution)
-        elif self._target.state in (State.ATTACHED, State.INJECTING):
-            self._run_when_attached(code, execution)
-        elif execution.silent:
-            execution.queue.succeed(execution)  # a front-end's probe: none of the user's business
-        else:
-            self._choose_first(code, execution)
-
-    def _run_when_attached(self, code: str, execution: Execution) -> None:
-        self._target.wait(
-            Waiter(
-                lambda: self._run_in_target(code, execution),
-                lambda error: execution.queue.fail(execution, error),
-                execution.print,
-            )
-        )
-
-    def _run_in_target(self, code: str, execution: Execution) -> None:
-        self._tell_notices(execution)
-        request = {
-            "code": code,
-            "count": execution.count,
-            "silent": execution.silent,
-            "expressions": execution.expressions,
-            "allow_input": execution.allows_input,
-            "subshell": execution.subshell,
-            "parent": execution.request.header,
-        }
-
-        def produced(events: list[Content]) -> None:
-            self._tell_notices(execution)
-            for event in events:
-                if event["event"] == "comm":
-                    self._comms.on_event(event, execution.subshell)
-                execution.show(event)
-
-        def done(outcome: Content) -> None:
-            self._tell_notices(execution)
-            if outcome["status"] == "ok":
-                execution.queue.succeed(execution, outcome["expressions"])
-            else:
-                execution.queue.fail_with(execution, outcome["error"])
-
-        def lost(error: AgentLost) -> None:
-            self._questions.cancel(execution.request)
-            execution.queue.fail(execution, error)
-
-        def input_wanted(prompt: str, password: bool, answer: Answer) -> None:
-            self._questions.ask(self._frontend, execution.request, prompt, password, answer)
-
-        self._target.run(request, CellRun(produced, done, lost, input_wanted))
-
-    def _tell_notices(self, execution: Execution) -> None:
-        if not execution.silent:
-            for notice in self._target.take_notices():
-                execution.display({"text/plain": notice})
-
-    def _choose_first(self, code: str, execution: Execution) -> None:
-        """A cell before any attach: ask for a program, or say which there are.
-
-        If one was chosen in advance, or was there and has gone, tell what became of it.
-        """
-        failure = self._target.failure
-        if failure is not None and execution.allows_input:
-            execution.print(str(failure).partition("\n")[0])
-        execution.display(tables.as_bundle(processes.candidates()))
-        if not execution.allows_input:
-            raise failure or NoTarget(
-                "No program is attached.", "Run %attach PID, or %attach TEXT of its command line."
-            )
-
-        def answered(text: str | None) -> None:
-            try:
-                if not text or not text.strip():
-                    raise NoTarget("No program was named.", "Run %attach PID or %attach TEXT.")
-                self._target.choose(Choice(text.strip(), "the prompt"), pinned=True)
-            except LiveKernelError as error:
-                execution.queue.fail(execution, error)
-            else:
-                self._run_when_attached(code, execution)
-
-        self._questions.ask(self._frontend, execution.request, _PROMPT, False, answered)
-
     def on_input(self, request: Request) -> None:
         """A message on the stdin channel."""
         if request.kind == "input_reply":
             self._questions.on_reply(request)
-
-    def _show_help(self, name: str, detail: int, execution: Execution) -> None:
-        """`name?`: help goes to the front-end's pager."""
-
-        def found(answer: Content) -> None:
-            if answer["found"]:
-                execution.page(answer["data"])
-            else:
-                execution.print(f"Object `{name}` not found.")
-            execution.queue.succeed(execution)
-
-        self._inspect(name, len(name), detail, found)
 
 
 def _number(request: Request, field: str, default: int) -> int:
     """A whole number of a request's content; the default where it is none."""
     value = request.content.get(field)
     return value if isinstance(value, int) else default
-
-
-def is_exit(code: str) -> bool:
-    """Does this cell ask to leave the front-end?"""
-    return code.strip() in ("exit", "quit", "exit()", "quit()")
-
-
-def asks_for_help(code: str) -> tuple[str, int] | None:
-    """The name and the detail level of `name?`, `name??`, `?name`; None for anything else.
-
-    Magics that only the target has are explained there, by its IPython.
-    """
-    text = code.strip()
-    if "\n" in text or "?" not in text:
-        return None
-    if text in ("?", "??"):
-        return "?", 0
-    name = text.strip("?")
-    marks = len(text) - len(name)
-    if name.startswith("%") and name not in commands.COMMANDS and not is_explained(name):
-        return None
-    is_name = name.lstrip("%").replace(".", "").replace("[", "").replace("]", "")
-    if not name or "?" in name or not is_name.replace("'", "").replace('"', "").isidentifier():
-        return None
-    return name, int(marks > 1)
