@@ -58,6 +58,7 @@ class Output:
     def __init__(self, deliver: Deliver, longest: int = 0) -> None:
         self._deliver = deliver
         self._longest = longest
+        self._piece = min(longest or PIECE, PIECE)
         self._lock = RLock()
         self._is_taken = False
         self._to_do: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
@@ -75,6 +76,24 @@ class Output:
 
     def write(self, stream: str, text: str) -> None:
         """Add text of `stdout` or `stderr`."""
+        if not 0 < len(text) <= self._piece or native.get_ident() == native.main_ident():
+            self._write_otherwise(stream, text)
+            return
+        # One `print` comes here four times, and cells print much: no more steps than it takes.
+        with self._lock:
+            if self._is_taken or self._to_do:
+                self._do(self._write, stream, text)
+                return
+            self._is_taken = True
+            try:
+                self._write(stream, text)
+            finally:
+                self._is_taken = False
+            if self._to_do:  # a destructor has printed meanwhile
+                self._do(_nothing)
+
+    def _write_otherwise(self, stream: str, text: str) -> None:
+        """Text that is not sent in one piece, or comes on the main thread."""
         if self._longest and len(text) > self._longest:
             text = text[: self._longest] + _truncated(len(text), self._longest)
         for start in range(0, len(text), PIECE):
@@ -161,18 +180,14 @@ class Output:
             self._stream = stream
         self._texts.append(text)
         self._size += len(text)
-        if self._size > FLUSH_SIZE or (self._is_whole(text) and self._is_due()):
+        # `print` writes the end of its line by itself, and that had better come along: the
+        # launcher asks for an unfinished line while the cell runs; later nobody does.
+        is_whole = self.closed or text[-1] == "\n"
+        if self._size > FLUSH_SIZE or (is_whole and self._is_due()):
             self._send(None)
 
     def _is_due(self) -> bool:
         return monotonic() - self._sent_at > FLUSH_AFTER
-
-    def _is_whole(self, text: str) -> bool:
-        """Does it end a line? `print` writes the end by itself, and that had better come along.
-
-        The launcher asks for an unfinished line while the cell runs; later nobody does.
-        """
-        return self.closed or text.endswith("\n")
 
     def _add(self, event: Event) -> None:
         self._seal()
@@ -233,6 +248,9 @@ _LOST = (
     "{:,} characters of output are missing here: the front-end took none in, and the program's "
     "main thread waits for no front-end."
 )
+
+
+def _nothing() -> None: ...
 
 
 def _stderr(line: str) -> Event:
