@@ -126,7 +126,9 @@ def test_training(artefacts: Path) -> None:
         before = training.snapshot_with("import matplotlib.pyplot as plt; plt.plot([1])")
         notebook = training.run(
             {
-                "learning_rate = 0.1": lambda: training.wait_for(" at 0.1"),
+                "learning_rate = 0.1": lambda: eventually(
+                    lambda: min(losses(training, 0.1), default=1) < 0.2
+                ),
                 "is_enough = True": lambda: training.wait_for("trained for "),
             }
         )
@@ -134,11 +136,16 @@ def test_training(artefacts: Path) -> None:
         log = [line for line in training.lines() if line.startswith("epoch")]
         epochs = [int(line.split()[1].rstrip(":")) for line in log]
         assert epochs == list(range(100, 100 * len(log) + 1, 100)), "none is lost or repeated"
-        slow = [float(line.split()[3]) for line in log if line.endswith("at 0.0005")]
-        fast = [float(line.split()[3]) for line in log if line.endswith("at 0.1")]
+        slow, fast = losses(training, 0.0005), losses(training, 0.1)
         assert len(slow) + len(fast) == len(log)
         assert min(slow) > 0.6 > 0.2 > fast[-1]
         assert_as_kept(training, notebook)
+
+
+def losses(training: Stage, rate: float) -> list[float]:
+    """What its log says of the loss at this learning rate."""
+    log = [line.split() for line in training.lines() if line.endswith(f" at {rate}")]
+    return [float(loss) for _, _, _, loss, *_ in log]
 
 
 @pytest.mark.harm
@@ -239,11 +246,19 @@ def at_rest(service: Stage) -> Snapshot:
 def assert_as_kept(program: Stage, run: Notebook) -> None:
     """The outputs in the file are what a run gives today, but for numbers."""
     kept, new = (
-        [[shape(output) for output in cell.get("outputs", ())] for cell in notebook.cells]
+        [
+            list(map(shape, filter(is_of_the_cell, cell.get("outputs", ()))))
+            for cell in notebook.cells
+        ]
         for notebook in (program.notebook, run)
     )
     for cell, was, now in zip(run.cells, kept, new, strict=True):
         assert was == now, f"run {program.record} and keep it\n{cell.source}"
+
+
+def is_of_the_cell(output: Notebook) -> bool:
+    """And not the kernel's word on what it waits for, where the machine is slow."""
+    return not str(output.get("text", "")).startswith("Waiting: pid ")
 
 
 def shape(output: Notebook) -> tuple[str, object]:

@@ -65,7 +65,7 @@ class Entering:
         self._script = ""
         self._injecting: threading.Thread | None = None
         self._scheduled = False
-        self._silent_since = time.monotonic()
+        self._scheduled_at = self._silent_since = time.monotonic()
         self._channels: Channels = {}
         self._ready: Message | None = None
         self._timers: list[Timer] = []
@@ -109,6 +109,7 @@ class Entering:
             detail = f"{type(error).__name__}: {error}"
             failure = AgentFailed(self._process.pid, f"{self._process} was not entered: {detail}")
         else:
+            self._scheduled_at = time.monotonic()
             self._scheduled = True
             self._reactor.call(self._on_scheduled)
             return
@@ -126,21 +127,37 @@ class Entering:
             wake.nudge(self._process.pid)
 
     def _look_from_outside(self) -> None:
-        """On a thread: find out why the target does not react; where it has, it is only slow."""
+        """On a thread: find out why the target does not react, unless the machine is only slow."""
         from ..attach import blocked
 
-        if self._scheduled and slot.waiting_script(self._process) == "":
-            self._reactor.call(lambda: self._on_blocked(None))
+        if slot.waiting_script(self._process) == "":
+            self._reactor.call(self._on_nothing_waiting)
+            return
+        rest = self._scheduled_at + BLOCKED_AFTER - time.monotonic()
+        if rest > 0:
+            self._reactor.call(lambda: self._look_later(rest))
             return
         self._nudge_if_idle()
         seen = blocked.describe(self._process)
         error = TargetBlocked(self._process.pid, seen.sentence, seen.remedy)
         self._reactor.call(lambda: self._on_blocked(error))
 
-    def _on_blocked(self, error: TargetBlocked | None) -> None:
+    def _on_nothing_waiting(self) -> None:
+        """Our script has run, and the agent is on its way; or it is not even there yet."""
+        if not self._is_over:
+            if self._scheduled:
+                self._later(CHECK_EVERY, self._check_slot)
+            else:
+                self._look_later(BLOCKED_AFTER)
+
+    def _look_later(self, seconds: float) -> None:
+        if not self._is_over:
+            self._later(seconds, self._look_from_outside)
+
+    def _on_blocked(self, error: TargetBlocked) -> None:
         if self._is_over:
             return
-        if error is not None and not self._channels:
+        if not self._channels:
             self._blocked(error)
         self._later(CHECK_EVERY, self._check_slot)
 
