@@ -55,13 +55,17 @@ class Router:
             self.local,
             self._questions,
             self._inspect,
-            lambda event, subshell: self._comms.on_event(event, subshell),
+            self._on_comm,
         )
         inputs = Inputs(self.history.add)
         self._shells = Shells(self._target, lambda: Queue(frontend, runner.run, inputs))
         self._comms = Comms(frontend, self._target, self._shells)
         self._target.on_left = self._comms.close_all
         self.local.connect(frontend)
+
+    def _on_comm(self, event: dict[str, Any], subshell: str) -> None:
+        """A cell says something on a comm."""
+        self._comms.on_event(event, subshell)
 
     # -- requests -----------------------------------------------------------------------
 
