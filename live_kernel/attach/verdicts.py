@@ -82,14 +82,14 @@ class Subject:
 def title(command: tuple[str, ...], name: str, width: int = 60) -> str:
     """A command line on one short line; `name` stands in where there is none.
 
-    Directories are the first to go where it is too long.
+    Directories are the first to go where it is too long; code behind `-c` is no path.
     """
     if not command:
         return _line([name])
     program, *arguments = command
     text = _line([os.path.basename(program), *arguments])
     if len(text) > width:
-        text = _line(os.path.basename(part) or part for part in command)
+        text = _line(part if " " in part else os.path.basename(part) or part for part in command)
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
