@@ -29,8 +29,8 @@ _SCRIPTS = os.path.join(sys.prefix, "bin") + os.sep
 _LASTING = 0.002
 """Seconds of work that a function has to outlive to be bound to: a busy loop's steps don't."""
 
-_WAITS = 4
-"""How often that long is waited for a thread that does not get to work."""
+_WAITS = 50
+"""How often that long is waited for a thread that is ready to work and gets no processor."""
 
 _EVENT_LOOP = (os.path.join(_LIBRARY, "asyncio") + os.sep, f"{os.sep}trio{os.sep}_core{os.sep}")
 
@@ -170,10 +170,19 @@ def _lasting(thread: int) -> list[FrameType]:
     begun = clock_gettime(clock)
     for _ in range(_WAITS):
         Signal().wait(_LASTING)
-        if clock_gettime(clock) - begun > _LASTING:
+        if clock_gettime(clock) - begun > _LASTING or not _main_thread_is_ready():
             break
     later = _of_the_user(thread)
     return [frame for frame in later if frame in frames] or later[-1:]
+
+
+def _main_thread_is_ready() -> bool:
+    """Does the main thread work, or would it with a processor? (Reading lets go of the GIL.)"""
+    try:
+        with open(f"/proc/self/task/{os.getpid()}/stat", "rb", buffering=0) as file:
+            return file.read(4096).rpartition(b") ")[2].startswith(b"R")
+    except OSError:
+        return False
 
 
 def _of_the_user(thread: int) -> list[FrameType]:
