@@ -152,7 +152,7 @@ class Cell:
 
 def is_note(data: Message) -> bool:
     """Is it the kernel that speaks, rather than the cell?"""
-    beginnings = ("Attached to ", "Detached ", "The kernel ", "Could not be undone")
+    beginnings = ("Attached to ", "Waiting: ", "Detached ", "The kernel ", "Could not be undone")
     text = str(data.get("text/plain", ""))
     return text.startswith(beginnings) or "has returned; cells now" in text
 

@@ -201,7 +201,7 @@ def test_attached_by_itself_when_it_wakes(asleep: Program) -> None:
     with Kernel() as kernel:
         cell = kernel.begin(f"%attach {asleep.pid}\nstate")
         cell.wait_for("Waiting: ")
-        assert is_where_asked(cell.stdout)
+        assert is_where_asked(cell.notes)
         assert not cell.is_done
         asleep.send("wake")
         assert cell.finish().result == "'awake'"

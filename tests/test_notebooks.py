@@ -258,14 +258,15 @@ def assert_as_kept(program: Stage, run: Notebook) -> None:
 
 def is_of_the_cell(output: Notebook) -> bool:
     """And not the kernel's word on what it waits for, where the machine is slow."""
-    return not str(output.get("text", "")).startswith("Waiting: pid ")
+    return not str(output.get("data", {}).get("text/plain", "")).startswith("Waiting: pid ")
 
 
 def shape(output: Notebook) -> tuple[str, object]:
     """What kind of output it is, and its text without what differs from run to run."""
     data = output.get("data", {})
     text = output.get("text") or data.get("text/plain") or output.get("evalue")
-    text = re.sub(r"0x[0-9a-f]+|\d+([.,]\d+)*|\s+", "#", str(text))
+    text = re.sub(r"\(python [^)]+", "(python …", str(text))  # a long path is left out
+    text = re.sub(r"0x[0-9a-f]+|\d+([.,]\d+)*|\s+", "#", text)
     return output.output_type, (sorted(data), text)
 
 

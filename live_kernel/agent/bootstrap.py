@@ -15,7 +15,7 @@ def _enter(place: str, token: str) -> None:
         import marshal
 
         with open(place + "/bundle", "rb") as file:
-            constants, entry = marshal.loads(file.read())
+            constants, entry = marshal.loads(file.read(int.from_bytes(file.read(4))))
         exec(entry, {"__name__": "live_kernel_entry", "PLACE": place, "TOKEN": token} | constants)
     except BaseException as error:  # it would end on the program's stderr
         del error

@@ -1,9 +1,8 @@
 """The first code of the bundle: puts the agent's modules in place and begins a session.
 
 Runs in the target, on the thread that the bootstrap started, with `PLACE` and
-`TOKEN` among its globals and, added by `attach/payload.py`, `PACKAGE`, `MAGIC`
-and `MODULES` (name, is a package, marshalled code; in the order of their
-imports). Rule: a failure is told to the launcher, and to nobody else.
+`TOKEN` among its globals and, added by `attach/payload.py`, `PACKAGE` and
+`MAGIC`. Rule: a failure is told to the launcher, and to nobody else.
 """
 
 # mypy: disable-error-code="name-defined"
@@ -47,13 +46,20 @@ def _module(name: str, is_package: bool) -> Any:
     return module
 
 
+def _modules() -> list[tuple[str, bool, bytes]]:
+    """The rest of the bundle: name, is a package, marshalled code; in the order of imports."""
+    with open(PLACE + "/bundle", "rb") as file:
+        file.seek(4 + int.from_bytes(file.read(4)))
+        return marshal.loads(file.read())  # type: ignore[no-any-return]
+
+
 def _load() -> None:
     """Run the modules that are not there yet. They stay when the session ends."""
     package = _package()
     with package.lock:
         if package.loaded:
             return
-        for name, is_package, code in MODULES:
+        for name, is_package, code in _modules():
             module = sys.modules[name] = package if name == PACKAGE else _module(name, is_package)
             exec(marshal.loads(code), module.__dict__)
             parent, _, child = name.rpartition(".")
@@ -84,5 +90,4 @@ try:
 except BaseException as _error:
     _tell(f"{type(_error).__name__}: {_error}")
 else:
-    del MODULES
     _run()

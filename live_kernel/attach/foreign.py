@@ -22,8 +22,8 @@ def _bundle(package: str, sources: list[tuple[str, str, str]]) -> bytes:
     for module, file, code in codes[:-1]:
         is_package = file.endswith("__init__.py")
         modules.append((f"{package}.{module}", is_package, marshal.dumps(code)))
-    constants = {"PACKAGE": package, "MAGIC": MAGIC_NUMBER, "MODULES": modules}
-    return marshal.dumps((constants, codes[-1][2]))
+    first = marshal.dumps(({"PACKAGE": package, "MAGIC": MAGIC_NUMBER}, codes[-1][2]))
+    return len(first).to_bytes(4) + first + marshal.dumps(modules)
 
 
 def _main() -> None:

@@ -113,16 +113,18 @@ def bundle() -> bytes:
 
 
 def assemble(package: str, codes: list[tuple[str, CodeType]]) -> bytes:
-    """Compiled modules as one piece of marshalled data; `agent.entry` is the last of them.
+    """Compiled modules as marshalled data; `agent.entry` is the last of them.
 
-    Used here and, as text, by the target's own interpreter: see `foreign.py`.
+    In front, behind its size in four bytes, what every attach needs: the code of the entry and
+    its constants. The modules are read by the first in a process (see `agent/entry.py`). Done
+    likewise by the target's own interpreter: see `foreign.py`.
     """
     modules = [(package, True, marshal.dumps(compile("", "<live-kernel>", "exec")))]
     for module, code in codes[:-1]:
         is_package = code.co_filename.endswith("__init__.py")
         modules.append((f"{package}.{module}", is_package, marshal.dumps(code)))
-    constants = {"PACKAGE": package, "MAGIC": MAGIC_NUMBER, "MODULES": modules}
-    return marshal.dumps((constants, codes[-1][1]))
+    first = marshal.dumps(({"PACKAGE": package, "MAGIC": MAGIC_NUMBER}, codes[-1][1]))
+    return len(first).to_bytes(4) + first + marshal.dumps(modules)
 
 
 def sources() -> list[tuple[str, str, str]]:

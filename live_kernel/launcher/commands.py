@@ -49,8 +49,12 @@ class Attach(Command):
         text = argument.strip()
         if not text:
             execution.display(tables.as_bundle(processes.candidates()))
+            if self._target.state is State.ATTACHED:
+                execution.note(self._target.describe())
+                done(None)
+                return
             raise NoTarget("%attach needs a pid or a text.", "For example: %attach 4242")
-        waiter = Waiter(lambda: done(None), done, execution.print)
+        waiter = Waiter(lambda: done(None), done, execution.note)
         self._target.choose(Choice(text, "%attach"), pinned=True, waiter=waiter)
 
 

@@ -87,7 +87,11 @@ class Frontend:
             socket.setsockopt(zmq.XPUB_VERBOSE, 1)
             socket.set_hwm(_IOPUB_BACKLOG)
         self._encrypt(socket)
-        socket.bind(self._address(name))
+        try:
+            socket.bind(self._address(name))
+        except zmq.ZMQError as error:
+            self._context.destroy(linger=0)
+            raise OSError(error.errno, f"{self._address(name)}: {error}") from None
         return socket
 
     def _encrypt(self, socket: zmq.Socket[bytes]) -> None:

@@ -82,7 +82,7 @@ class Move:
         self._descriptor: int | None = None
 
     def _when_attached(self, go_on: Callable[[], None]) -> None:
-        waiter = Waiter(self._guarded(go_on), self._finish, self._execution.print)
+        waiter = Waiter(self._guarded(go_on), self._finish, self._execution.note)
         self._target.wait(waiter)
 
     def _guarded(self, step: Callable[[], None]) -> Callable[[], None]:

@@ -78,6 +78,10 @@ class Outlet:
         """Publish a MIME bundle of our own."""
         self.publish("display_data", {"data": data, "metadata": {}, "transient": {}})
 
+    def note(self, text: str) -> None:
+        """Show a word of the kernel's own, which is none of the cell's output."""
+        self.display({"text/plain": text})
+
     def page(self, data: dict[str, Any], start: int = 0) -> None:
         """Have the front-end show help in its pager, from line `start` on."""
         self.add_payload({"source": "page", "data": data, "start": start})

@@ -89,7 +89,7 @@ class Runner:
             Waiter(
                 lambda: self._run_in_target(code, execution),
                 lambda error: execution.queue.fail(execution, error),
-                execution.print,
+                execution.note,
             )
         )
 
@@ -131,7 +131,7 @@ class Runner:
     def _tell_notices(self, execution: Execution) -> None:
         if not execution.silent:
             for notice in self._target.take_notices():
-                execution.display({"text/plain": notice})
+                execution.note(notice)
 
     def _choose_first(self, code: str, execution: Execution) -> None:
         """A cell before any attach: ask for a program, or say which there are.

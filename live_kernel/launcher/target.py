@@ -103,6 +103,8 @@ class Target:
         if self._is_already(process):
             self._pin(process, choice, pinned)
             if waiter is not None:
+                if self.state is State.ATTACHED:
+                    self.notices.append(self.describe())
                 self.wait(waiter)
             return
         self.detach()
