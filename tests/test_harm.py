@@ -185,6 +185,17 @@ def test_what_cells_change_in_the_program_stays() -> None:
         assert program.from_inside()["environment"]["LEFT"] == "by a cell"
 
 
+def test_coroutines_that_nobody_has_awaited_are_no_word_to_the_program() -> None:
+    """Python warns of them on stderr, which is the program's by the time they go."""
+    with Program("aio_idle") as program, attach(program.pid) as handle:
+        handle.run("forgotten = app.fetch(3)")
+        handle.run("app.fetch(4)")
+        handle.run("begun = app.fetch(5); begun.send(None)")
+        handle.detach()
+        program.after_leaving()
+        assert program.errors() == []
+
+
 def test_functions_that_cells_leave_in_the_program_go_on_working() -> None:
     with Program("idle") as program:
         with attach(program.pid) as handle:

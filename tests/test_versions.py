@@ -74,7 +74,7 @@ def test_older_launcher_and_a_blocked_program() -> None:
         with Kernel("--pid", program.pid, python=launcher) as kernel:
             cell = kernel.begin("state")
             cell.wait_for("Waiting: ")
-            assert "asleep.py:" in cell.stdout
+            assert "asleep.py:" in cell.notes
             kernel.interrupt()
             assert cell.finish().error[0] == "TargetBlocked"
             program.send("wake")
@@ -127,7 +127,7 @@ def test_blocked_on_315() -> None:
         with Kernel("--pid", program.pid) as kernel:
             cell = kernel.begin("state")
             cell.wait_for("Waiting: ")
-            assert "asleep.py:" in cell.stdout
+            assert "asleep.py:" in cell.notes
             kernel.interrupt()
             assert cell.finish().error[0] == "TargetBlocked"
         program.send("wake")

@@ -226,6 +226,20 @@ _FUNCTION = type(lambda: 0)
 _MODULE = type(builtins)
 
 
+async def _nothing() -> None:
+    pass
+
+
+_nobody = _nothing()
+_nobody.close()
+_COROUTINE = type(_nobody)
+
+
+def _is_not_begun(coroutine: Any) -> bool:
+    frame = coroutine.cr_frame  # None when it has ended
+    return frame is not None and not coroutine.cr_running and not coroutine.cr_suspended
+
+
 def _refuse_deletion(names: set[str], local: Any, module: dict[str, Any]) -> None:
     """Say before the cell runs what Python would only call an undefined name (PEP 667)."""
     for name in names:
@@ -362,6 +376,7 @@ class Namespace:
         the dictionary, and whatever functions of its cells read. Nobody but the functions
         refers to it: without them it is gone at once, or at the next garbage collection.
         """
+        self._close_coroutines()
         needed = self._read_by_functions | {"__builtins__", "__name__"}
         for name, value in list(self.scratch.items()):
             if name not in needed and not isinstance(value, (_FUNCTION, type, _MODULE)):
@@ -369,3 +384,11 @@ class Namespace:
         self.scratch = {}
         self._program = ProgramNames(self.binding)
         self._plain = {}
+
+    def _close_coroutines(self) -> None:
+        """Those that nobody has awaited: Python would warn of each on the program's stderr."""
+        shown = self.scratch.get("Out")
+        kept = [*self.scratch.values(), *(shown.values() if isinstance(shown, dict) else ())]
+        for value in kept:
+            if isinstance(value, _COROUTINE) and _is_not_begun(value):
+                value.close()
