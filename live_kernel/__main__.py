@@ -6,12 +6,14 @@ its options and tables is not needed there.
 
 from __future__ import annotations
 
+import gc
 import sys
 
 
 def main() -> int:
     """Run the command that the arguments name. Returns the exit status."""
     if sys.argv[1:2] == ["kernel"]:
+        gc.disable()  # imports make no garbage; the kernel enables it once it has started
         from .launcher.arguments import run_kernel
 
         return run_kernel(sys.argv[2:])

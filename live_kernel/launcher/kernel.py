@@ -6,6 +6,7 @@ looked at, and every way out leaves the target as it was.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -32,8 +33,9 @@ _LINGER = 0.03
 
 _PARENT_CHECK = 1.0
 
-_SWEEP_AFTER = 2.0
-"""Seconds after the start at which there is time to look for what others have left."""
+_SETTLED_AFTER = 2.0
+"""Seconds after the start at which there is time to look for what others have left, and what
+garbage there is."""
 
 
 class Kernel:
@@ -66,9 +68,15 @@ class Kernel:
         self._watch_signals()
         self._watch_parent()
         self._attach_first()
-        self._reactor.later(_SWEEP_AFTER, lambda: in_background(self._sweep))
+        self._reactor.later(_SETTLED_AFTER, self._settle)
         self._reactor.run()
         self._leave()
+
+    def _settle(self) -> None:
+        """The start is over: do what was put off until then."""
+        gc.freeze()  # what was loaded stays
+        gc.enable()
+        in_background(self._sweep)
 
     def _sweep(self) -> None:
         """On a thread: remove what launchers before us have left that were killed."""

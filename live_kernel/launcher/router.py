@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from .attachment import State
 from .comms import Comms
 from .completeness import Completeness
-from .completion import Completion
 from .execution import Inputs, Queue
 from .frontend import Frontend
 from .history import History
-from .inspection import Inspection
 from .local import Local
 from .questions import Questions
 from .reactor import Reactor
@@ -27,6 +26,10 @@ from .shells import Shells, UnknownSubshell
 from .target import Target
 from .usage import Usage
 from .wire import PROTOCOL_VERSION, Content, Request
+
+if TYPE_CHECKING:
+    from .completion import Completion
+    from .inspection import Inspection
 
 
 class Router:
@@ -43,8 +46,7 @@ class Router:
         self._comms: Comms
         self._questions = Questions()
         self.local = Local(reactor, self._questions)
-        self._completion = Completion(reactor, self.local)
-        self._inspection = Inspection(reactor, self.local)
+        self._reactor = reactor
 
     def connect(self, frontend: Frontend) -> None:
         """Answer over this front-end from now on."""
@@ -62,6 +64,18 @@ class Router:
         self._comms = Comms(frontend, self._target, self._shells)
         self._target.on_left = self._comms.close_all
         self.local.connect(frontend)
+
+    @cached_property
+    def _completion(self) -> Completion:
+        from .completion import Completion  # not before somebody asks
+
+        return Completion(self._reactor, self.local)
+
+    @cached_property
+    def _inspection(self) -> Inspection:
+        from .inspection import Inspection  # likewise
+
+        return Inspection(self._reactor, self.local)
 
     def _on_comm(self, event: dict[str, Any], subshell: str) -> None:
         """A cell says something on a comm."""

@@ -15,7 +15,6 @@ from .attachment import State
 from .choosing import Choice
 from .execution import Execution
 from .frontend import Frontend
-from .inspection import is_explained
 from .local import Local
 from .questions import Questions
 from .target import Answer, CellRun, Target, Waiter
@@ -185,6 +184,8 @@ def asks_for_help(code: str) -> tuple[str, int] | None:
     text = code.strip()
     if "\n" in text or "?" not in text:
         return None
+    from .inspection import is_explained  # few cells need it
+
     if text in ("?", "??"):
         return "?", 0
     name = text.strip("?")

@@ -8,7 +8,7 @@ Source: JEP 91, "Kernel subshells".
 
 from __future__ import annotations
 
-import uuid
+import secrets
 from collections.abc import Callable
 
 from .execution import Queue
@@ -49,7 +49,7 @@ class Shells:
 
     def create(self) -> str:
         """Begin a subshell. Returns its id."""
-        name = str(uuid.uuid4())
+        name = secrets.token_hex(16)
         self._queues[name] = self._make_queue()
         self._target.set_subshells(self.subshells)
         return name

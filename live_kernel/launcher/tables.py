@@ -5,7 +5,6 @@ Runs in the launcher. Rule: what a process calls itself is shown escaped.
 
 from __future__ import annotations
 
-import html
 import unicodedata
 from collections.abc import Sequence
 
@@ -65,6 +64,8 @@ def as_html(candidates: Sequence[Candidate]) -> str:
 
 
 def _html_row(candidate: Candidate) -> str:
+    import html  # with its thousands of entities
+
     why = "" if candidate.error is None else candidate.error.explain()
     cells = "".join(f"<td style='text-align:left'>{html.escape(c)}</td>" for c in row(candidate))
     return f"<tr title='{html.escape(why, quote=True)}'>{cells}</tr>"
