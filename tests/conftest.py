@@ -12,12 +12,14 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from functools import cache
 from pathlib import Path
 
 import psutil
 import pytest
+from kernels import Kernel
+from snapshots import Program
 from targets import ROOT, Target
 
 from live_kernel.agent import native
@@ -83,6 +85,20 @@ def artefacts(request: pytest.FixtureRequest) -> Path:
     place = ROOT / ".artefacts" / request.node.path.stem / name
     place.mkdir(parents=True, exist_ok=True)
     return place
+
+
+@pytest.fixture
+def program() -> Iterator[Program]:
+    """A program that idles in Python, to be attached to."""
+    with Program("idle") as running:
+        yield running
+
+
+@pytest.fixture
+def kernel(program: Program) -> Iterator[Kernel]:
+    """A kernel that is attached to it."""
+    with Kernel("--pid", program.pid) as started:
+        yield started
 
 
 @pytest.fixture

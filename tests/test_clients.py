@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -25,12 +24,6 @@ from terminals import Terminal
 pytestmark = [pytest.mark.attach, pytest.mark.client]
 
 PID = "__import__('os').getpid()"
-
-
-@pytest.fixture
-def program() -> Iterator[Program]:
-    with Program("idle") as running:
-        yield running
 
 
 # -- transports

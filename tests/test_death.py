@@ -7,7 +7,6 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
@@ -19,12 +18,6 @@ from live_kernel.errors import AgentLost
 from live_kernel.handle import attach
 
 pytestmark = [pytest.mark.attach, pytest.mark.harm]
-
-
-@pytest.fixture
-def program() -> Iterator[Program]:
-    with Program("idle") as running:
-        yield running
 
 
 def forget(kernel: Kernel) -> None:

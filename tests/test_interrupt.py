@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Iterator
 
 import pytest
 from kernels import Cell, Kernel
@@ -13,18 +12,6 @@ from snapshots import Program, system_calls
 from targets import eventually
 
 pytestmark = [pytest.mark.attach, pytest.mark.client]
-
-
-@pytest.fixture
-def program() -> Iterator[Program]:
-    with Program("idle") as running:
-        yield running
-
-
-@pytest.fixture
-def kernel(program: Program) -> Iterator[Kernel]:
-    with Kernel("--pid", program.pid) as started:
-        yield started
 
 
 def seconds(kernel: Kernel, code: str, asleep: Program | None = None) -> tuple[Cell, float]:

@@ -28,12 +28,6 @@ def lab(browser: Browser) -> Iterator[Lab]:
         yield lab
 
 
-@pytest.fixture
-def program() -> Iterator[Program]:
-    with Program("idle") as program:
-        yield program
-
-
 def attached(program: Target) -> dict[str, object]:
     """Metadata of a notebook that is meant for this program."""
     return {"live_kernel": {"target": str(program.pid)}}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from kernels import Kernel
 from snapshots import Program
@@ -23,18 +21,6 @@ stopped = []
 thread = threading.Thread(target=work)
 thread.start()
 """
-
-
-@pytest.fixture
-def program() -> Iterator[Program]:
-    with Program("idle") as running:
-        yield running
-
-
-@pytest.fixture
-def kernel(program: Program) -> Iterator[Kernel]:
-    with Kernel("--pid", program.pid) as started:
-        yield started
 
 
 def test_a_thread_writes_for_the_cell_that_runs(kernel: Kernel) -> None:

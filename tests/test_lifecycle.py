@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,12 +19,6 @@ from snapshots import Program, landings, outside
 from targets import ROOT, eventually
 
 pytestmark = [pytest.mark.attach, pytest.mark.client]
-
-
-@pytest.fixture
-def program() -> Iterator[Program]:
-    with Program("idle") as running:
-        yield running
 
 
 PID = "__import__('os').getpid()"

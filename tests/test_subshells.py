@@ -19,12 +19,6 @@ def program() -> Iterator[Program]:
         running.assert_unharmed_since(before, interrupted=True)
 
 
-@pytest.fixture
-def kernel(program: Program) -> Iterator[Kernel]:
-    with Kernel("--pid", program.pid) as started:
-        yield started
-
-
 def created(kernel: Kernel) -> str:
     reply = kernel.ask("create_subshell_request", "control")
     assert reply["status"] == "ok"
