@@ -225,11 +225,20 @@ class Kernel:
     # -- its life -----------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start the launcher, and a front-end that misses nothing of what it says."""
-        self.manager.start_kernel(
-            env=self._env, extra_arguments=self._arguments, stdout=self._log, stderr=self._log
-        )
-        self.connect()
+        """Start the launcher, and a front-end that misses nothing of what it says.
+
+        Ports are chosen before it binds them; where one has been taken since, it gets others.
+        """
+        for _ in range(3):
+            self.manager.start_kernel(
+                env=self._env, extra_arguments=self._arguments, stdout=self._log, stderr=self._log
+            )
+            self.connect()
+            if self.is_running() or "Address already in use" not in self.log():
+                return
+            self.client.stop_channels()
+            self.manager.shutdown_kernel(now=True)
+            self.manager.cleanup_random_ports()
 
     def connect(self) -> None:
         """Open the front-end's channels, and wait for the welcome on iopub."""
@@ -238,10 +247,10 @@ class Kernel:
         self._await_welcome(len(self.messages))
 
     def _await_welcome(self, count: int) -> None:
-        self.wait(
-            lambda: any(m["msg_type"] == "iopub_welcome" for m in self.messages[count:]),
-            what="iopub_welcome",
-        )
+        def is_welcome() -> bool:
+            return any(m["msg_type"] == "iopub_welcome" for m in self.messages[count:])
+
+        self.wait(lambda: is_welcome() or not self.is_running(), what="iopub_welcome")
 
     @property
     def launcher_pid(self) -> int:
