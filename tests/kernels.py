@@ -229,16 +229,14 @@ class Kernel:
 
         Ports are chosen before it binds them; where one has been taken since, it gets others.
         """
-        for _ in range(3):
-            self.manager.start_kernel(
-                env=self._env, extra_arguments=self._arguments, stdout=self._log, stderr=self._log
-            )
-            self.connect()
-            if self.is_running() or "Address already in use" not in self.log():
-                return
+        self.manager.start_kernel(
+            env=self._env, extra_arguments=self._arguments, stdout=self._log, stderr=self._log
+        )
+        self.connect()
+        if not self.is_running() and "Address already in use" in self.log():
             self.client.stop_channels()
-            self.manager.shutdown_kernel(now=True)
-            self.manager.cleanup_random_ports()
+            self.manager.restart_kernel(now=True, newports=True)
+            self.connect()
 
     def connect(self) -> None:
         """Open the front-end's channels, and wait for the welcome on iopub."""
