@@ -12,14 +12,13 @@ import sys
 
 from .display import json_safe
 from .native import Lock
-from .streams import current_cell, running_cell
+from .streams import running_cell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from .cell import Cell
     from .ledger import Ledger
     from .shell import Shell
 
@@ -34,7 +33,6 @@ class Comms:
     def __init__(self, shell: Shell) -> None:
         self._shell = shell
         self._made: tuple[Any, Any] | None = None
-        self._latest: Cell | None = None
         self._lock = Lock()
 
     # -- what `comm.create_comm` and `comm.get_comm_manager` answer to a cell -------------
@@ -248,9 +246,7 @@ class _Bridge:
 
 def _comms_of_caller() -> Comms | None:
     """The comms of the session whose cell's code calls, also after that cell's end."""
-    if running_cell() is None:
-        return None
-    cell = current_cell.get()
+    cell = running_cell()
     return None if cell is None or cell.shell is None else cell.shell.comms
 
 

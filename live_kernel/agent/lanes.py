@@ -23,13 +23,9 @@ if TYPE_CHECKING:
 
 
 class Lane:
-    """Runs what `receive()` yields, in order, on one thread at a time.
+    """Runs what `receive()` yields, in order, on one thread at a time."""
 
-    `subshell` is its id, empty for the main shell.
-    """
-
-    def __init__(self, subshell: str, receive: Callable[[], Iterator[Message]]) -> None:
-        self.subshell = subshell
+    def __init__(self, receive: Callable[[], Iterator[Message]]) -> None:
         self.receive = receive
         self.running: Cell | None = None
         self.latest: Cell | None = None

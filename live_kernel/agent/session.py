@@ -54,7 +54,7 @@ class Session:
         self._errands = Errands(self._cells_channel.send)
         self._cells = Cells(self._namespace, self._ledger, mark, self._errands)
         self._input = Input(self._control.send)
-        self._main = Lane("", self._cells_channel.received)
+        self._main = Lane(self._cells_channel.received)
         self._lanes = {"": self._main}
         self._cells.shell.latest_cell = self._main.present
         self._subshells: dict[str, tuple[Inbox, Entry]] = {}
@@ -144,7 +144,7 @@ class Session:
         if message["wanted"] and name not in self._lanes:
             self._namespace.share()
             inbox = Inbox()
-            lane = self._lanes[name] = Lane(name, inbox.received)
+            lane = self._lanes[name] = Lane(inbox.received)
             entry = self._ledger.record("the thread of a subshell", inbox.close)
             self._subshells[name] = inbox, entry
             self._start(lane)

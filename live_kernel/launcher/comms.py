@@ -69,8 +69,11 @@ class Comms:
 
     # -- from a front-end ---------------------------------------------------------------
 
-    def on_message(self, request: Request) -> None:
-        """`comm_open`, `comm_msg` or `comm_close`: busy, the delivery, idle; there is no reply."""
+    def on_message(self, request: Request, queue: Queue) -> None:
+        """`comm_open`, `comm_msg` or `comm_close`: busy, the delivery, idle; there is no reply.
+
+        `queue` is that of the shell for which it is.
+        """
         self._frontend.status("busy", request.header)
         name = request.content.get("comm_id")
         if not isinstance(name, str) or self._target.state is not State.ATTACHED:
@@ -80,11 +83,6 @@ class Comms:
             self._targets[name] = str(request.content.get("target_name", ""))
         elif request.kind == "comm_close":
             self._forget(name)
-        try:
-            queue = self._shells.of(request)
-        except UnknownSubshell:
-            self.end(request)
-            return
         Delivery(self, request, queue).begin(self._awaiting(name, request.content))
 
     def _awaiting(self, name: str, content: Content) -> str | None:
@@ -158,8 +156,7 @@ class Delivery:
             self._deliver()
 
     def _deliver(self) -> None:
-        name = str(self.request.header.get("subshell_id") or "")
-        self._comms.deliver(self, name, meanwhile=False)
+        self._comms.deliver(self, self.request.subshell, meanwhile=False)
 
     def undelivered(self) -> None:
         """Nobody could take it: it waits for its turn, unless that has come."""

@@ -147,7 +147,7 @@ class Move:
             "silent": self._execution.silent,
             "expressions": {},
             "allow_input": False,
-            "subshell": self._execution.subshell,
+            "subshell": self._execution.request.subshell,
             "parent": self._execution.request.header,
         }
         self._target.run(request, CellRun(produced, ended, self._finish))

@@ -31,11 +31,6 @@ class Outlet:
         """What the front-end is asked to do afterwards: sent with the reply, where there is one."""
         self._frontend = frontend
 
-    @property
-    def subshell(self) -> str:
-        """The subshell for which the request is; empty for the main shell."""
-        return str(self.request.header.get("subshell_id") or "")
-
     def publish(self, kind: str, content: Content) -> None:
         """Publish something as this request's output."""
         self._frontend.publish(kind, content, self.request.header)

@@ -22,10 +22,6 @@ class Question:
         self.message = ""
         """The id of the message that asks; empty until it is sent."""
 
-    @property
-    def subshell(self) -> object:
-        return self.request.header.get("subshell_id")
-
 
 class Questions:
     """The questions that are open, oldest first."""
@@ -38,7 +34,7 @@ class Questions:
     ) -> None:
         """Ask the front-end that sent `request`; `answered` is called once."""
         question = Question(request, answered)
-        for other in [each for each in self._open if each.subshell == question.subshell]:
+        for other in [o for o in self._open if o.request.subshell == request.subshell]:
             self._settle(other, None)
         self._open.append(question)
         question.message = frontend.ask(request, prompt, password, lambda: question in self._open)

@@ -94,7 +94,7 @@ class Router:
             queue.add(request)
         elif request.kind in ("comm_open", "comm_msg", "comm_close"):
             if not self.local.takes(request):
-                self._comms.on_message(request)
+                self._comms.on_message(request, queue)
         else:
             self._dispatch(request)
 

@@ -100,7 +100,7 @@ class Runner:
             "silent": execution.silent,
             "expressions": execution.expressions,
             "allow_input": execution.allows_input,
-            "subshell": execution.subshell,
+            "subshell": execution.request.subshell,
             "parent": execution.request.header,
         }
 
@@ -108,7 +108,7 @@ class Runner:
             self._tell_notices(execution)
             for event in events:
                 if event["event"] == "comm":
-                    self._on_comm(event, execution.subshell)
+                    self._on_comm(event, execution.request.subshell)
                 execution.show(event)
 
         def done(outcome: Content) -> None:

@@ -33,7 +33,7 @@ class Shells:
 
     def of(self, request: Request) -> Queue:
         """The queue of the shell that a request is for. Raises UnknownSubshell."""
-        return self.named(str(request.header.get("subshell_id") or ""))
+        return self.named(request.subshell)
 
     def named(self, name: str) -> Queue:
         """The queue of a subshell; of the main shell for the empty name. Raises UnknownSubshell."""

@@ -82,6 +82,11 @@ class Request:
         """The message type, such as `execute_request`."""
         return str(self.header["msg_type"])
 
+    @property
+    def subshell(self) -> str:
+        """The subshell for which it is (JEP 91); empty for the main shell."""
+        return str(self.header.get("subshell_id") or "")
+
 
 class Codec:
     """Packs and unpacks messages with one key and one session id."""
