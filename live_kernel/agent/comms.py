@@ -12,6 +12,7 @@ import sys
 
 from .display import json_safe
 from .native import Lock
+from .shared import Shared
 from .streams import running_cell
 
 TYPE_CHECKING = False
@@ -199,8 +200,7 @@ class _Bridge:
     """The two functions of the package `comm`, taught to ask who calls them."""
 
     def __init__(self) -> None:
-        self._lock = Lock()
-        self._ledgers: set[Ledger] = set()
+        self._shared = Shared("the functions of the package comm", self._take_out)
         self._originals: dict[str, tuple[Any, Any]] = {}
         self._module: Any = None
 
@@ -209,15 +209,14 @@ class _Bridge:
 
     def install(self, module: ModuleType, ledger: Ledger) -> None:
         """Teach the package, unless that is done; it stays so until the last session leaves."""
-        with self._lock:
-            if ledger in self._ledgers or not hasattr(module, "get_comm_manager"):
-                return
-            self._ledgers.add(ledger)
-            ledger.record("the functions of the package comm", lambda: self._leave(ledger))
-            if self._module is None:
-                self._module = module
-                self._replace("create_comm", lambda comms: comms.create)
-                self._replace("get_comm_manager", lambda comms: comms.manager)
+        if hasattr(module, "get_comm_manager") and not self._shared.is_needed_by(ledger):
+            self._shared.need(ledger, lambda: self._put_in(module))
+
+    def _put_in(self, module: ModuleType) -> None:
+        if self._module is None:
+            self._module = module
+            self._replace("create_comm", lambda comms: comms.create)
+            self._replace("get_comm_manager", lambda comms: comms.manager)
 
     def _replace(self, name: str, of_session: Any) -> None:
         original = getattr(self._module, name)
@@ -232,16 +231,12 @@ class _Bridge:
         self._originals[name] = original, ask
         setattr(self._module, name, ask)
 
-    def _leave(self, ledger: Ledger) -> None:
-        with self._lock:
-            self._ledgers.discard(ledger)
-            if self._ledgers:
-                return
-            module, self._module = self._module, None
-            for name, (original, ours) in self._originals.items():
-                if getattr(module, name, None) is ours:
-                    setattr(module, name, original)
-            self._originals.clear()
+    def _take_out(self) -> None:
+        module, self._module = self._module, None
+        for name, (original, ours) in self._originals.items():
+            if getattr(module, name, None) is ours:
+                setattr(module, name, original)
+        self._originals.clear()
 
 
 def _comms_of_caller() -> Comms | None:

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import sys
 
-from . import comms, native
+from . import comms
+from .shared import Shared
 from .streams import running_cell, split
 
 TYPE_CHECKING = False
@@ -126,28 +127,23 @@ class _Bridge:
     """What `InteractiveShell` is taught, for as long as there are sessions that need it."""
 
     def __init__(self) -> None:
-        self._lock = native.Lock()
-        self._ledgers: set[Ledger] = set()
+        self._shared = Shared("IPython's idea of the present shell", self._take_out)
         self._class: Any = None
 
     def install(self, module: ModuleType, ledger: Ledger) -> None:
         shell_class = getattr(module, "InteractiveShell", None)
-        if ledger in self._ledgers or shell_class is None:
-            return
-        with self._lock:
-            self._ledgers.add(ledger)
-            ledger.record("IPython's idea of the present shell", lambda: self._leave(ledger))
-            if self._class is None:
-                self._class = shell_class
-                _teach(shell_class)
+        if shell_class is not None and not self._shared.is_needed_by(ledger):
+            self._shared.need(ledger, lambda: self._put_in(shell_class))
 
-    def _leave(self, ledger: Ledger) -> None:
-        with self._lock:
-            self._ledgers.discard(ledger)
-            if not self._ledgers and self._class is not None:
-                for name in ("instance", "initialized"):
-                    delattr(self._class, name)
-                self._class = None
+    def _put_in(self, shell_class: Any) -> None:
+        if self._class is None:
+            self._class = shell_class
+            _teach(shell_class)
+
+    def _take_out(self) -> None:
+        for name in ("instance", "initialized"):
+            delattr(self._class, name)
+        self._class = None
 
 
 def _teach(shell_class: Any) -> None:
@@ -175,31 +171,25 @@ class _Loans:
     """The modules that were lent, to whichever sessions."""
 
     def __init__(self) -> None:
-        self._lock = native.Lock()
-        self._ledgers: set[Ledger] = set()
+        self._shared = Shared("modules that were lent", self._call_in)
         self._names: set[str] = set()
         self._places: set[str] = set()
 
     def add(self, name: str, path: list[str], ledger: Ledger) -> None:
-        with self._lock:
+        def note() -> None:
             self._names.add(name)
             self._places.update(path)
-            if ledger not in self._ledgers:
-                self._ledgers.add(ledger)
-                ledger.record("modules that were lent", lambda: self._leave(ledger))
 
-    def _leave(self, ledger: Ledger) -> None:
-        with self._lock:
-            self._ledgers.discard(ledger)
-            if self._ledgers:
-                return
-            for name in list(sys.modules):
-                if name.partition(".")[0] in self._names:
-                    sys.modules.pop(name, None)
-            for place in [p for p in sys.path_importer_cache if p in self._places]:
-                sys.path_importer_cache.pop(place, None)
-            self._names.clear()
-            self._places.clear()
+        self._shared.need(ledger, note)
+
+    def _call_in(self) -> None:
+        for name in list(sys.modules):
+            if name.partition(".")[0] in self._names:
+                sys.modules.pop(name, None)
+        for place in [p for p in sys.path_importer_cache if p in self._places]:
+            sys.path_importer_cache.pop(place, None)
+        self._names.clear()
+        self._places.clear()
 
 
 _bridge = _Bridge()

@@ -53,6 +53,7 @@ MODULES = (
     "agent.inspection",
     "agent.tracebacks",
     "agent.places",
+    "agent.shared",
     "agent.comms",
     "agent.lent",
     "agent.parents",
