@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 import live_kernel
 from live_kernel.attach import payload
 
@@ -145,7 +147,7 @@ def test_the_walk_finds_the_imports_that_we_know() -> None:
     assert {"agent.session", "launcher.router", "link.frames", "cli", "__init__"} <= set(MODULES)
     typed = [one for one in imports_of("agent.session") if one.for_types]
     assert "typing" in {one.module for one in typed}
-    assert any(not one.at_once and one.name == "complete" for one in imports_of("agent.session"))
+    assert any(not one.at_once and one.name == "completion" for one in imports_of("agent.answers"))
 
 
 def imports_in(modules: Iterable[str]) -> Iterator[Import]:
@@ -235,20 +237,34 @@ def test_imports_go_round_in_no_circle() -> None:
 
 def test_every_module_of_the_agent_is_sent() -> None:
     """A new file that is not in the list would be missing in targets, and nowhere else."""
-    assert set(payload.MODULES) == set(INJECTED) - {"agent.entry"}
-    assert payload.WITH_ENTRY[:-1] == payload.MODULES
+    assert set(payload.WITH_ENTRY) == set(INJECTED)
+    assert payload.WITH_ENTRY[: len(payload.MODULES)] == payload.MODULES
     assert payload.WITH_ENTRY[-1] == "agent.entry"
+    assert len(set(payload.WITH_ENTRY)) == len(payload.WITH_ENTRY)
 
 
-def test_every_module_is_sent_after_those_that_it_imports() -> None:
-    assert len(set(payload.MODULES)) == len(payload.MODULES)
-    for position, module in enumerate(payload.MODULES):
-        before = set(payload.MODULES[:position])
+@pytest.mark.parametrize("group", [(), *payload.LATE], ids=lambda group: group[0] if group else "")
+def test_every_module_is_sent_after_those_that_it_imports(group: tuple[str, ...]) -> None:
+    """At once, or in its own group; those of other groups are taken from the package."""
+    sent = (*payload.MODULES, *group)
+    for position, module in enumerate(sent):
+        before = set(sent[:position])
         parent = module.rpartition(".")[0]
         assert not parent or parent in before, module
         for one in imports_of(module):
             if one.is_relative and one.at_once and not one.for_types:
                 assert targets_of(one) in before, one
+
+
+def test_what_is_loaded_late_is_taken_from_the_package() -> None:
+    """`from .completion import …` would look for a file, of which there is none in a target."""
+    late = payload.groups()
+    for module in payload.WITH_ENTRY:
+        for one in imports_of(module):
+            wanted = targets_of(one)
+            is_other = wanted in late and late[wanted] != late.get(module)
+            if one.is_relative and not one.for_types and is_other:
+                assert (one.at_once, one.module) == (False, "agent"), one
 
 
 def test_what_is_imported_later_is_sent_too() -> None:

@@ -46,6 +46,8 @@ class Cell:
         self.silent: bool = request.get("silent", False)
         self.expressions: dict[str, str] = request.get("expressions", {})
         self.allow_input: bool = request.get("allow_input", False)
+        self.action: dict[str, Any] = request.get("action", {})
+        """What is to be done instead of running code: see `actions.py`."""
         self.source: str = request.get("source", self.code)
         self.parent: dict[str, Any] = request.get("parent", {})
         """The header of the front-end's request."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextvars
 
-from . import tracebacks
+from . import actions, tracebacks
 from .additions import additions
 from .compiling import IS_COROUTINE, Compiled, Compiler
 from .display import bundle
@@ -92,9 +92,14 @@ class Cells:
 
     def _outcome(self, cell: Cell) -> dict[str, Any]:
         try:
-            self._execute(cell)
+            if cell.action:
+                cell.context.run(self._act, cell)
+            else:
+                self._execute(cell)
             expressions = cell.context.run(self._evaluate_all, cell)
             return {"status": "ok", "expressions": expressions}
+        except actions.Refused as refusal:
+            return {"status": "error", "error": refusal.as_message()}
         except BaseException as error:
             cell.interruption.end()
             cell.context.run(self.shell.after_error, cell, error)
@@ -105,6 +110,10 @@ class Cells:
             elif message["ename"] == "BdbQuit":  # nothing has gone wrong
                 message["traceback"] = ["BdbQuit: the cell was ended from the debugger"]
             return {"status": "error", "error": message}
+
+    def _act(self, cell: Cell) -> None:
+        _enter(cell)
+        actions.act(cell, self.shell)
 
     def _execute(self, cell: Cell) -> None:
         filename = f"<In [{cell.count}]{self._mark}>"

@@ -33,7 +33,7 @@ def _package() -> Any:
     thread = _imp.create_builtin(ModuleSpec("_thread", None))
     _imp.exec_builtin(thread)
     package = _module(PACKAGE, is_package=True)
-    package.__dict__.update(lock=thread.allocate_lock(), loaded=False)
+    package.__dict__.update(lock=thread.RLock(), loaded=False, late={}, load_late=_load_late)
     return sys.modules.setdefault(PACKAGE, package)
 
 
@@ -46,8 +46,10 @@ def _module(name: str, is_package: bool) -> Any:
     return module
 
 
-def _modules() -> list[tuple[str, bool, bytes]]:
-    """The rest of the bundle: name, is a package, marshalled code; in the order of imports."""
+def _modules() -> list[tuple[str, bool, int, bytes]]:
+    """The rest of the bundle, in the order of imports: name, is a package, the number of its
+    group if it is loaded late or else 0, marshalled code.
+    """
     with open(PLACE + "/bundle", "rb") as file:
         file.seek(4 + int.from_bytes(file.read(4)))
         return marshal.loads(file.read())  # type: ignore[no-any-return]
@@ -59,13 +61,36 @@ def _load() -> None:
     with package.lock:
         if package.loaded:
             return
-        for name, is_package, code in _modules():
-            module = sys.modules[name] = package if name == PACKAGE else _module(name, is_package)
-            exec(marshal.loads(code), module.__dict__)
-            parent, _, child = name.rpartition(".")
-            if name != PACKAGE:
-                setattr(sys.modules[parent], child, module)
+        for name, is_package, group, code in _modules():
+            if group:
+                package.late[name] = group, code
+            elif name == PACKAGE:
+                exec(marshal.loads(code), package.__dict__)
+            else:
+                _run_module(_module(name, is_package), code)
         package.loaded = True
+
+
+def _run_module(module: Any, code: bytes) -> None:
+    name = module.__name__
+    parent, _, child = name.rpartition(".")
+    sys.modules[name] = module
+    exec(marshal.loads(code), module.__dict__)
+    setattr(sys.modules[parent], child, module)
+
+
+def _load_late(wanted: str) -> Any:
+    """Load a module that was kept as bytes, with those of its group. Raises AttributeError."""
+    package = sys.modules[PACKAGE]
+    with package.lock:
+        if wanted in package.late:
+            number = package.late[wanted][0]
+            group = [name for name, (its, _) in package.late.items() if its == number]
+            for name in group:
+                _run_module(_module(name, is_package=False), package.late.pop(name)[1])
+        if wanted in sys.modules:  # or another thread was quicker
+            return sys.modules[wanted]
+    raise AttributeError(wanted)
 
 
 def _tell(text: str) -> None:

@@ -14,7 +14,7 @@ import os
 import sys
 from time import monotonic
 
-from . import forks, native
+from . import answers, forks, native
 from .cell import Cell
 from .cells import Cells
 from .channel import Channel
@@ -41,22 +41,22 @@ class Session:
 
     def __init__(self, place: str, token: str) -> None:
         path = place + "/link"
-        self._ledger = Ledger()
+        self.ledger = Ledger()
         self._control = Channel("control", path, token)
-        self._ledger.record("the link's control channel", self._say_goodbye)
+        self.ledger.record("the link's control channel", self._say_goodbye)
         self._await_welcome()
         self._cells_channel = self._second_channel(path, token)
-        self._ledger.record("the link's cells channel", self._cells_channel.close)
-        self._begun = monotonic()
-        self._namespace = Namespace(default_binding(), {})
-        self._ledger.record("the scratch namespace", self._namespace.release)
+        self.ledger.record("the link's cells channel", self._cells_channel.close)
+        self.begun = monotonic()
+        self.namespace = Namespace(default_binding(), {})
+        self.ledger.record("the scratch namespace", self.namespace.release)
         mark = f" #{len(_sessions) + 1}" if _sessions else ""
         self._errands = Errands(self._cells_channel.send)
-        self._cells = Cells(self._namespace, self._ledger, mark, self._errands)
+        self.cells = Cells(self.namespace, self.ledger, mark, self._errands)
         self._input = Input(self._control.send)
         self._main = Lane(self._cells_channel.received)
         self._lanes = {"": self._main}
-        self._cells.shell.latest_cell = self._main.present
+        self.cells.shell.latest_cell = self._main.present
         self._subshells: dict[str, tuple[Inbox, Entry]] = {}
         self._late: set[Cell] = set()
         """Cells that have ended, and have sent something since the launcher last asked."""
@@ -67,7 +67,7 @@ class Session:
         try:
             return Channel("cells", path, token)
         except BaseException:
-            self._ledger.close()
+            self.ledger.close()
             raise
 
     def _await_welcome(self) -> None:
@@ -78,17 +78,17 @@ class Session:
                     return
             raise ConnectionError("the launcher left before it said welcome")
         except BaseException:
-            self._ledger.close()
+            self.ledger.close()
             raise
 
     def serve(self) -> None:
         """Answer the launcher until it lets go or is gone; then undo everything."""
         _sessions.add(self)
         try:
-            forks.watch(self, self._ledger)
+            forks.watch(self, self.ledger)
             self._cells_channel.wait_without_limit()
             self._start(self._main)
-            self._control.send({"op": "ready", **self._description()})
+            self._control.send({"op": "ready", **self.description()})
             self._control_loop()
         finally:
             self._close()
@@ -129,7 +129,7 @@ class Session:
             return False
         cell = self._cell_for(lane, message)
         cell.context = lane.context.copy()
-        return in_loop.call(self._cells.deliver, cell, message)
+        return in_loop.call(self.cells.deliver, cell, message)
 
     def _hand_over(self, message: Message) -> bool:
         """Give something to a subshell's thread. Returns whether there is one."""
@@ -142,10 +142,10 @@ class Session:
         """Begin a subshell, or end one: after the cell that it runs."""
         name = message["id"]
         if message["wanted"] and name not in self._lanes:
-            self._namespace.share()
+            self.namespace.share()
             inbox = Inbox()
             lane = self._lanes[name] = Lane(inbox.received)
-            entry = self._ledger.record("the thread of a subshell", inbox.close)
+            entry = self.ledger.record("the thread of a subshell", inbox.close)
             self._subshells[name] = inbox, entry
             self._start(lane)
         elif not message["wanted"] and name in self._subshells:
@@ -174,7 +174,7 @@ class Session:
         if lane is None or cell is None:
             return
         if cell.interruption.was_caught:
-            self._control.send({"op": "notice", "text": _CAUGHT})
+            self.notice(_CAUGHT)
             return
         lane.leave_thread()
         cell.output.finish(_abandoned())
@@ -203,35 +203,26 @@ class Session:
         self._errands.reply(message)
 
     def _on_ask(self, message: Message) -> None:
-        try:
-            answer = getattr(self, f"_answer_{message['about']}")(message)
-        except BaseException as error:
-            answer = {"error": f"{type(error).__name__}: {error}"}
+        answer = answers.answer(self, message)
         self._control.send({"op": "answer", "id": message["id"], "answer": answer})
 
-    def _answer_complete(self, message: Message) -> Message:
-        from .completion import complete
-
-        code, cursor = str(message["code"]), int(message["cursor"])
-        return complete(code, cursor, self._namespace, self._cells.magics())
-
-    def _answer_inspect(self, message: Message) -> Message:
-        from .inspection import inspect
-
-        code, cursor, detail = str(message["code"]), int(message["cursor"]), int(message["detail"])
-        return inspect(code, cursor, detail, self._namespace)
-
-    def _answer_status(self, message: Message) -> Message:
-        return self._description() | {
-            "attached": monotonic() - self._begun,
-            "running": self._main.running is not None,
-            "changes": self._ledger.standing(),
-            "sessions": len(_sessions),
-        }
-
-    def _description(self) -> Message:
-        binding = self._namespace.binding
+    def description(self) -> Message:
+        """What the launcher is told of the target and of what cells see."""
+        binding = self.namespace.binding
         return {"python": sys.version.split()[0], "binding": binding.as_message()}
+
+    @property
+    def is_running(self) -> bool:
+        """Does the main shell run a cell?"""
+        return self._main.running is not None
+
+    def number_of_sessions(self) -> int:
+        """How many launchers are attached to this process."""
+        return len(_sessions)
+
+    def notice(self, text: str) -> None:
+        """Tell the user something, beside the output of the cell that runs or is run next."""
+        self._control.send({"op": "notice", "text": text})
 
     # -- the lanes ----------------------------------------------------------------------
 
@@ -257,11 +248,11 @@ class Session:
         cell.context = lane.context
         lane.running = cell
         if message["op"] == "comm":
-            self._cells.deliver(cell, message)
+            self.cells.deliver(cell, message)
         else:
             self._find_binding()
             lane.latest = cell
-            self._cells.run(cell)
+            self.cells.run(cell)
         if lane.running is not cell:
             return False
         lane.running = None
@@ -290,15 +281,15 @@ class Session:
 
     def _find_binding(self) -> None:
         """Find the bound frame anew; once its function has returned, say so and bind elsewhere."""
-        binding = self._namespace.binding
+        binding = self.namespace.binding
         if binding.is_gone():
-            self._namespace.bind(binding_after(binding))
+            self.namespace.bind(binding_after(binding))
             _, name, line = binding.function or ("", "?", 0)
             text = (
                 f"{name}() ({os.path.basename(binding.file)}:{line}) has returned; cells now "
-                f"see {self._namespace.binding.describe()}"
+                f"see {self.namespace.binding.describe()}"
             )
-            self._control.send({"op": "notice", "text": text})
+            self.notice(text)
 
     # -- the end ------------------------------------------------------------------------
 
@@ -310,7 +301,7 @@ class Session:
         try:
             self._stop(lanes, [cell for _, cell in running])
         finally:
-            self._ledger.close()
+            self.ledger.close()
             _sessions.discard(self)
         for lane, cell in running:
             self._insist(lane, cell)
@@ -344,7 +335,7 @@ class Session:
     def _say_goodbye(self) -> None:
         """The last entry of the ledger: tell the launcher how the undoing went, and hang up."""
         try:
-            detail = "; ".join(self._ledger.failures)
+            detail = "; ".join(self.ledger.failures)
             self._control.send({"op": "bye", "reason": "detached", "detail": detail})
         except OSError:
             pass  # the launcher is gone, which is why we leave
@@ -364,7 +355,7 @@ class Session:
         self._cells_channel.close()
         for lane in self._lanes.values():
             lane.is_over = True
-        self._cells.forked()
+        self.cells.forked()
         _sessions.discard(self)
 
 

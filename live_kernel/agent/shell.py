@@ -189,9 +189,9 @@ class Shell:
 
     def show_names(self, pattern: str) -> None:
         """`np.s*?`: the names that fit, to the front-end's pager."""
-        from .search import search
+        from . import search
 
-        found = search(pattern, self.namespace)
+        found = search.search(pattern, self.namespace)
         if found:
             self.page({"text/plain": "\n".join(found)})
         else:
@@ -199,9 +199,9 @@ class Shell:
 
     def show_help(self, name: str, detail: int) -> None:
         """`name?` and `name??`: to the front-end's pager."""
-        from .inspection import inspect
+        from . import inspection
 
-        found = inspect(name, len(name), detail, self.namespace)
+        found = inspection.inspect(name, len(name), detail, self.namespace)
         if found.get("found"):
             self.page(found["data"])
         else:

@@ -99,6 +99,7 @@ def _call_there(process: Process, script: str, bundle: Path | None) -> None:
         "bundle": None if bundle is None else str(bundle),
         "package": payload.package_name(),
         "sources": [] if bundle is None else payload.sources(),
+        "groups": payload.groups(),
     }
     import subprocess  # not on the way into a target of our own version
 

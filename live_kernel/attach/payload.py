@@ -13,6 +13,7 @@ import marshal
 from functools import cache
 from importlib.machinery import SourceFileLoader
 from importlib.util import MAGIC_NUMBER
+from itertools import chain
 from pathlib import Path
 from types import CodeType
 
@@ -43,14 +44,6 @@ MODULES = (
     "agent.figures",
     "agent.limits",
     "agent.display",
-    "agent.cursor",
-    "agent.arrays",
-    "agent.expressions",
-    "agent.assigned",
-    "agent.importable",
-    "agent.completion",
-    "agent.search",
-    "agent.inspection",
     "agent.tracebacks",
     "agent.places",
     "agent.shared",
@@ -64,13 +57,10 @@ MODULES = (
     "agent.expansion",
     "agent.interface",
     "agent.shell",
-    "agent.watched",
-    "agent.magics",
-    "agent.quiet",
-    "agent.ipython",
     "agent.helping",
     "agent.cell",
     "agent.compiling",
+    "agent.actions",
     "agent.additions",
     "agent.cells",
     "agent.stdin",
@@ -78,11 +68,27 @@ MODULES = (
     "agent.channel",
     "agent.moving",
     "agent.forks",
+    "agent.answers",
     "agent.session",
 )
-"""All that stays in the target, each after what it imports."""
+"""All that is loaded by the first attach and stays in the target, each after what it imports."""
 
-WITH_ENTRY = (*MODULES, "agent.entry")
+LATE = (
+    (
+        "agent.cursor",
+        "agent.arrays",
+        "agent.expressions",
+        "agent.assigned",
+        "agent.importable",
+        "agent.completion",
+        "agent.search",
+        "agent.inspection",
+    ),
+    ("agent.watched", "agent.magics", "agent.quiet", "agent.ipython"),
+)
+"""Groups of modules that wait in the target, as bytes, until one of the group is asked for."""
+
+WITH_ENTRY = (*MODULES, *chain.from_iterable(LATE), "agent.entry")
 
 
 def source_file(module: str) -> Path:
@@ -113,6 +119,11 @@ def bundle() -> bytes:
     return assemble(package_name(), [(module, _code(module)) for module in WITH_ENTRY])
 
 
+def groups() -> dict[str, int]:
+    """The late modules, each with the number of its group, from 1 on."""
+    return {module: number for number, group in enumerate(LATE, 1) for module in group}
+
+
 def assemble(package: str, codes: list[tuple[str, CodeType]]) -> bytes:
     """Compiled modules as marshalled data; `agent.entry` is the last of them.
 
@@ -120,10 +131,11 @@ def assemble(package: str, codes: list[tuple[str, CodeType]]) -> bytes:
     its constants. The modules are read by the first in a process (see `agent/entry.py`). Done
     likewise by the target's own interpreter: see `foreign.py`.
     """
-    modules = [(package, True, marshal.dumps(compile("", "<live-kernel>", "exec")))]
+    late = groups()
+    modules = [(package, True, 0, marshal.dumps(compile("", "<live-kernel>", "exec")))]
     for module, code in codes[:-1]:
-        is_package = code.co_filename.endswith("__init__.py")
-        modules.append((f"{package}.{module}", is_package, marshal.dumps(code)))
+        is_package, group = code.co_filename.endswith("__init__.py"), late.get(module, 0)
+        modules.append((f"{package}.{module}", is_package, group, marshal.dumps(code)))
     first = marshal.dumps(({"PACKAGE": package, "MAGIC": MAGIC_NUMBER}, codes[-1][1]))
     return len(first).to_bytes(4) + first + marshal.dumps(modules)
 

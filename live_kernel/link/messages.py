@@ -21,6 +21,12 @@ PROTOCOL = 1
 
 CHANNELS = ("cells", "control")
 
+QUESTIONS = frozenset({"complete", "inspect", "status"})
+"""What an `ask` may be about."""
+
+ACTIONS: frozenset[str] = frozenset()
+"""What a `run` may ask for instead of code."""
+
 
 def from_agent(message: Message) -> bool:
     """Is this a message that an agent may send?"""
@@ -86,6 +92,7 @@ def _is_about_a_cell(message: Message) -> bool:
         # On `cells`: run this, as input number `count`; on `control` if it is for a `subshell`.
         # Where it is not what the user typed, that comes as `source`; the limits that the user
         # has changed, as `limits`. `parent` is the header of the front-end's request.
+        # Instead of code it may be an `action` of the agent's, with what that needs to know.
         case {"op": "run"}:
             return _is_run(message)
         # As `run`: what a front-end says on a comm, with its number as a cell; `meanwhile` a cell
@@ -124,8 +131,8 @@ def _is_about_the_session(message: Message) -> bool:
         case {"op": "lent", "id": int(), "path": list(), "modules": list(), "commands": dict()}:
             return True
         # On `control`: a question that is answered while cells run.
-        case {"op": "ask", "id": int(), "about": "complete" | "inspect" | "status"}:
-            return True
+        case {"op": "ask", "id": int(), "about": str(about)}:
+            return about in QUESTIONS
         # On `control`: undo everything and leave.
         case {"op": "detach"}:
             return True
@@ -144,7 +151,18 @@ def _is_run(message: Message) -> bool:
         }:
             texts = [message.get("source", ""), message.get("subshell", "")]
             is_known = isinstance(message.get("parent", {}), dict)
+            is_known = is_known and _is_action(message.get("action"))
             return is_known and _are_texts(texts) and are_limits(message.get("limits", {}))
+    return False
+
+
+def _is_action(action: object) -> bool:
+    """None, where there is code to be run."""
+    match action:
+        case None:
+            return True
+        case {"name": str(name)}:
+            return name in ACTIONS
     return False
 
 
