@@ -38,6 +38,13 @@ class NoTarget(LiveKernelError):
     kind = "no target"
 
 
+class CommandMisused(LiveKernelError):
+    """A command of the kernel was given arguments that make no sense."""
+
+    exit_code = 2
+    kind = "usage"
+
+
 class LimitUnknown(LiveKernelError):
     """`%limits` was given a name or a size that is none."""
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from live_kernel.attach import processes
 from live_kernel.attach.processes import Candidate, Process
 from live_kernel.errors import AgentLost, LiveKernelError, NoTarget, TargetNotFound
-from live_kernel.launcher import commands, runner
+from live_kernel.launcher import commands, in_target
 from live_kernel.launcher.attachment import State
 from live_kernel.launcher.choosing import Choice
 from live_kernel.launcher.reactor import Reactor
@@ -633,4 +633,4 @@ def test_a_front_ends_probes_are_left_in_peace(kernel: Kernel) -> None:
 
 
 def test_the_prompt_says_what_can_be_typed() -> None:
-    assert "pid" in runner._PROMPT
+    assert "pid" in in_target._PROMPT

@@ -17,6 +17,9 @@ from .frontend import Frontend
 from .outlet import Outlet
 from .wire import Content, Request, now
 
+Done = Callable[[LiveKernelError | Content | None], None]
+"""Told once how something that a cell wants went: None, or the error that ends the cell."""
+
 BATCH_GAP = 0.1
 """Seconds that may pass between two cells which a notebook sends at once ("Run All")."""
 

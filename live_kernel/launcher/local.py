@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import LiveKernelError, LocalKernelLost
-from .execution import Execution
+from .execution import Done, Execution
 from .frontend import Frontend
 from .questions import Questions
 from .reactor import Reactor
@@ -22,7 +22,6 @@ from .wire import Content, Request
 if TYPE_CHECKING:
     from .local_kernel import LocalKernel
 
-Done = Callable[[LiveKernelError | Content | None], None]
 
 MARK = "%%local"
 """The first line of a cell that runs here."""

@@ -26,8 +26,8 @@ from typing import NamedTuple
 from ..attach.landing import Landing
 from ..attach.payload import package_name
 from ..errors import LiveKernelError, NotMoved, NotTrusted
-from .execution import Execution
-from .local import BRIDGE, Done, Local, error_of
+from .execution import Done, Execution
+from .local import BRIDGE, Local, error_of
 from .target import CellRun, Target, Waiter
 from .wire import Content
 

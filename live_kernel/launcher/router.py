@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from .attachment import State
+from .commands import Means
 from .comms import Comms
 from .completeness import Completeness
 from .execution import Inputs, Queue
 from .frontend import Frontend
 from .history import History
+from .in_target import InTarget
 from .local import Local
 from .questions import Questions
 from .reactor import Reactor
@@ -51,14 +53,8 @@ class Router:
     def connect(self, frontend: Frontend) -> None:
         """Answer over this front-end from now on."""
         self._frontend = frontend
-        runner = Runner(
-            frontend,
-            self._target,
-            self.local,
-            self._questions,
-            self._inspect,
-            self._on_comm,
-        )
+        in_target = InTarget(frontend, self._target, self._questions, self._on_comm)
+        runner = Runner(Means(self._target, self.local, in_target), self._inspect)
         inputs = Inputs(self.history.add)
         self._shells = Shells(self._target, lambda: Queue(frontend, runner.run, inputs))
         self._comms = Comms(frontend, self._target, self._shells)

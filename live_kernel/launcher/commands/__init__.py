@@ -1,0 +1,51 @@
+"""The kernel's own magics, as a table, and how they are found in a cell.
+
+Runs on the launcher's reactor. Rule: a command is known by its name at the
+beginning of a cell, or below other commands there; anywhere else it is code.
+"""
+
+from __future__ import annotations
+
+from ..local import MARK
+from .attaching import Attach, Detach, Ps, Status
+from .beside import InLocal, Pull, Push
+from .command import Command, Means
+from .limiting import Limits
+
+COMMANDS: dict[str, type[Command]] = {
+    command.usage.split()[0]: command
+    for command in (Attach, Detach, Ps, Status, Limits, Pull, Push, InLocal)
+}
+
+
+def help_text(name: str) -> str:
+    """What `%attach?` shows."""
+    command = COMMANDS[name]
+    lines = [line.strip() for line in (command.__doc__ or "").strip().splitlines()]
+    return f"{command.usage}\n\n" + "\n".join(lines)
+
+
+def split(code: str) -> tuple[list[tuple[str, str]], str]:
+    """The commands with which a cell begins, as (name, argument), and the code after them.
+
+    To `%%local` all that comes below it is its argument.
+    """
+    lines = code.splitlines(keepends=True)
+    found: list[tuple[str, str]] = []
+    while lines:
+        line = lines[0].strip()
+        name, *argument = line.split(maxsplit=1) or [""]
+        if name == MARK:
+            found.append((name, "".join([*argument, "\n", *lines[1:]])))
+            return found, "\n" * code.count("\n")
+        if name in COMMANDS:
+            found.append((name, "".join(argument)))
+        elif line or not "".join(lines).strip():
+            break
+        lines.pop(0)
+    # Blank lines stand in for the commands, so that line numbers in tracebacks are right.
+    removed = code.count("\n") - "".join(lines).count("\n")
+    return (found, "\n" * removed + "".join(lines)) if found else ([], code)
+
+
+__all__ = ["COMMANDS", "Command", "Means", "help_text", "split"]

@@ -1,0 +1,104 @@
+"""`%attach`, `%detach`, `%ps`, `%status`: which program this kernel is in.
+
+Runs on the launcher's reactor. Rule: none of these runs in a target.
+"""
+
+from __future__ import annotations
+
+import time
+
+from ...attach import processes
+from ...errors import NoTarget
+from .. import tables
+from ..attachment import State
+from ..choosing import Choice
+from ..execution import Done, Execution
+from ..target import Waiter
+from .command import Command
+
+
+class Attach(Command):
+    """Attach to a running program, by its pid or by text of its command line.
+
+    The text must be found in exactly one process that can be attached to. What
+    was attached before is left first. The choice survives restarts of the kernel.
+    """
+
+    usage = "%attach PID|TEXT"
+
+    def run(self, argument: str, execution: Execution, done: Done) -> None:
+        text = argument.strip()
+        if not text:
+            execution.display(tables.as_bundle(processes.candidates()))
+            if self._target.state is State.ATTACHED:
+                execution.note(self._target.describe())
+                done(None)
+                return
+            raise NoTarget("%attach needs a pid or a text.", "For example: %attach 4242")
+        waiter = Waiter(lambda: done(None), done, execution.note)
+        self._target.choose(Choice(text, "%attach"), pinned=True, waiter=waiter)
+
+
+class Detach(Command):
+    """Leave the program as it was; the kernel stays, without a target."""
+
+    usage = "%detach"
+
+    def run(self, argument: str, execution: Execution, done: Done) -> None:
+        process = self._target.process
+        if self._target.detach(forget=True) and process is not None:
+            execution.print(f"Detached from {process}; it runs on.")
+        else:
+            execution.print("Nothing is attached.")
+        done(None)
+
+
+class Ps(Command):
+    """List the programs that can be attached to; with --all every other process too.
+
+    What can't be attached to is listed with the reason.
+    """
+
+    usage = "%ps [--all]"
+
+    def run(self, argument: str, execution: Execution, done: Done) -> None:
+        everything = "--all" in argument.split()
+        execution.display(tables.as_bundle(processes.candidates(all=everything)))
+        done(None)
+
+
+class Status(Command):
+    """Show the target, its state, for how long, and what the cells see."""
+
+    usage = "%status"
+
+    def run(self, argument: str, execution: Execution, done: Done) -> None:
+        attachment = self._target.attachment
+        if attachment is None or attachment.state is not State.ATTACHED:
+            execution.print(f"State: {self._target.state.value}")
+            if self._target.failure is not None:
+                execution.print(self._target.failure.explain())
+            done(None)
+            return
+
+        def answered(answer: dict[str, object]) -> None:
+            execution.print(self._describe(answer))
+            done(None)
+
+        attachment.ask("status", answered)
+
+    def _describe(self, answer: dict[str, object]) -> str:
+        attachment = self._target.attachment
+        assert attachment is not None
+        process = attachment.process
+        binding = answer.get("binding")
+        place = binding.get("place") if isinstance(binding, dict) else None
+        rows = {
+            "State": attachment.state.value,
+            "Target": str(process),
+            "Python": str(answer.get("python", process.version_text)),
+            "Up": tables.duration(process.uptime),
+            "Attached": f"for {tables.duration(time.time() - attachment.since)}",
+            "Cells see": str(place or "unknown: no answer"),
+        }
+        return "\n".join(f"{name + ':':<11}{value}" for name, value in rows.items())

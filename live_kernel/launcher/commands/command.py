@@ -1,0 +1,97 @@
+"""What a command of the kernel is: a magic that the launcher understands itself.
+
+Runs on the launcher's reactor. Rule: one class a command; its name, its help and its
+place in the table come from the class, and its arguments are checked before anything
+is done.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, NamedTuple
+
+from ...errors import CommandMisused, LiveKernelError
+from ..execution import Done, Execution
+from ..in_target import InTarget
+from ..local import Local
+from ..target import Target
+from ..wire import Content
+
+
+class Means(NamedTuple):
+    """By what commands do what they do."""
+
+    target: Target
+    local: Local
+    in_target: InTarget
+
+
+class Command:
+    """A command; the docstring is its help, the first line its summary.
+
+    `run` calls `done` once.
+    """
+
+    usage: ClassVar[str]
+
+    def __init__(self, means: Means) -> None:
+        self._target, self._local, self._in_target = means
+
+    def run(self, argument: str, execution: Execution, done: Done) -> None:
+        raise NotImplementedError
+
+    def misused(self, what: str) -> CommandMisused:
+        """The error to raise for an argument that makes no sense; `what` is a sentence."""
+        return CommandMisused(what, f"Usage: {self.usage}")
+
+
+class Action(Command):
+    """A command that is carried out in the target, by the agent (see `agent/actions.py`).
+
+    `action` is its name there. What it shows and raises is the cell's; it can be interrupted
+    and can ask for input, as any cell.
+    """
+
+    action: ClassVar[str]
+
+    def options(self, argument: str) -> dict[str, Any]:
+        """The fields that the agent is given. Raises CommandMisused."""
+        raise NotImplementedError
+
+    def run(self, argument: str, execution: Execution, done: Done) -> None:
+        action = {"name": self.action, **self.options(argument.strip())}
+        self._in_target.run("", execution, done, action=action)
+
+
+class Question(Command):
+    """A command that asks the agent something, also while cells run, and shows the answer.
+
+    `about` is the question's name (see `agent/answers.py`).
+    """
+
+    about: ClassVar[str]
+
+    def options(self, argument: str) -> dict[str, Any]:
+        """The fields that the agent is given. Raises CommandMisused."""
+        return {}
+
+    def run(self, argument: str, execution: Execution, done: Done) -> None:
+        options = self.options(argument.strip())
+
+        def attached() -> None:
+            attachment = self._target.attachment
+            assert attachment is not None
+            attachment.ask(self.about, answered, **options)
+
+        def answered(answer: Content) -> None:
+            try:
+                self.show(answer, argument, execution)
+            except LiveKernelError as error:
+                done(error)
+            else:
+                done(None)
+
+        self._in_target.when_attached(execution, attached, done)
+
+    def show(self, answer: Content, argument: str, execution: Execution) -> None:
+        """Show the answer, which is empty where none has come. Raises LiveKernelError."""
+        raise NotImplementedError

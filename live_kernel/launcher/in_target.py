@@ -1,0 +1,131 @@
+"""Cells, and commands of the kernel, that run in the target: sent there, and what comes back shown.
+
+Runs on the launcher's reactor. Rule: whoever wants something done there is told once
+how it went, also where there is no target, or it goes in the middle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..attach import processes
+from ..errors import AgentLost, LiveKernelError, NoTarget
+from . import tables
+from .attachment import State
+from .choosing import Choice
+from .execution import Done, Execution
+from .frontend import Frontend
+from .questions import Questions
+from .target import Answer, CellRun, Target, Waiter
+from .wire import Content
+
+_PROMPT = "Attach to (pid, or text of its command line): "
+
+
+class InTarget:
+    """Runs what is to run in the target of one kernel, whichever shell asks for it.
+
+    `on_comm(event, subshell)` is told of each message that a cell sends on a comm.
+    """
+
+    def __init__(
+        self,
+        frontend: Frontend,
+        target: Target,
+        questions: Questions,
+        on_comm: Callable[[dict[str, Any], str], None],
+    ) -> None:
+        self._frontend, self._target = frontend, target
+        self._questions, self._on_comm = questions, on_comm
+
+    def run(self, code: str, execution: Execution, done: Done, **more: Any) -> None:
+        """Run code there, once there is a target; `more` is what else the link's `run` may say.
+
+        The values of the `user_expressions` become those of the execution.
+        """
+        self.when_attached(execution, lambda: self._send(code, execution, done, more), done)
+
+    def when_attached(self, execution: Execution, attached: Callable[[], None], done: Done) -> None:
+        """Call `attached` once there is a target: it is waited for, or asked for if none is named.
+
+        Otherwise `done` is called, with the reason.
+        """
+        if self._target.state in (State.ATTACHED, State.INJECTING):
+            self._wait(execution, attached, done)
+        elif execution.silent:
+            done(None)  # a front-end's probe: none of the user's business
+        else:
+            self._choose_first(execution, attached, done)
+
+    def _wait(self, execution: Execution, attached: Callable[[], None], done: Done) -> None:
+        self._target.wait(Waiter(attached, done, execution.note))
+
+    def _send(self, code: str, execution: Execution, done: Done, more: Content) -> None:
+        self.tell_notices(execution)
+        request = {
+            "code": code,
+            "count": execution.count,
+            "silent": execution.silent,
+            "expressions": execution.expressions,
+            "allow_input": execution.allows_input,
+            "subshell": execution.request.subshell,
+            "parent": execution.request.header,
+            **more,
+        }
+
+        def produced(events: list[Content]) -> None:
+            self.tell_notices(execution)
+            for event in events:
+                if event["event"] == "comm":
+                    self._on_comm(event, execution.request.subshell)
+                execution.show(event)
+
+        def ended(outcome: Content) -> None:
+            self.tell_notices(execution)
+            if outcome["status"] == "ok":
+                execution.values = outcome["expressions"]
+                done(None)
+            else:
+                done(outcome["error"])
+
+        def lost(error: AgentLost) -> None:
+            self._questions.cancel(execution.request)
+            done(error)
+
+        def input_wanted(prompt: str, password: bool, answer: Answer) -> None:
+            self._questions.ask(self._frontend, execution.request, prompt, password, answer)
+
+        self._target.run(request, CellRun(produced, ended, lost, input_wanted))
+
+    def tell_notices(self, execution: Execution) -> None:
+        """Show what the user should know by now, such as to what the kernel is attached."""
+        if not execution.silent:
+            for notice in self._target.take_notices():
+                execution.note(notice)
+
+    def _choose_first(self, execution: Execution, attached: Callable[[], None], done: Done) -> None:
+        """A cell before any attach: ask for a program, or say which there are.
+
+        If one was chosen in advance, or was there and has gone, tell what became of it.
+        """
+        failure = self._target.failure
+        if failure is not None and execution.allows_input:
+            execution.print(str(failure).partition("\n")[0])
+        execution.display(tables.as_bundle(processes.candidates()))
+        if not execution.allows_input:
+            none = "Run %attach PID, or %attach TEXT of its command line."
+            done(failure or NoTarget("No program is attached.", none))
+            return
+
+        def answered(text: str | None) -> None:
+            try:
+                if not text or not text.strip():
+                    raise NoTarget("No program was named.", "Run %attach PID or %attach TEXT.")
+                self._target.choose(Choice(text.strip(), "the prompt"), pinned=True)
+            except LiveKernelError as error:
+                done(error)
+            else:
+                self._wait(execution, attached, done)
+
+        self._questions.ask(self._frontend, execution.request, _PROMPT, False, answered)
