@@ -95,6 +95,7 @@ class FakeTarget:
     def __init__(self) -> None:
         self.attachment: FakeAttachment | None = None
         self.failure: LiveKernelError | None = None
+        self.place: dict[str, Any] = {}
         self.notices: list[str] = []
         self.calls: list[Any] = []
         self.ran: list[dict[str, Any]] = []

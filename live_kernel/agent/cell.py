@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextvars
 
 from ..link.limits import DEFAULTS
-from . import tracebacks
+from . import native, tracebacks
 from .interrupt import Interruption
 from .output import Output
 from .streams import keeps_cell
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..link.limits import Limits
     from .debugger import Debugging
     from .figures import CellFigures
+    from .held import ThreadRun
     from .lanes import Lane
     from .ledger import Ledger
     from .output import Deliver
@@ -48,6 +49,8 @@ class Cell:
         self.allow_input: bool = request.get("allow_input", False)
         self.action: dict[str, Any] = request.get("action", {})
         """What is to be done instead of running code: see `actions.py`."""
+        self.place: dict[str, Any] = request.get("place", {})
+        """Where it is to run: see `Cells._run_there`."""
         self.source: str = request.get("source", self.code)
         self.parent: dict[str, Any] = request.get("parent", {})
         """The header of the front-end's request."""
@@ -56,6 +59,10 @@ class Cell:
         self.interruption = Interruption()
         self.context = contextvars.Context()
         self.in_loop: LoopRun | None = None
+        self.held: ThreadRun | None = None
+        """The thread of the program on which it runs, if that is what the user asked for."""
+        self.may_hold: set[int] = set()
+        """Threads of the program on which it may wait, by their idents."""
         self.shell: Shell | None = None
         self.figures: CellFigures | None = None
         self.debugging: Debugging | None = None
@@ -79,8 +86,14 @@ class Cell:
         """Stop the cell's code where it stands. Called on the control thread."""
         if self.in_loop is not None:
             self.in_loop.interrupt()
+        elif self.held is not None:
+            self.held.interrupt()
         else:
             self.interruption.request()
+
+    def may_wait_here(self) -> bool:
+        """May the present thread wait for the front-end? The program's main one not, unasked."""
+        return not native.on_main_thread() or native.get_ident() in self.may_hold
 
     def ask(self, prompt: str, password: bool = False) -> str:
         """A line of input from the front-end. Raises EOFError where there is none to be had."""

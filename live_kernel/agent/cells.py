@@ -126,8 +126,10 @@ class Cells:
             split.expect(compiled.names.imported)
         scope = cell.context.run(self._namespace.prepare, compiled.names)
         try:
-            if compiled.is_coroutine or self._uses_running_loop(compiled):
-                self._run_in_loop(cell, compiled, scope)
+            if cell.place:
+                self._run_there(cell, compiled, scope)
+            elif compiled.is_coroutine or self._uses_running_loop(compiled):
+                self._run_in_loop(cell, compiled, scope, self._loop())
             else:
                 cell.context.run(self._run_here, cell, compiled, scope)
         finally:
@@ -222,11 +224,40 @@ class Cells:
             return str(value.__module__).startswith("asyncio.")
         return hasattr(type(value), "call_soon_threadsafe")
 
-    def _run_in_loop(self, cell: Cell, compiled: Compiled, scope: tuple[Any, Any]) -> None:
+    def _run_there(self, cell: Cell, compiled: Compiled, scope: tuple[Any, Any]) -> None:
+        """Where the user wants it: in the program's loop, or on one of its threads."""
+        kind, at_most = cell.place["kind"], cell.place.get("at_most")
+        if kind == "loop":
+            loop = program_loop()
+            if loop is None:
+                raise actions.Refused("NoEventLoop", "The program runs no event loop.", _NO_LOOP)
+            self._run_in_loop(cell, compiled, scope, loop, at_most)
+            return
+        if compiled.is_coroutine:
+            raise actions.Refused("AwaitHolds", _AWAITS_THERE, _USE_LOOP)
+        from . import held
+
+        own = cell.interruption.thread
+        binding = self._namespace.binding
+        thread = held.thread_meant(kind, cell.place.get("thread", ""), binding.thread)
+        cell.held = held.ThreadRun(cell, thread, at_most)
+        try:
+            cell.held.run(lambda: cell.context.run(self._run_here, cell, compiled, scope))
+        finally:
+            cell.held, cell.interruption.thread = None, own
+
+    def _run_in_loop(
+        self,
+        cell: Cell,
+        compiled: Compiled,
+        scope: tuple[Any, Any],
+        loop: Any,
+        at_most: float | None = None,
+    ) -> None:
         # As with ipykernel, what a task writes after the end of its cell stays that cell's.
         cell.context.run(keeps_cell.set, True)
         thread = cell.interruption.thread
-        cell.in_loop = LoopRun(self._loop(), cell.interruption)
+        cell.in_loop = LoopRun(loop, cell.interruption, at_most)
         result: list[Any] = []
         try:
             cell.in_loop.run(_in_turn(compiled.parts, scope, result), cell.context)
@@ -240,6 +271,8 @@ class Cells:
     def _leave_loop(self, cell: Cell, thread: int) -> None:
         """The cell's code is back on this thread."""
         if cell.in_loop is not None:
+            if cell.in_loop.was_too_long:
+                cell.output.write("stderr", _TOO_LONG.format(cell.place["at_most"]))
             self._split_for_tasks(cell, cell.in_loop)
         cell.in_loop = None
         cell.interruption.thread, cell.interruption.exception = thread, KeyboardInterrupt
@@ -304,6 +337,12 @@ class Cells:
         except BaseException as error:
             cell.interruption.end()
             return {"status": "error", **tracebacks.as_message(error)}
+
+
+_TOO_LONG = "The cell has kept the event loop for {:g} s: it is interrupted, as was asked for.\n"
+_NO_LOOP = "A cell that awaits runs in a loop of the kernel's own, without %%loop."
+_AWAITS_THERE = "A cell that awaits can't hold a thread: what it awaits might need that thread."
+_USE_LOOP = "%%loop runs it in the program's event loop."
 
 
 def _enter(cell: Cell) -> None:

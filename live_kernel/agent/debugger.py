@@ -56,7 +56,7 @@ class Debugging:
         why = ""
         if not self._cell.allow_input:
             why = "this front-end can't be asked for input"
-        elif native.get_ident() == native.main_ident():
+        elif not self._cell.may_wait_here():
             why = "it is reached on the program's main thread, which would stand still"
         if why:
             text = f"{frame.f_code.co_filename}:{frame.f_lineno}: {what} is passed over: {why}.\n"

@@ -41,7 +41,7 @@ class Errands:
         cell = running_cell()
         if cell is None:
             raise RuntimeError("this works in a cell, and in threads and tasks it started")
-        is_on_main = native.on_main_thread()
+        is_on_main = not cell.may_wait_here()
         if is_on_main and op == "system":
             raise RuntimeError(_HOLDS_UP)
         with cell.interruption:

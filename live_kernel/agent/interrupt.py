@@ -11,7 +11,7 @@ from .native import get_ident
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Callable
 
 
 class CellInterrupted(BaseException):
@@ -36,6 +36,8 @@ class Interruption:
         self.thread = get_ident()
         self.exception: type[BaseException] = KeyboardInterrupt
         self.requested = False
+        self.send: Callable[[], object] | None = None
+        """What sends a signal instead of an exception, where that goes: see `strike`."""
         self._sent = self._raised = 0
         self._is_over = False
         self._depth = 1  # shielded until the cell's code begins
@@ -74,7 +76,7 @@ class Interruption:
         """Interrupt the cell, now or as soon as the shield is lifted."""
         if self._is_over:
             return
-        function, thread, exception = _set_async_exc(self.thread, self._counted())
+        send = self.send or _sender(self.thread, self._counted())
         self.requested = True
         # Between the test and the call there is no point at which CPython hands
         # over the interpreter lock, so that the cell can't step behind its shield.
@@ -82,7 +84,18 @@ class Interruption:
             self._waiting = True
         else:
             self._sent += 1
-            function(thread, exception)
+            send()
+
+    def strike(self) -> None:
+        """On the cell's thread, in a signal handler: raise the exception, or when it may be."""
+        if self._is_over:
+            return
+        self.requested = True
+        if self._depth:
+            self._waiting = True
+        else:
+            self._raised += 1
+            raise self.exception
 
     def forget(self) -> None:
         """The interrupt was answered, and the cell goes on: it counts no longer."""
@@ -104,28 +117,10 @@ class Interruption:
         return type(kind.__name__, (kind,), names)
 
 
-def _set_async_exc(thread: int, exception: type[BaseException]) -> tuple[Any, Any, Any]:
-    """PyThreadState_SetAsyncExc, which takes effect at the thread's next bytecode boundary,
-    and its arguments.
+def _sender(thread: int, exception: type[BaseException]) -> Callable[[], object]:
+    """What raises an exception in a thread, at its next bytecode boundary."""
+    from . import capi
 
-    By `_ctypes`, which loads less than `ctypes`. Some builds of libffi, below it,
-    keep one descriptor open on their own file for the rest of the program's life.
-    """
-    import _ctypes as c
-
-    class Call(c.CFuncPtr):
-        _flags_ = c.FUNCFLAG_CDECL | c.FUNCFLAG_PYTHONAPI  # the interpreter lock is kept
-
-    class UnsignedLong(c._SimpleCData):  # type: ignore[type-arg]
-        _type_ = "L"
-
-    class Object(c._SimpleCData):  # type: ignore[type-arg]
-        _type_ = "O"
-
-    program = c.dlopen(None, 0)  # type: ignore[arg-type]  # None: the program itself
-    try:
-        function = Call(c.dlsym(program, "PyThreadState_SetAsyncExc"))
-    finally:
-        c.dlclose(program)
-
-    return function, UnsignedLong(thread), Object(exception)
+    function = capi.function("PyThreadState_SetAsyncExc")
+    arguments = capi.Word(thread), capi.Object(exception)
+    return lambda: function(*arguments)

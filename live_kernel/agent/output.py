@@ -69,6 +69,8 @@ class Output:
         self._sent_at = monotonic()
         self._left = self._lost = 0
         self._is_carried = self._must_wait_for_nobody = False
+        self.may_wait_on_main = False
+        """The user has asked for a cell that holds the program's main thread."""
         self.closed = False
         """The cell's outcome is sent; what is written now comes late."""
         self.dropped = False
@@ -110,7 +112,7 @@ class Output:
 
     def _act(self, size: int, action: Callable[..., None], *arguments: Any) -> None:
         """Do something with the lock held; on the program's main thread, without waiting."""
-        if native.on_main_thread():
+        if native.on_main_thread() and not self.may_wait_on_main:
             self._leave(size, action, *arguments)
         else:
             with self._lock:

@@ -7,6 +7,7 @@ Rule: the program's loop is only ever reached by `call_soon_threadsafe`.
 from __future__ import annotations
 
 import sys
+from time import monotonic
 
 from . import native
 from .frames import stack
@@ -23,20 +24,35 @@ if TYPE_CHECKING:
 
 
 def program_loop() -> Any:
-    """The asyncio loop that runs on the program's main thread now, or None.
-
-    It is found in the main thread's frames: in the loop's own `run_forever`, or,
-    for a loop without Python frames such as uvloop, in that of `asyncio.Runner`.
+    """The asyncio loop that runs in the program now, or None: on its main thread if there is one
+    there, else on another thread, if it is the only one.
     """
     if "asyncio" not in sys.modules:
         return None
-    for frame in stack(native.main_ident()):
+    loop = _loop_of(native.main_ident())
+    if loop is not None:
+        return loop
+    others = [each for each in map(_loop_of, sys._current_frames()) if each is not None]
+    return others[0] if len(others) == 1 else None
+
+
+def _loop_of(thread: int) -> Any:
+    """The loop that runs on a thread; but for one of ours.
+
+    It is found in the thread's frames: in the loop's own `run_forever`, or,
+    for a loop without Python frames such as uvloop, in that of `asyncio.Runner`.
+    """
+    for frame in stack(thread):
         owner = _self_of(frame)
         for candidate in (owner, getattr(owner, "_loop", None)):
             loop: Any = candidate
             if hasattr(loop, "call_soon_threadsafe") and loop.is_running():
-                return loop
+                return None if loop in _ours else loop
     return None
+
+
+_ours: set[Any] = set()
+"""The loops that we run."""
 
 
 def _self_of(frame: Any) -> Any:
@@ -55,6 +71,7 @@ class OwnLoop:
         import asyncio
 
         self.loop = asyncio.new_event_loop()
+        _ours.add(self.loop)
         self._ended = native.Signal()
         native.start(self._loop_loop, name="live-kernel-aio")
         ledger.record("an event loop of our own", self._stop)
@@ -71,6 +88,7 @@ class OwnLoop:
         finally:
             asyncio.set_event_loop(None)
             self.loop.close()
+            _ours.discard(self.loop)
             self._ended.set()
 
     def _cancel_tasks(self) -> None:
@@ -89,15 +107,22 @@ class OwnLoop:
 
 
 class LoopRun:
-    """One coroutine of a cell in an event loop, and its result."""
+    """One coroutine of a cell in an event loop, and its result.
 
-    def __init__(self, loop: Any, interruption: Interruption) -> None:
+    `at_most`: seconds for which it may keep the loop from other work at a time; then it is
+    interrupted, and `was_too_long` is true. None: for any time.
+    """
+
+    def __init__(self, loop: Any, interruption: Interruption, at_most: float | None = None) -> None:
         self._loop = loop
         self._interruption = interruption
         self._done = native.Signal()
         self._task: Any = None
         self._thread = 0
         self._stepping = False
+        self._at_most = at_most
+        self._since = 0.0
+        self.was_too_long = False
         self._error: BaseException | None = None
 
     def run(self, coroutine: Coroutine[Any, Any, Any], context: Context) -> None:
@@ -107,10 +132,17 @@ class LoopRun:
         except RuntimeError:
             coroutine.close()
             raise
-        self._done.wait()
+        while not self._done.wait(-1 if self._at_most is None else self._at_most / 10):
+            self._limit()
         error, self._error = self._error, None
         if error is not None:
             raise error
+
+    def _limit(self) -> None:
+        is_over = self._stepping and monotonic() - self._since > (self._at_most or 0)
+        if is_over and not self.was_too_long:
+            self.was_too_long = True
+            self.interrupt()
 
     def _start(self, coroutine: Coroutine[Any, Any, Any], context: Context) -> None:
         self._thread = native.get_ident()
@@ -172,7 +204,7 @@ class LoopRun:
         """One stretch of the cell's code between two awaits; only here may it be interrupted."""
         interruption = self._interruption
         interruption.thread, interruption.exception = self._thread, CellInterrupted
-        self._stepping = True
+        self._since, self._stepping = monotonic(), True
         try:
             interruption.begin()
             return how(*args)

@@ -320,9 +320,11 @@ class Session:
             inbox.close()
         deadline = monotonic() + 0.5
         for lane in lanes:
-            in_loop = None if lane.running is None else lane.running.in_loop
-            if not lane.ended.wait(max(0.0, deadline - monotonic())) and in_loop is not None:
-                in_loop.give_up()
+            if lane.ended.wait(max(0.0, deadline - monotonic())) or lane.running is None:
+                continue
+            elsewhere = lane.running.in_loop or lane.running.held
+            if elsewhere is not None:
+                elsewhere.give_up()
         # A thread that is stuck in its cell outside Python ends when the cell does.
 
     def _insist(self, lane: Lane, cell: Cell) -> None:

@@ -2,7 +2,8 @@
 
 Runs in the target: the cell's thread waits here, the control thread brings the
 answer. Rule: an interrupt, a detach or a front-end that has gone ends the wait, and
-on the program's main thread, where its event loop may run, nobody waits at all.
+on the program's main thread, where its event loop may run, nobody waits unless the
+user has asked for a cell that holds it.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Input:
             raise StdinNotImplementedError(f"{called} {_UNSUPPORTED}")
         if cell.output.closed:
             raise EOFError("input() works while its cell runs; this one has ended")
-        if native.on_main_thread():
+        if not cell.may_wait_here():
             raise RuntimeError(_HOLDS_UP)
         with cell.interruption:
             cell.output.flush()

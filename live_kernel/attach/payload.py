@@ -84,6 +84,8 @@ LATE = (
         "agent.search",
         "agent.inspection",
     ),
+    ("agent.capi",),
+    ("agent.slots", "agent.rousing", "agent.visits", "agent.putting_off", "agent.held"),
     ("agent.watched", "agent.magics", "agent.quiet", "agent.ipython"),
 )
 """Groups of modules that wait in the target, as bytes, until one of the group is asked for."""

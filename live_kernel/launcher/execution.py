@@ -40,6 +40,8 @@ class Execution(Outlet):
         self.stops_on_error = bool(content.get("stop_on_error", True))
         self.notebook = str(request.header.get("session")) if "cellId" in request.metadata else None
         self.sent_at = _seconds(request.header.get("date"))
+        self.place: Content = {}
+        """Where its code runs, if it says so: see `commands/placing.py`."""
         self.values: Content = {}
         """What its `user_expressions` came to, where it was not the target that has run it."""
 

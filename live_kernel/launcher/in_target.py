@@ -63,6 +63,9 @@ class InTarget:
 
     def _send(self, code: str, execution: Execution, done: Done, more: Content) -> None:
         self.tell_notices(execution)
+        place = execution.place or self._target.place
+        if code and place.get("kind", "own") != "own":
+            more = {"place": place, **more}
         request = {
             "code": code,
             "count": execution.count,

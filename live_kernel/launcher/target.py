@@ -69,6 +69,8 @@ class Target:
         self.notices: list[str] = []
         self.limits: dict[str, int] = {}
         """How much a cell may show, where the user wants it otherwise: see `%limits`."""
+        self.place: dict[str, Any] = {}
+        """Where cells run that say nothing else: see `%place`."""
         self.is_quiet = False
         """The next attach is not told."""
         self.failure: LiveKernelError | None = None

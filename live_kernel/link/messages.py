@@ -152,6 +152,7 @@ def _is_run(message: Message) -> bool:
             texts = [message.get("source", ""), message.get("subshell", "")]
             is_known = isinstance(message.get("parent", {}), dict)
             is_known = is_known and _is_action(message.get("action"))
+            is_known = is_known and _is_place(message.get("place"))
             return is_known and _are_texts(texts) and are_limits(message.get("limits", {}))
     return False
 
@@ -163,6 +164,16 @@ def _is_action(action: object) -> bool:
             return True
         case {"name": str(name)}:
             return name in ACTIONS
+    return False
+
+
+def _is_place(place: object) -> bool:
+    """None for the agent's own thread; `at_most`: seconds for which it may be held at a time."""
+    match place:
+        case None:
+            return True
+        case {"kind": "main" | "loop"} | {"kind": "thread", "thread": str()}:
+            return isinstance(place, dict) and isinstance(place.get("at_most", 1.0), int | float)
     return False
 
 

@@ -11,11 +11,15 @@ from .attaching import Attach, Detach, Ps, Status
 from .beside import InLocal, Pull, Push
 from .command import Command, Means
 from .limiting import Limits
+from .placing import InLoop, OnMain, OnOwn, OnThread, Place
 
-COMMANDS: dict[str, type[Command]] = {
-    command.usage.split()[0]: command
-    for command in (Attach, Detach, Ps, Status, Limits, Pull, Push, InLocal)
-}
+_ALL: tuple[type[Command], ...] = (
+    *(Attach, Detach, Ps, Status),
+    *(OnMain, InLoop, OnThread, OnOwn, Place),
+    *(Limits, Pull, Push, InLocal),
+)
+
+COMMANDS: dict[str, type[Command]] = {command.usage.split()[0]: command for command in _ALL}
 
 
 def help_text(name: str) -> str:

@@ -34,6 +34,7 @@ class Command:
     usage: ClassVar[str]
 
     def __init__(self, means: Means) -> None:
+        self._means = means
         self._target, self._local, self._in_target = means
 
     def run(self, argument: str, execution: Execution, done: Done) -> None:

@@ -1,0 +1,190 @@
+"""Cells on a thread of the program, which each of them holds while it runs.
+
+Runs in the target: on the cells' thread, which waits meanwhile, and on the thread that is
+held. For what belongs to one thread: a GUI, a handle of sqlite, a thread-local. Rule:
+the thread is held by what the user asked for, for no longer than he allows, and goes on as
+if it had only been slow.
+"""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]  # `signal` loads `enum`
+import sys
+
+from . import native
+from .actions import Refused
+from .putting_off import PutOff
+from .slots import SlotsUnknown
+from .visits import ThreadGone, Visit, is_left
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from .cell import Cell
+
+_TOLD_AFTER = 1.0
+"""Seconds of waiting for the thread after which the user is told of it."""
+
+_LEFT_WITHIN = 1.0
+
+_INTERRUPTS = (_signal.SIGURG, _signal.SIGWINCH)
+"""Signals by which a cell on the main thread may be interrupted: never SIGINT, the program's."""
+
+
+class ThreadRun:
+    """A piece of a cell's code on one thread, given by its Python ident.
+
+    `at_most`: seconds for which it may hold the thread; then it is interrupted. None: for
+    any time.
+    """
+
+    def __init__(self, cell: Cell, thread: int, at_most: float | None = None) -> None:
+        self._cell, self._thread, self._at_most = cell, thread, at_most
+        self._visit: Visit | None = None
+        self._put_off = PutOff(cell.ledger, self._asked_to_end)
+        self._number = 0
+
+    def run(self, code: Callable[[], object]) -> None:
+        """Run it to its end. Raises what it raised; Refused, where there is no such thread."""
+        visit = self._visit = Visit(self._thread, lambda: self._hold(code), self._cell.ledger)
+        try:
+            visit.begin()
+        except (ThreadGone, SlotsUnknown) as error:
+            raise Refused("ThreadUnreachable", f"The cell can't run there: {error}.") from None
+        if not visit.arrived.wait(_TOLD_AFTER) and not visit.ended.is_set:
+            self._tell(_WAITS.format(self._name()))
+            visit.ended_or_arrived()
+        if self._at_most is not None and not visit.ended.wait(self._at_most):
+            self._tell(_TOO_LONG.format(self._name(), self._at_most))
+            self.interrupt()
+        visit.ended.wait()
+        self._see_off()
+        if visit.error is not None:
+            raise visit.error
+
+    def _hold(self, code: Callable[[], object]) -> None:
+        """On the thread that is held."""
+        interruption, output = self._cell.interruption, self._cell.output
+        interruption.thread = self._thread
+        self._cell.may_hold.add(self._thread)
+        if not native.on_main_thread():
+            code()
+            return
+        output.may_wait_on_main = True
+        try:
+            with self._put_off, _Interrupts(self._cell):
+                code()
+        finally:
+            output.may_wait_on_main = False
+
+    def interrupt(self) -> None:
+        """Stop the cell: before it has begun, or where it stands."""
+        if self._visit is not None and self._visit.cancel():
+            self._visit.error = KeyboardInterrupt()
+            self._cell.interruption.requested = True
+        else:
+            self._cell.interruption.request()
+
+    def give_up(self) -> None:
+        """Wait no longer; what runs on the thread runs on."""
+        if self._visit is not None:
+            self._visit.cancel()
+            self._visit.ended.set()
+
+    def _see_off(self) -> None:
+        """The thread is the program's again: give it the signals that have come meanwhile."""
+        self._cell.may_hold.discard(self._thread)
+        for _ in range(int(_LEFT_WITHIN / 0.001)):
+            if is_left(self._thread):
+                break
+            native.Signal().wait(0.001)
+        self._put_off.hand_on()
+
+    def _asked_to_end(self, signal: str) -> None:
+        self._tell(_ENDING.format(signal))
+        self._cell.interruption.strike()
+
+    def _tell(self, text: str) -> None:
+        with self._cell.interruption:
+            self._cell.output.write("stderr", text + "\n")
+            self._cell.output.flush()
+
+    def _name(self) -> str:
+        return "the main thread" if self._thread == native.main_ident() else "that thread"
+
+
+_WAITS = (
+    "Waiting for {}: it runs no Python code at the moment. The cell runs as soon as it does; "
+    "interrupt gives it up."
+)
+_TOO_LONG = "The cell has held {} for {:g} s: it is interrupted, as was asked for."
+_ENDING = "The program was sent {}: the cell is interrupted, then the program gets it."
+
+
+class _Interrupts:
+    """On the main thread, while a cell runs there: how it is interrupted, also where it waits."""
+
+    def __init__(self, cell: Cell) -> None:
+        self._cell = cell
+        self._number = 0
+
+    def __enter__(self) -> None:
+        free = (_signal.SIG_DFL, _signal.SIG_IGN, None)
+        for number in _INTERRUPTS:
+            self._before = _signal.getsignal(number)
+            if self._before in free:
+                self._number = number
+                self._entry = self._cell.ledger.record("a signal handler, for a cell", self._leave)
+                _signal.signal(number, self._on_signal)
+                self._cell.interruption.send = self._send
+                break
+
+    def _send(self) -> None:
+        _signal.pthread_kill(native.main_ident(), self._number)
+
+    def _on_signal(self, _number: int, _frame: object) -> None:
+        self._cell.interruption.strike()
+
+    def __exit__(self, *_: object) -> None:
+        if self._number:
+            self._cell.interruption.send = None
+            self._entry.undo()
+
+    def _leave(self) -> None:
+        if native.on_main_thread() and _signal.getsignal(self._number) == self._on_signal:
+            _signal.signal(self._number, self._before)
+
+
+def thread_meant(kind: str, text: str, bound: int) -> int:
+    """The Python ident of the thread on which a cell is to run; `bound`: where its names are.
+
+    Raises Refused.
+    """
+    if kind == "main":
+        return native.main_ident()
+    return thread_named(text) if text else bound or native.main_ident()
+
+
+def thread_named(text: str) -> int:
+    """The Python ident of the thread that is meant: by that, its native id or its name.
+
+    Raises Refused.
+    """
+    known = sys._current_frames()
+    if text in ("main", "MainThread"):
+        return native.main_ident()
+    if text.isdecimal() and int(text) in known:
+        return int(text)
+    found = [ident for ident in known if text in _names_of(ident)]
+    if len(found) == 1:
+        return found[0]
+    what = "No thread is" if not found else f"{len(found)} threads are"
+    raise Refused("ThreadUnknown", f"{what} called {text!r}.", "%threads shows which there are.")
+
+
+def _names_of(ident: int) -> list[str]:
+    threading: Any = sys.modules.get("threading")
+    thread = getattr(threading, "_active", {}).get(ident)
+    return [] if thread is None else [str(thread.name), str(getattr(thread, "native_id", ""))]
