@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
     from .ledger import Ledger
 
-_ASKS_TO_END = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP, _signal.SIGQUIT)
+_ASKS_TO_END = {
+    getattr(_signal, name): name for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
+}
 
 
 class PutOff:
@@ -45,7 +47,7 @@ class PutOff:
         if number not in self._arrived:
             self._arrived.append(number)
         if number in _ASKS_TO_END:
-            self._on_end(_signal.Signals(number).name)
+            self._on_end(_ASKS_TO_END[number])
 
     def __exit__(self, *_: object) -> None:
         self._entry.undo()
