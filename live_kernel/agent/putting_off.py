@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 
     from .ledger import Ledger
 
-_ASKS_TO_END = {
-    getattr(_signal, name): name for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
-}
+_ASKS_TO_END = {getattr(_signal, name): name for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")}
 
 
 class PutOff:

@@ -121,8 +121,9 @@ class Completion:
     ) -> None:
         """What may stand behind a magic."""
         name, typed = magic.group(2), magic.group(3)
-        if "%" + name in commands.COMMANDS and name == "attach":
-            self._processes(typed, cursor, answered)
+        command = commands.COMMANDS.get(magic.group(1) + name)
+        if command is not None:
+            self._of_command(command, typed, code, cursor, target, answered)
         elif name in magic_names.CHOICES:
             words = [item(w, "magic") for w in magic_names.CHOICES[name] if w.startswith(typed)]
             answered(content(words, cursor - len(typed), cursor))
@@ -134,6 +135,24 @@ class Completion:
             target(code, cursor, lambda answer: answered(as_asked(answer, cursor)))
         else:
             answered(content([], cursor, cursor))
+
+    def _of_command(
+        self,
+        command: type[commands.Command],
+        typed: str,
+        code: str,
+        cursor: int,
+        target: AskTarget,
+        answered: Answered,
+    ) -> None:
+        """What may stand behind one of the kernel's own commands."""
+        words = [item(word, "magic") for word in command.words if word.startswith(typed)]
+        if command is commands.Attach:
+            self._processes(typed, cursor, answered)
+        elif command.takes_code and not words:
+            target(code, cursor, lambda answer: answered(as_asked(answer, cursor)))
+        else:
+            answered(content(words, cursor - len(typed), cursor))
 
     def _processes(self, typed: str, cursor: int, answered: Answered) -> None:
         """Programs to attach to, by pid or by a word of the command line."""

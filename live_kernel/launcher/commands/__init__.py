@@ -52,4 +52,4 @@ def split(code: str) -> tuple[list[tuple[str, str]], str]:
     return (found, "\n" * removed + "".join(lines)) if found else ([], code)
 
 
-__all__ = ["COMMANDS", "Command", "Means", "help_text", "split"]
+__all__ = ["COMMANDS", "Attach", "Command", "Means", "help_text", "split"]

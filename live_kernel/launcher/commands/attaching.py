@@ -60,6 +60,7 @@ class Ps(Command):
     """
 
     usage = "%ps [--all]"
+    words = ("--all",)
 
     def run(self, argument: str, execution: Execution, done: Done) -> None:
         everything = "--all" in argument.split()

@@ -32,6 +32,10 @@ class Command:
     """
 
     usage: ClassVar[str]
+    words: ClassVar[tuple[str, ...]] = ()
+    """What may stand behind it, for completion."""
+    takes_code: ClassVar[bool] = False
+    """May names of the program stand behind it?"""
 
     def __init__(self, means: Means) -> None:
         self._means = means

@@ -23,6 +23,7 @@ class Limits(Command):
         %limits default        as in the beginning
     """
 
+    words = (*limits.DEFAULTS, "off", "default")
     usage = "%limits [NAME SIZE | off | default]"
 
     def run(self, argument: str, execution: Execution, done: Done) -> None:

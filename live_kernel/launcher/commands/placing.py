@@ -19,6 +19,7 @@ class Placed(Command):
     """Base of the commands that say where the code below them runs."""
 
     kind: ClassVar[str]
+    words = (_LIMIT,)
 
     def run(self, argument: str, execution: Execution, done: Done) -> None:
         execution.place = self.place(argument)
@@ -105,6 +106,7 @@ class Place(Command):
     What stands above a cell (%%main, say) goes for that cell alone.
     """
 
+    words = ("main", "loop", "own", "thread", _LIMIT)
     usage = "%place [main | loop | own | thread NAME|ID] [--at-most 2s]"
 
     def run(self, argument: str, execution: Execution, done: Done) -> None:
