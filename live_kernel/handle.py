@@ -15,6 +15,7 @@ from typing import Any, Self
 from .attach import processes
 from .attach.processes import Process
 from .errors import AgentLost, LiveKernelError, TargetBlocked
+from .launcher import placing
 from .launcher.attachment import State
 from .launcher.choosing import Choice
 from .launcher.reactor import Reactor
@@ -59,11 +60,14 @@ class Handle:
     def run(self, code: str, show: Callable[[Event], None] | None = None) -> Outcome:
         """Run a cell and wait for its end. KeyboardInterrupt interrupts the cell.
 
+        Its first line may say where it runs, as in a notebook: `%%main --at-most 2s`, say.
+
         `show` is called with each event (a dict with `event`: stream, display, update,
         clear or result); what the cell shows as bytes comes as memoryviews. Returns
         `{"status": "ok", …}` or `{"status": "error", "error": {"ename", "evalue",
-        "traceback"}}`. Raises AgentLost.
+        "traceback"}}`. Raises AgentLost, CommandMisused.
         """
+        place, code = placing.of_cell(code)
         outcome: list[Outcome] = []
         lost: list[AgentLost] = []
 
@@ -73,13 +77,15 @@ class Handle:
                     show(event)
 
         self._count += 1
-        request = {
+        request: dict[str, Any] = {
             "code": code,
             "count": self._count,
             "silent": False,
             "expressions": {},
             "allow_input": False,
         }
+        if place.get("kind", "own") != "own":
+            request["place"] = place
         self._target.run(request, CellRun(produced, outcome.append, lost.append))
         self._wait(lambda: bool(outcome or lost))
         if lost:

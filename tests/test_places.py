@@ -12,6 +12,10 @@ from kernels import Kernel
 from snapshots import Program
 from targets import eventually
 
+from live_kernel.errors import CommandMisused
+from live_kernel.handle import attach
+from live_kernel.launcher import placing
+
 pytestmark = [pytest.mark.attach, pytest.mark.client]
 
 WAITS = ("busy", "sleep", "queue")
@@ -268,3 +272,36 @@ def test_under_gevent() -> None:
         assert kernel.run("%%main --at-most 0.2s\nwhile True: pass").error[0] == "KeyboardInterrupt"
         ticked = kernel.run("ticks").result
         eventually(lambda: kernel.run("ticks").result != ticked)
+
+
+# -- without a notebook
+
+
+def test_the_api_runs_cells_there_too(placed: Program) -> None:
+    with attach(placed.pid) as program:
+        shown: list[str] = []
+        outcome = program.run(
+            f"%%main --at-most 5s\nprint({NATIVE_ID})", lambda event: shown.append(event["text"])
+        )
+        assert outcome["status"] == "ok"
+        assert "".join(shown) == f"{placed.pid}\n"
+        with pytest.raises(CommandMisused, match="does not take 'often'"):
+            program.run("%%main often\n1")
+        assert program.run("1")["status"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("code", "place", "rest"),
+    [
+        ("%%main\nx", {"kind": "main"}, "\nx"),
+        ("\n\n%%loop --at-most=1s\nx", {"kind": "loop", "at_most": 1.0}, "\n\n\nx"),
+        ("%%thread my thread\nx", {"kind": "thread", "thread": "my thread"}, "\nx"),
+        ("%%own\nx", {"kind": "own"}, "\nx"),
+        ("%%mainly\nx", {}, "%%mainly\nx"),
+        ("%main\nx", {}, "%main\nx"),
+        ("x = '''\n%%main\n'''", {}, "x = '''\n%%main\n'''"),
+        ("", {}, ""),
+    ],
+)
+def test_the_place_of_a_cell(code: str, place: dict[str, object], rest: str) -> None:
+    assert placing.of_cell(code) == (place, rest)

@@ -6,42 +6,22 @@ Runs on the launcher's reactor. Rule: here it is only written down; the agent go
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from .. import durations
+from .. import placing
 from ..execution import Done, Execution
 from .command import Command
-
-_LIMIT = "--at-most"
 
 
 class Placed(Command):
     """Base of the commands that say where the code below them runs."""
 
     kind: ClassVar[str]
-    words = (_LIMIT,)
+    words = (placing.LIMIT,)
 
     def run(self, argument: str, execution: Execution, done: Done) -> None:
-        execution.place = self.place(argument)
+        execution.place = placing.parse(self.kind, argument)
         done(None)
-
-    def place(self, argument: str) -> dict[str, Any]:
-        """The place, as the link's `run` has it. Raises CommandMisused."""
-        words, limit = self._limited(argument.replace("=", " ").split())
-        if words:
-            raise self.misused(f"{self.usage.split()[0]} does not take {' '.join(words)!r}.")
-        return {"kind": self.kind} | limit
-
-    def _limited(self, words: list[str]) -> tuple[list[str], dict[str, float]]:
-        """What stands there without `--at-most`, and what that says."""
-        if _LIMIT not in words:
-            return words, {}
-        at = words.index(_LIMIT)
-        try:
-            return words[:at] + words[at + 2 :], {"at_most": durations.parse(words[at + 1])}
-        except (ValueError, IndexError) as error:
-            what = str(error) if isinstance(error, ValueError) else f"{_LIMIT} what?"
-            raise self.misused(what) from None
 
 
 class OnMain(Placed):
@@ -54,8 +34,8 @@ class OnMain(Placed):
     held the thread for that long, and the program goes on.
     """
 
-    usage = "%%main [--at-most 2s]"
     kind = "main"
+    usage = placing.USAGES["main"]
 
 
 class InLoop(Placed):
@@ -65,8 +45,8 @@ class InLoop(Placed):
     kept the loop from its other work for that long at a time.
     """
 
-    usage = "%%loop [--at-most 2s]"
     kind = "loop"
+    usage = placing.USAGES["loop"]
 
 
 class OnThread(Placed):
@@ -77,12 +57,8 @@ class OnThread(Placed):
     waits for a lock comes to one when it gets that.
     """
 
-    usage = "%%thread [NAME|ID] [--at-most 2s]"
     kind = "thread"
-
-    def place(self, argument: str) -> dict[str, Any]:
-        words, limit = self._limited(argument.split())
-        return {"kind": self.kind, "thread": " ".join(words)} | limit
+    usage = placing.USAGES["thread"]
 
 
 class OnOwn(Placed):
@@ -91,8 +67,8 @@ class OnOwn(Placed):
     So do all cells for which nothing else is said.
     """
 
-    usage = "%%own"
     kind = "own"
+    usage = placing.USAGES["own"]
 
 
 class Place(Command):
@@ -106,34 +82,14 @@ class Place(Command):
     What stands above a cell (%%main, say) goes for that cell alone.
     """
 
-    words = ("main", "loop", "own", "thread", _LIMIT)
+    words = (*placing.USAGES, placing.LIMIT)
     usage = "%place [main | loop | own | thread NAME|ID] [--at-most 2s]"
 
     def run(self, argument: str, execution: Execution, done: Done) -> None:
         kind, _, rest = argument.strip().partition(" ")
         if kind:
-            if kind not in _PLACES:
+            if kind not in placing.USAGES:
                 raise self.misused(f"There is no place {kind!r}.")
-            self._target.place = _PLACES[kind](self._means).place(rest)
-        execution.print(f"Cells run {described(self._target.place)}.")
+            self._target.place = placing.parse(kind, rest)
+        execution.print(f"Cells run {placing.described(self._target.place)}.")
         done(None)
-
-
-_PLACES: dict[str, type[Placed]] = {each.kind: each for each in (OnMain, InLoop, OnThread, OnOwn)}
-
-_WORDS = {
-    "own": "on the kernel's own thread in the program",
-    "main": "on the program's main thread",
-    "loop": "in the program's event loop",
-    "thread": "on the program's thread",
-}
-
-
-def described(place: dict[str, Any]) -> str:
-    """A place in words: `on the program's main thread, which each may hold for 2 s`."""
-    text = _WORDS[place.get("kind", "own")]
-    if place.get("kind") == "thread":
-        text += f" {place['thread']}" if place["thread"] else " whose names they see"
-    if "at_most" in place:
-        text += f", which each may hold for {place['at_most']:g} s at most"
-    return text
