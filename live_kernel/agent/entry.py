@@ -65,7 +65,7 @@ def _load() -> None:
             if group:
                 package.late[name] = group, code
             elif name == PACKAGE:
-                exec(marshal.loads(code), package.__dict__)
+                exec(_compiled(code), package.__dict__)
             else:
                 _run_module(_module(name, is_package), code)
         package.loaded = True
@@ -75,7 +75,7 @@ def _run_module(module: Any, code: bytes) -> None:
     name = module.__name__
     parent, _, child = name.rpartition(".")
     sys.modules[name] = module
-    exec(marshal.loads(code), module.__dict__)
+    exec(_compiled(code), module.__dict__)
     setattr(sys.modules[parent], child, module)
 
 
@@ -93,6 +93,15 @@ def _load_late(wanted: str) -> Any:
     raise AttributeError(wanted)
 
 
+def _compiled(data: bytes) -> Any:
+    """Code; or what comes as text and the name of its file, compiled here."""
+    code = marshal.loads(data)
+    if type(code) is tuple:
+        text, file = code
+        code = compile(text, file, "exec", dont_inherit=True)
+    return code
+
+
 def _tell(text: str) -> None:
     """Report a failure over a connection of its own, with nothing but sockets."""
     import _socket
@@ -108,7 +117,7 @@ def _tell(text: str) -> None:
 
 
 try:
-    if MAGIC != MAGIC_NUMBER:
+    if MAGIC not in (None, MAGIC_NUMBER):
         raise ImportError(f"the agent was compiled for another Python than {sys.version}")
     _load()
     _run = sys.modules[PACKAGE + ".agent.session"].begin(PLACE, TOKEN)

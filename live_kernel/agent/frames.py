@@ -179,7 +179,8 @@ def _lasting(thread: int) -> list[FrameType]:
 def _main_thread_is_ready() -> bool:
     """Does the main thread work, or would it with a processor? (Reading lets go of the GIL.)"""
     try:
-        with open(f"/proc/self/task/{os.getpid()}/stat", "rb", buffering=0) as file:
+        # The state is that of the first thread. (/proc may count pids otherwise than we.)
+        with open("/proc/self/stat", "rb", buffering=0) as file:
             return file.read(4096).rpartition(b") ")[2].startswith(b"R")
     except OSError:
         return False

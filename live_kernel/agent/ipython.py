@@ -36,7 +36,10 @@ def bring_up(owner: Shell) -> Any:
     """Make IPython's shell for this session. Raises ImportError where there is none to be had."""
     watched = Watched(paths_too=False)
     commands = owner.imports.borrow()
-    base = ipython_module(SHELL).InteractiveShell
+    try:
+        base = ipython_module(SHELL).InteractiveShell
+    except ModuleNotFoundError as error:  # without the way through the import system
+        raise ModuleNotFoundError(str(error), name=error.name) from None
     # Libraries tell a notebook by this name.
     shell = type(base)("ZMQInteractiveShell", (LiveShell, base), {})(owner)
     vars(shell).update(owner.parents.interface())

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from . import interpreter, permission, proc, runtime, syscalls, unwind
 from .processes import Process
+from .verdicts import same_build
 
 _TIMEOUT = 2.0
 
@@ -300,7 +301,8 @@ def _wchan(pid: int, thread: int) -> str:
 
 def _stack(process: Process, thread: int) -> list[Frame]:
     """Raises whatever goes wrong."""
-    if process.runs_our_build:
+    thread = proc.inner_thread(process.pid, thread)  # what stands in its memory
+    if same_build(process.python, process.free_threaded):
         with suppress(ImportError, RuntimeError, OSError):
             return [Frame(*frame) for frame in unwind.stack(process.pid, thread)]
     source = Path(unwind.__file__).read_text()

@@ -2,9 +2,11 @@
 
 Runs in the launcher, on a thread that may wait. First rung: `sys.remote_exec`
 here, where our Python is of the target's version. Second: the target's own
-interpreter makes the call. Rule: what was scheduled and has not run is taken
-back before its file goes, for the interpreter has one slot and complains on
-the program's stderr about a file that it can't open (PEP 768).
+interpreter makes the call. Third, for a target that sees other files than we (the
+call looks up its libraries by path, and its interpreter is not run outside of its
+container): what the call does, done to its memory. Rule: what was scheduled and
+has not run is taken back before its file goes, for the interpreter has one slot and
+complains on the program's stderr about a file that it can't open (PEP 768).
 """
 
 from __future__ import annotations
@@ -36,7 +38,11 @@ def inject(process: Process, landing: Landing) -> None:
     _check_room(process)
     text = payload.script(str(landing.path), landing.token).encode()
     script = landing.write(SCRIPT, text)
-    if process.runs_our_build:
+    if process.has_other_files:
+        ours = process.runs_our_bytecode
+        landing.write(BUNDLE, payload.bundle() if ours else payload.source_bundle())
+        _write_there(process, str(script))
+    elif process.runs_our_build:
         landing.write(BUNDLE, payload.bundle())
         _call_here(process, str(script))
     else:
@@ -67,6 +73,8 @@ def disarm(process: Process, script: str) -> None:
         still(process)
         if slot.clear(process, script):
             return
+        if process.has_other_files:
+            return  # it may have run, or can't be reached any more
         # Its memory can't be written here: leave a script there that does nothing.
         if process.runs_our_build:
             _call_here(process, NOTHING)
@@ -74,6 +82,14 @@ def disarm(process: Process, script: str) -> None:
             _call_there(process, NOTHING, None)
     except LiveKernelError:
         pass  # it has gone, and its slot with it
+
+
+def _write_there(process: Process, script: str) -> None:
+    try:
+        slot.fill(process, script)
+    except OSError as error:
+        identify(process.pid)
+        raise AttachNotPermitted(process.pid, f"{process} can't be entered: {error}") from error
 
 
 def _call_here(process: Process, script: str) -> None:

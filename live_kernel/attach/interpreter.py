@@ -1,9 +1,10 @@
 """Running the target's own interpreter beside it, for what only its version can do.
 
 Runs in the launcher and the command line, on a thread that may wait.
-Rule: never with more rights than the target has, never a binary that is not
-plainly a Python (a program that embeds Python would start itself), and never
-that of another process which has got the same pid.
+Rule: never with more rights than the target has, never a binary of its container
+outside of that, never one that is not plainly a Python (a program that embeds
+Python would start itself), and never that of another process which has got the
+same pid.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import re
 from typing import TYPE_CHECKING, TypedDict
 
-from . import proc
+from . import proc, realm
 
 if TYPE_CHECKING:
     import subprocess
@@ -35,6 +36,9 @@ def run(
     now, PermissionError if the binary is no plain Python or can't be run), and
     `subprocess.TimeoutExpired` after `timeout` seconds.
     """
+    if realm.of(pid).has_other_files:
+        # Whatever lies there under the name of an interpreter would get out of its container.
+        raise PermissionError(f"process {pid} sees other files, and its programs are not run here")
     import subprocess  # not on the way into a target of our own version
 
     binary = os.open(f"/proc/{pid}/exe", os.O_RDONLY | os.O_CLOEXEC)

@@ -2,9 +2,11 @@
 
 Runs in the launcher: made for one attach, gone as soon as the agent has
 connected or the attach was given up; and for one move of values, gone when that
-has ended. Rule: nobody but the target's user (and root) can enter it, and what
-root removes in it is named relative to a descriptor, so that the user can't
-lead root elsewhere.
+has ended. It is where the target sees it: among our own files, or, for one that
+has others, among those (`grounds.py`).
+Rule: nobody but the target's user (and root) can enter it; root makes and removes
+what is in it as that user, and by names relative to a descriptor, so that the user
+can't lead root elsewhere.
 """
 
 from __future__ import annotations
@@ -18,13 +20,27 @@ import socket
 import stat
 import struct
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import OtherNamespace
+from . import grounds
+from .acting import acting_as
+from .grounds import Ground
+
+if TYPE_CHECKING:
+    from .processes import Process
 
 LONGEST_SOCKET_PATH = 107
 """Bytes in the path of a Unix socket, at most (unix(7))."""
 
 LINK, BUNDLE, SCRIPT = "link", "bundle", "bootstrap.py"
 
+EVERYBODYS = Path("/tmp")
+"""Where the targets of other users than ours are met."""
+
 NAME = re.compile(r"live-kernel-[0-9a-f]{12}")
+
+_OPENED = os.O_PATH | os.O_DIRECTORY
 
 
 def runtime_directory(uid: int) -> Path:
@@ -39,7 +55,7 @@ def runtime_directory(uid: int) -> Path:
             configured = os.environ.get(name, "")
             if _is_usable(configured, must_be_private):
                 return Path(configured)
-    return Path("/tmp")
+    return EVERYBODYS
 
 
 def _is_usable(directory: str, must_be_private: bool) -> bool:
@@ -65,9 +81,9 @@ def private_directory(parent: Path) -> Path:
     return path
 
 
-def opened(path: Path) -> int:
+def opened(name: str, parent: int) -> int:
     """A descriptor of a directory, by which it is looked at and emptied. Raises OSError."""
-    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
 
 
 def lock(descriptor: int) -> bool:
@@ -79,45 +95,82 @@ def lock(descriptor: int) -> bool:
     return True
 
 
-def remove(path: Path, descriptor: int) -> None:
+def remove(name: str, parent: int, descriptor: int) -> None:
     """Remove a private directory, and whatever is in it of what we put there."""
-    for name in (LINK, BUNDLE, SCRIPT):
+    for each in (LINK, BUNDLE, SCRIPT):
         with contextlib.suppress(OSError):
-            os.unlink(name, dir_fd=descriptor)
+            os.unlink(each, dir_fd=descriptor)
     with contextlib.suppress(OSError):
-        path.rmdir()
+        os.rmdir(name, dir_fd=parent)
+
+
+def for_process(process: Process) -> Landing:
+    """A landing that the target sees. Raises OSError, or OtherNamespace where it has no place."""
+    uid, gid = process.uid, process.gid
+    if not process.has_other_files:
+        return Landing(uid, gid)
+    reasons = []
+    with grounds.of(process.pid, uid) as found:
+        for ground in found:
+            try:
+                return Landing(uid, gid, ground)
+            except OSError as error:
+                reasons.append(f"{ground.path}: {error.strerror or error}")
+    raise no_ground(process.pid, str(process), "; ".join(reasons))
+
+
+def no_ground(pid: int, who: str, reasons: str = "") -> OtherNamespace:
+    """The error for a target that sees other files, and none where it could meet us."""
+    return OtherNamespace(
+        pid,
+        f"{who} sees other files than this kernel, and among them is no directory in which "
+        f"its user could be handed a file{f' ({reasons})' if reasons else ''}",
+        "Give it a /tmp that can be written: docker run --tmpfs /tmp, an emptyDir in Kubernetes; "
+        f"or at once, as root: nsenter --target {pid} --mount --root mount -t tmpfs tmpfs /tmp",
+    )
 
 
 class Landing:
     """A private directory with a listening socket `link` in it.
 
-    `uid` and `gid` are the target's; `token` is what the agent must know.
-    Raises OSError where the directory can't be made.
+    `uid` and `gid` are the target's; `token` is what the agent must know; `path`
+    is what the target calls it. `ground`: where to make it, among the target's
+    files; by default among ours. Raises OSError where the directory can't be made.
     """
 
-    def __init__(self, uid: int, gid: int) -> None:
+    def __init__(self, uid: int, gid: int, ground: Ground | None = None) -> None:
         self.token = secrets.token_hex(16)
-        self.path = private_directory(runtime_directory(uid))
         self._owner = None if uid == os.geteuid() else (uid, gid)
-        self._descriptor = opened(self.path)
-        lock(self._descriptor)  # for `leftovers.py`
+        self._name = f"live-kernel-{secrets.token_hex(6)}"
+        directory = runtime_directory(uid) if ground is None else ground.path
+        self.path = directory / self._name
+        self._parent = os.open(directory, _OPENED) if ground is None else os.dup(ground.descriptor)
+        self._descriptor = -1
         self._is_open = True
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            self._listen()
-            if self._owner is not None:
-                os.fchown(self._descriptor, *self._owner)
+            with acting_as(self._owner):
+                self._make(uid)
+                self._listen()
         except BaseException:
             self.close()
             raise
 
+    def _make(self, uid: int) -> None:
+        os.mkdir(self._name, 0o700, dir_fd=self._parent)
+        self._descriptor = opened(self._name, self._parent)
+        if os.fstat(self._descriptor).st_uid != uid:
+            os.close(self._descriptor)
+            self._descriptor = -1
+            raise PermissionError(f"{self.path} has been taken by somebody else")
+        lock(self._descriptor)  # for `leftovers.py`
+
     def _listen(self) -> None:
         self.listener.setblocking(False)
-        self.listener.bind(str(self.path / LINK))
+        # By the descriptor: among other files, its path is not ours, or too long.
+        self.listener.bind(f"/proc/self/fd/{self._descriptor}/{LINK}")
         os.chmod(LINK, 0o600, dir_fd=self._descriptor)
-        if self._owner is not None:
-            os.chown(LINK, *self._owner, dir_fd=self._descriptor, follow_symlinks=False)
-        self.listener.listen(4)
+        self.listener.listen(4)  # the agent is told who called this
 
     def write(self, name: str, data: bytes) -> Path:
         """Make, or make anew, a file that only the target's user can read. Returns its path.
@@ -126,14 +179,13 @@ class Landing:
         """
         if not self._is_open:
             raise FileNotFoundError(f"{self.path} has been given up")
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name, dir_fd=self._descriptor)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        descriptor = os.open(name, flags, 0o600, dir_fd=self._descriptor)
+        with acting_as(self._owner):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=self._descriptor)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+            descriptor = os.open(name, flags, 0o600, dir_fd=self._descriptor)
         with open(descriptor, "wb") as file:
             file.write(data)
-            if self._owner is not None:
-                os.fchown(file.fileno(), *self._owner)
         return self.path / name
 
     def accept(self) -> tuple[socket.socket, int] | None:
@@ -151,5 +203,8 @@ class Landing:
             return
         self._is_open = False
         self.listener.close()
-        remove(self.path, self._descriptor)
-        os.close(self._descriptor)
+        with contextlib.suppress(OSError), acting_as(self._owner):
+            remove(self._name, self._parent, self._descriptor)
+        for descriptor in (self._descriptor, self._parent):
+            with contextlib.suppress(OSError):  # the first, if it has not been made
+                os.close(descriptor)

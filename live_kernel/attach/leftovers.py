@@ -2,8 +2,9 @@
 
 Runs in a later launcher, on a thread that may wait. A private directory is locked
 as long as its launcher lives (`landing.py`); the system lets go of the lock however
-that ends. Rule: only what is our own user's, old, and nobody's any more; and a script
-that still waits in a program is taken back before its file goes.
+that ends. Rule: only what is our own user's (root: anyone's, and as that user), old,
+and nobody's any more; and a script that still waits in a program is taken back
+before its file goes.
 """
 
 from __future__ import annotations
@@ -14,35 +15,70 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from . import landing, processes, slot
+from . import grounds, landing, processes, slot
+from .acting import acting_as
 
 OLD = 60.0
 """Seconds after which a directory that nobody has locked is not one in the making."""
 
 
+def sweep_all() -> None:
+    """Wherever a launcher of ours may have left something. Raises nothing."""
+    for directory in {landing.runtime_directory(os.geteuid()), landing.EVERYBODYS}:
+        sweep(directory)
+    with suppress(OSError):
+        for candidate in processes.candidates():
+            if candidate.attachable and candidate.process.has_other_files:
+                sweep_in(candidate.process)
+
+
 def sweep(directory: Path) -> None:
     """Remove the private directories of dead launchers in `directory`. Raises nothing."""
     with suppress(OSError):
-        for path, descriptor in list(_abandoned(directory)):
+        parent = os.open(directory, os.O_PATH | os.O_DIRECTORY)
+        try:
+            _sweep(parent, directory)
+        finally:
+            os.close(parent)
+
+
+def sweep_in(process: processes.Process) -> None:
+    """The same among the files of a program that sees others than we. Raises nothing."""
+    with suppress(OSError), grounds.of(process.pid, process.uid) as found:
+        for ground in found:
+            _sweep(ground.descriptor, ground.path)
+
+
+def _sweep(parent: int, path: Path) -> None:
+    """`path`: what programs call the directory whose descriptor is `parent`."""
+    for name, descriptor in _abandoned(parent):
+        try:
             with suppress(OSError):
-                if (path / landing.SCRIPT).exists():
-                    _take_back(str(path / landing.SCRIPT))
-                landing.remove(path, descriptor)
+                if landing.SCRIPT in os.listdir(descriptor):
+                    _take_back(str(path / name / landing.SCRIPT))
+                with acting_as(_other_owner(os.fstat(descriptor))):
+                    landing.remove(name, parent, descriptor)
+        finally:
             os.close(descriptor)
 
 
-def _abandoned(directory: Path) -> Iterator[tuple[Path, int]]:
+def _abandoned(parent: int) -> Iterator[tuple[str, int]]:
     """Each of them, and its descriptor, through which it is locked by us now."""
-    for path in directory.iterdir():
-        if landing.NAME.fullmatch(path.name):
+    for name in os.listdir(f"/proc/self/fd/{parent}"):
+        if landing.NAME.fullmatch(name):
             with suppress(OSError):
-                descriptor = landing.opened(path)
+                descriptor = landing.opened(name, parent)
                 status = os.fstat(descriptor)
-                is_ours = status.st_uid == os.geteuid() and time.time() - status.st_ctime > OLD
-                if is_ours and landing.lock(descriptor):
-                    yield path, descriptor
+                is_ours = os.geteuid() in (0, status.st_uid)
+                is_old = time.time() - status.st_ctime > OLD
+                if is_ours and is_old and landing.lock(descriptor):
+                    yield name, descriptor
                 else:
                     os.close(descriptor)
+
+
+def _other_owner(status: os.stat_result) -> tuple[int, int] | None:
+    return None if status.st_uid == os.geteuid() else (status.st_uid, status.st_gid)
 
 
 def _take_back(script: str) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import marshal
+from collections.abc import Sequence
 from functools import cache
 from importlib.machinery import SourceFileLoader
 from importlib.util import MAGIC_NUMBER
@@ -133,12 +134,35 @@ def assemble(package: str, codes: list[tuple[str, CodeType]]) -> bytes:
     its constants. The modules are read by the first in a process (see `agent/entry.py`). Done
     likewise by the target's own interpreter: see `foreign.py`.
     """
+    files = [(module, code.co_filename, code) for module, code in codes]
+    return _assembled(package, MAGIC_NUMBER, compile("", "<live-kernel>", "exec"), files)
+
+
+@cache
+def source_bundle() -> bytes:
+    """The bundle for a target of another version that must compile it itself.
+
+    That takes the interpreter lock for 5 ms at a time, 0.1 s in all; it is for targets beside
+    which their own interpreter can't be run. Marshalled text is the same to all versions.
+    """
+    files: list[_Part] = [(module, file, (text, file)) for module, file, text in sources()]
+    module, file, entry = sources()[-1]
+    files[-1] = module, file, entry  # `exec` takes text, too
+    return _assembled(package_name(), None, ("", "<live-kernel>"), files)
+
+
+type _Body = CodeType | str | tuple[str, str]
+type _Part = tuple[str, str, _Body]
+"""A module, its file, and its code, or its text with the name of its file."""
+
+
+def _assembled(package: str, magic: bytes | None, top: _Body, parts: Sequence[_Part]) -> bytes:
     late = groups()
-    modules = [(package, True, 0, marshal.dumps(compile("", "<live-kernel>", "exec")))]
-    for module, code in codes[:-1]:
-        is_package, group = code.co_filename.endswith("__init__.py"), late.get(module, 0)
-        modules.append((f"{package}.{module}", is_package, group, marshal.dumps(code)))
-    first = marshal.dumps(({"PACKAGE": package, "MAGIC": MAGIC_NUMBER}, codes[-1][1]))
+    modules = [(package, True, 0, marshal.dumps(top))]
+    for module, file, body in parts[:-1]:
+        is_package, group = file.endswith("__init__.py"), late.get(module, 0)
+        modules.append((f"{package}.{module}", is_package, group, marshal.dumps(body)))
+    first = marshal.dumps(({"PACKAGE": package, "MAGIC": magic}, parts[-1][2]))
     return len(first).to_bytes(4) + first + marshal.dumps(modules)
 
 

@@ -116,8 +116,8 @@ def _by_identity(pid: int, us: proc.Status, them: proc.Status) -> _Reason | None
     return None
 
 
-_HAND_OVER = 1 << 0 | 1 << 1
-"""CAP_CHOWN and CAP_DAC_OVERRIDE: for a private directory that becomes another user's."""
+_HAND_OVER = 1 << 6 | 1 << 7
+"""CAP_SETGID and CAP_SETUID: to make a private directory as another user (`acting.py`)."""
 
 _CAP = "\nIn a container: start it with --cap-add=SYS_PTRACE."
 _CONTAINER = (

@@ -103,6 +103,24 @@ def status(pid: int | str) -> Status:
     )
 
 
+def outer_thread(pid: int, inner: int) -> int | None:
+    """Our number of the thread that has the number `inner` in its own pid namespace."""
+    if status(pid).inner_pids[1:]:
+        for name in os.listdir(f"/proc/{pid}/task"):
+            if inner_thread(pid, int(name)) == inner:
+                return int(name)
+        return None
+    return inner
+
+
+def inner_thread(pid: int, thread: int) -> int:
+    """The number that a thread, of which we know ours, has in its own pid namespace."""
+    try:
+        return status(f"{pid}/task/{thread}").inner_pids[-1]
+    except OSError:
+        return thread
+
+
 def command_line(pid: int) -> tuple[str, ...]:
     """The arguments that it was started with, or what it has put in their place."""
     data = read(pid, "cmdline")

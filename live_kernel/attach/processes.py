@@ -18,7 +18,7 @@ from ..errors import AttachNotPermitted, NoTarget, NotAttachable, NotPython, Tar
 from . import proc
 from .permission import YAMA
 from .runtime import PythonVersion
-from .verdicts import Subject, examine, gone, same_build, span, title
+from .verdicts import Subject, examine, gone, same_build, same_bytecode, span, title
 
 
 class Process(NamedTuple):
@@ -26,7 +26,8 @@ class Process(NamedTuple):
 
     `start_time`: in clock ticks after boot. `uid` and `gid`: the effective
     ones. `exe` and `cwd`: empty where we may not know. `python`: None if it is
-    not Python, or does not say which.
+    not Python, or does not say which. `has_other_files`: a path means another
+    file to it than to us (another mount namespace, another root directory).
     """
 
     pid: int
@@ -43,6 +44,7 @@ class Process(NamedTuple):
     implementation: str | None = None
     python: PythonVersion | None = None
     free_threaded: bool = False
+    has_other_files: bool = False
 
     @property
     def title(self) -> str:
@@ -61,8 +63,16 @@ class Process(NamedTuple):
 
     @property
     def runs_our_build(self) -> bool:
-        """Whether `sys.remote_exec` and `_remote_debugging` of this process work on it."""
-        return same_build(self.python, self.free_threaded)
+        """Whether `sys.remote_exec` and `_remote_debugging` of this process work on it.
+
+        They look up its libraries by path, so it must also see our files.
+        """
+        return same_build(self.python, self.free_threaded) and not self.has_other_files
+
+    @property
+    def runs_our_bytecode(self) -> bool:
+        """Whether what this process has compiled is good for it."""
+        return same_bytecode(self.python)
 
     @property
     def version_text(self) -> str:
@@ -269,6 +279,7 @@ def _process(subject: Subject) -> Process:
         implementation=found.implementation if found else None,
         python=found.version if found else None,
         free_threaded=found.free_threaded if found else False,
+        has_other_files=subject.realm.has_other_files,
     )
 
 

@@ -55,6 +55,7 @@ class _Positions(NamedTuple):
     """
 
     native_thread_id: int
+    eval_breaker: int
     remote_debugger_support: int
     remote_debugging_enabled: int
     pending_call: int
@@ -69,8 +70,8 @@ class _Positions(NamedTuple):
 
 
 _POSITIONS = {
-    (3, 14): _Positions(28, 90, 91, 92, 93, 94),
-    (3, 15): _Positions(31, 106, 107, 108, 109, 110),
+    (3, 14): _Positions(28, 89, 90, 91, 92, 93, 94),
+    (3, 15): _Positions(31, 105, 106, 107, 108, 109, 110),
 }
 _LARGEST_TABLE = 1 << 24
 """Bytes; tables of section headers and of their names take a few thousand."""
@@ -88,6 +89,7 @@ class _Layout(NamedTuple):
     interpreter_next: int
     threads_main: int
     native_thread_id: int
+    eval_breaker: int
     remote_debugging_enabled: int
     pending_call: int
     script_path: int
@@ -123,6 +125,7 @@ class Runtime(NamedTuple):
     address: int | None = None
     findable: bool = True
     layout: _Layout | None = None
+    pid: int = 0
 
     @property
     def name(self) -> str:
@@ -142,7 +145,7 @@ def find(pid: int) -> Runtime | None:
     for file in files:
         build = _build_of(pid, file)
         if build is not None:
-            return _located(file, build)
+            return _located(file, build)._replace(pid=pid)
     return _by_name(files, maps)
 
 
@@ -160,7 +163,7 @@ def remote_debugging(runtime: Runtime, read: Read) -> bool | None:
 
 
 def main_thread(runtime: Runtime, read: Read) -> int | None:
-    """The thread id of Python's main thread: where an injected script runs.
+    """Our number of Python's main thread: where an injected script runs.
 
     Not always the process's first thread: an application that embeds Python may
     start it elsewhere.
@@ -168,18 +171,24 @@ def main_thread(runtime: Runtime, read: Read) -> int | None:
     state = _main_thread_state(runtime, read)
     if not state or runtime.layout is None:
         return None
-    return _word(read, state + runtime.layout.native_thread_id)
+    return proc.outer_thread(runtime.pid, _word(read, state + runtime.layout.native_thread_id))
 
 
 class Slot(NamedTuple):
     """Addresses of the one place for a script from outside, in the main thread's state.
 
     `pending`: an int, 1 while a script waits to be run. `path`: its name,
-    SCRIPT_PATH_SIZE bytes, ended by a zero.
+    SCRIPT_PATH_SIZE bytes, ended by a zero. `breaker`: a byte of flags, of which
+    PLEASE_STOP makes the thread look at the other two.
     """
 
     pending: int
     path: int
+    breaker: int
+
+
+PLEASE_STOP = 1 << 5
+"""_PY_EVAL_PLEASE_STOP_BIT (Include/internal/pycore_ceval.h)."""
 
 
 def slot(runtime: Runtime, read: Read) -> Slot | None:
@@ -187,7 +196,18 @@ def slot(runtime: Runtime, read: Read) -> Slot | None:
     state = _main_thread_state(runtime, read)
     if not state or runtime.layout is None:
         return None
-    return Slot(state + runtime.layout.pending_call, state + runtime.layout.script_path)
+    at = runtime.layout
+    return Slot(state + at.pending_call, state + at.script_path, state + at.eval_breaker)
+
+
+def is_as_in_its_file(runtime: Runtime, read: Read) -> bool:
+    """Whether the Python in memory is the one that its file told of."""
+    if runtime.address is None or runtime.version is None:
+        return False
+    begin = read(runtime.address, 16)
+    return begin[:8] == _COOKIE and runtime.version == PythonVersion.from_hex(
+        struct.unpack("<Q", begin[8:])[0]
+    )
 
 
 def _main_thread_state(runtime: Runtime, read: Read) -> int | None:
@@ -422,6 +442,7 @@ def _layout(version: PythonVersion, words: tuple[int, ...]) -> _Layout | None:
         words[at.interpreter_next],
         words[at.threads_main],
         words[at.native_thread_id],
+        words[at.eval_breaker],
         words[at.remote_debugging_enabled],
         words[at.remote_debugger_support] + words[at.pending_call],
         words[at.remote_debugger_support] + words[at.script_path],

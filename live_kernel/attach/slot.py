@@ -2,8 +2,9 @@
 
 Runs in the launcher, on a thread that may wait. `sys.remote_exec` says nothing
 of what became of a script, and overwrites one that has not run yet; so the slot
-is looked at from outside, and launchers take turns at it. Rule: never clear what
-another has left there.
+is looked at from outside, and launchers take turns at it. Where that call does not
+work, the slot is filled from outside, too. Rule: never clear what another has left
+there.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+from ..errors import DebuggingDisabled, PythonMismatch
 from . import permission, runtime
-from .processes import Process
+from .processes import Process, still
 
 _LOOK_EVERY = 0.05
 _TURN_EVERY, _TURN_WITHIN = 0.002, 3.0
@@ -37,6 +39,44 @@ def _script_at(at: runtime.Slot, read: runtime.Read) -> str:
         return ""
     raw = read(at.path, runtime.SCRIPT_PATH_SIZE)
     return os.fsdecode(raw.partition(b"\0")[0])
+
+
+class Taken(Exception):
+    """Somebody else's script has come first."""
+
+
+def fill(process: Process, script: str) -> None:
+    """Leave a script there, in the way that PEP 768 documents: what `sys.remote_exec` does.
+
+    Raises Taken; DebuggingDisabled, TargetNotFound or PythonMismatch; OSError where the memory is
+    not for us to write.
+    """
+    found = runtime.find(process.pid)
+    memory = os.open(f"/proc/{process.pid}/mem", os.O_RDWR | os.O_CLOEXEC)
+    try:
+        still(process)  # the descriptor is of this program's memory, and of no other's
+        if found is not None:
+            _fill(process, found, memory, os.fsencode(script))
+    finally:
+        os.close(memory)
+
+
+def _fill(process: Process, found: runtime.Runtime, memory: int, script: bytes) -> None:
+    def read(address: int, size: int) -> bytes:
+        return os.pread(memory, size, address)
+
+    if runtime.remote_debugging(found, read) is False:
+        raise DebuggingDisabled(process.pid, f"{process} has remote debugging switched off")
+    at = runtime.slot(found, read) if runtime.is_as_in_its_file(found, read) else None
+    if at is None or len(script) >= runtime.SCRIPT_PATH_SIZE:
+        raise PythonMismatch(process.pid, f"{process}: its Python is not laid out as expected")
+    if _script_at(at, read) not in ("", os.fsdecode(script)):
+        raise Taken
+    os.pwrite(memory, script + b"\0", at.path)
+    os.pwrite(memory, (1).to_bytes(4, "little"), at.pending)
+    # The one byte that holds the flag: the others tell the version of its instrumentation.
+    flags = os.pread(memory, 1, at.breaker)[0]
+    os.pwrite(memory, bytes([flags | runtime.PLEASE_STOP]), at.breaker)
 
 
 def clear(process: Process, script: str) -> bool:
@@ -75,8 +115,9 @@ def when_free(process: Process, fill: Callable[[], object], wanted: Callable[[],
         with _turn(process) as is_ours:
             may_fill = is_ours or time.monotonic() > latest
             if may_fill and not waiting_script(process):
-                fill()
-                return True
+                with suppress(Taken):
+                    fill()
+                    return True
         time.sleep(_LOOK_EVERY if is_ours else _TURN_EVERY)
     return False
 

@@ -22,13 +22,12 @@ from ..errors import (
     DebuggingDisabled,
     NotAttachable,
     NotPython,
-    OtherNamespace,
     PythonMismatch,
     TargetNotFound,
     TargetStopped,
     TargetZombie,
 )
-from . import interpreter, permission, proc, runtime
+from . import grounds, interpreter, landing, permission, proc, realm, runtime
 from .runtime import PythonVersion, Runtime
 
 SERVED = ((3, 14), (3, 15))
@@ -64,6 +63,10 @@ class Subject:
     def python(self) -> Runtime | None:
         """Raises PermissionError where its maps are not for us to read."""
         return runtime.find(self.pid)
+
+    @cached_property
+    def realm(self) -> realm.Realm:
+        return realm.of(self.pid)
 
     @property
     def readable(self) -> bool:
@@ -214,7 +217,9 @@ def _python_child(pid: int) -> str | None:
 
 def _is_served(subject: Subject) -> str:
     found = _runtime(subject)
-    reason = _not_served(found) or _not_from_here(found, subject.executable)
+    reason = _not_served(found)
+    if reason is None and not subject.realm.has_other_files:
+        reason = _not_findable(found) or _not_from_here(found, subject.executable)
     if reason:
         what, remedy = reason
         raise PythonMismatch(subject.pid, f"{subject.who} runs {what}", remedy)
@@ -237,7 +242,7 @@ def _not_served(found: Runtime) -> tuple[str, str] | None:
             f"{found.name}; this live-kernel knows {_ALL}",
             f"Look for a newer live-kernel (pip install -U live-kernel). {again}.",
         )
-    return _not_as_released(found, version) or _not_findable(found)
+    return _not_as_released(found, version)
 
 
 def _not_as_released(found: Runtime, version: PythonVersion) -> tuple[str, str] | None:
@@ -299,47 +304,37 @@ def same_build(version: PythonVersion | None, free_threaded: bool) -> bool:
     return ours[:2] == version[:2]
 
 
-def _shares_files(subject: Subject) -> str:
-    theirs = proc.namespace(subject.pid, "mnt")
-    if theirs is None:
-        return "not known"
-    if theirs != proc.namespace("self", "mnt"):
-        raise OtherNamespace(
-            subject.pid,
-            f"{subject.who} sees other files than this kernel: it is in another mount namespace "
-            "(a container, a sandboxed service, unshare -m)",
-            "Run the kernel in there too (docker exec, kubectl exec, "
-            f"nsenter --mount --pid --target {subject.pid}).",
-        )
-    root = proc.link(subject.pid, "root")
-    if root is not None and not _is_our_root(subject.pid):
-        raise OtherNamespace(
-            subject.pid,
-            f"{subject.who} sees other files than this kernel: its root directory is {root}",
-            f"Run the kernel in there too (chroot {root}).",
-        )
-    return "sees the same files"
+def same_bytecode(version: PythonVersion | None) -> bool:
+    """Whether such a Python runs what ours compiles; pre-releases may differ even in that."""
+    ours = PythonVersion.from_hex(sys.hexversion)
+    if version is None or ours.level or version.level:
+        return ours == version
+    return ours[:2] == version[:2]
 
 
-def _is_our_root(pid: int) -> bool:
+def _can_be_met(subject: Subject) -> str:
+    """Is there a directory that both of us see?"""
+    where = subject.realm
+    if not where.has_other_files:
+        return "sees the same files"
     try:
-        return os.path.samefile(f"/proc/{pid}/root", "/")
+        with grounds.of(subject.pid, subject.status.uids[1]) as found:
+            places = [str(ground.path) for ground in found]
     except OSError:
-        return True  # not for us to know; then it is not our user's, or has gone
+        return "sees other files; more is not for us to know"  # nor will its memory be
+    if not places:
+        raise landing.no_ground(subject.pid, subject.who)
+    why = f"its root directory is {where.root}" if where.root not in ("", "/") else _OTHER_MOUNTS
+    return f"sees other files ({why}); can be met in its {places[0]}"
 
 
-def _shares_pids(subject: Subject) -> str:
-    theirs = proc.namespace(subject.pid, "pid")
-    if theirs is None:
-        return "not known"
-    if theirs != proc.namespace("self", "pid"):
-        raise OtherNamespace(
-            subject.pid,
-            f"{subject.who} is in another pid namespace, where its pid is "
-            f"{subject.status.inner_pids[-1]}",
-            f"Run the kernel in there too (nsenter --pid --target {subject.pid}).",
-        )
-    return "counts pids as this kernel does"
+_OTHER_MOUNTS = "another mount namespace: a container, a sandboxed service"
+
+
+def _has_a_number(subject: Subject) -> str:
+    if not subject.realm.pids:
+        return "counts pids as this kernel does"
+    return f"in another pid namespace, where its pid is {subject.status.inner_pids[-1]}"
 
 
 def _is_permitted(subject: Subject) -> str:
@@ -435,8 +430,8 @@ CHECKS = (
     Check("alive", _is_alive),
     Check("Python", _is_python),
     Check("version", _is_served),
-    Check("files", _shares_files),
-    Check("pids", _shares_pids),
+    Check("files", _can_be_met),
+    Check("pids", _has_a_number),
     Check("permission", _is_permitted),
     Check("remote debugging", _is_enabled),
     Check("running", _is_running),

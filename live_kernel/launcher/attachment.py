@@ -223,8 +223,8 @@ class Attachment:
                 self._on_cell(cell, events, done)
             case {"op": "system"}:
                 self._on_system(message)
-            case {"op": "lend", "id": number, "needed": needed}:
-                self._on_lend(number, needed)
+            case {"op": "lend", "id": number, "cell": cell, "needed": needed}:
+                self._on_lend(number, cell, needed)
             case {"op": "answer", "id": number, "answer": answer}:
                 self._on_answer(number, answer)
             case {"op": "undelivered", "cell": cell}:
@@ -281,11 +281,14 @@ class Attachment:
             ended,
         )
 
-    def _on_lend(self, number: int, needed: bool) -> None:
+    def _on_lend(self, number: int, cell: int, needed: bool) -> None:
         """A cell is about to use IPython: lend ours, if there is none in the target."""
         from . import commands, lending  # needed by few
 
-        path, modules = lending.ipython() if needed else ([], [])
+        refusal = lending.refusal(self.process) if needed else ""
+        if refusal:
+            self._on_cell(cell, [{"event": "stream", "name": "stderr", "text": refusal}], None)
+        path, modules = lending.ipython() if needed and not refusal else ([], [])
         helps = {name: commands.help_text(name) for name in commands.COMMANDS}
         self._send("lent", id=number, path=path, modules=modules, commands=helps)
 

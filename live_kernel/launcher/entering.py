@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..attach import injector, slot
-from ..attach.landing import SCRIPT, Landing
+from ..attach.landing import SCRIPT, Landing, for_process
 from ..attach.processes import Process, identify
 from ..errors import AgentFailed, LiveKernelError, TargetBlocked, TargetStopped
 from ..link import messages
@@ -75,7 +75,10 @@ class Entering:
         if self._is_over:
             return
         try:
-            self._landing = Landing(self._process.uid, self._process.gid)
+            self._landing = for_process(self._process)
+        except LiveKernelError as error:
+            self._end_with(error)
+            return
         except OSError as error:
             self._fail(f"no private directory could be made: {error}")
             return

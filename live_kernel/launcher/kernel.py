@@ -80,9 +80,9 @@ class Kernel:
 
     def _sweep(self) -> None:
         """On a thread: remove what launchers before us have left that were killed."""
-        from ..attach import landing, leftovers
+        from ..attach import leftovers
 
-        leftovers.sweep(landing.runtime_directory(os.geteuid()))
+        leftovers.sweep_all()
         forget_dead(self._connection_file.parent)
 
     def _attach_first(self) -> None:

@@ -1,7 +1,8 @@
 """What a target without IPython is lent of ours.
 
 Runs in the launcher. Rule: IPython and what it requires, by the metadata of the
-installed packages; nothing else of our environment is to be found in a target.
+installed packages; nothing else of our environment is to be found in a target, and
+nothing at all in one that does not see our files.
 """
 
 from __future__ import annotations
@@ -10,8 +11,22 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..attach.processes import Process
 
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
+
+
+def refusal(process: Process) -> str:
+    """What a cell is told where nothing can be lent; else nothing."""
+    if not process.has_other_files:
+        return ""
+    return (
+        f"{process} has no IPython, and can't be lent the kernel's: it sees other files. "
+        "Magics work once IPython is installed where it runs.\n"
+    )
 
 
 @cache

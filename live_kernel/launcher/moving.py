@@ -5,7 +5,8 @@ target and a request to the local kernel pack and unpack, in files of memory
 whose descriptors pass through here unread.
 Rule: to unpickle is to run whatever code the sender likes. So what comes from a
 target is unpickled only if the target belongs to our own user, who may do all
-that we may; from another user's, plain data comes as JSON. What goes into a
+that we may, and is in no container, which is there to keep it in; from any other,
+plain data comes as JSON. What goes into a
 target is unpickled with the target's rights, and whoever is attached to it runs
 code in it anyway: that gives nobody anything, whatever our own rights are.
 """
@@ -23,7 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from ..attach.landing import Landing
+from ..attach.landing import Landing, for_process
 from ..attach.payload import package_name
 from ..errors import LiveKernelError, NotMoved, NotTrusted
 from .execution import Done, Execution
@@ -112,7 +113,7 @@ class Move:
         """A place at which the target can reach us."""
         process = self._target.process
         assert process is not None
-        self._landing = Landing(process.uid, process.gid)
+        self._landing = for_process(process)
         return self._landing
 
     def _accept(self) -> socket.socket | None:
@@ -178,6 +179,13 @@ class Pull(Move):
     def _pack(self) -> None:
         process = self._target.process
         assert process is not None
+        if not self._plain and process.has_other_files:
+            raise NotTrusted(
+                f"{process} sees other files than this kernel, as in a container, and to unpickle "
+                "what it says would let it run any code outside.",
+                f"%pull --json {self._names} brings plain data (numbers, texts, lists, "
+                "dictionaries). For all else, run the kernel in there.",
+            )
         if not self._plain and process.uid != os.geteuid():
             raise NotTrusted(
                 f"{process} belongs to {process.username}, and to unpickle what it says would let "

@@ -3,7 +3,8 @@
 Runs on the launcher's reactor. A fork inside a threaded program is harm, so the
 agent asks, and the command is a child of ours: in the target's directory, with
 the environment that the target sent, and never with more rights than the target
-has, since it is the target that asks.
+has, since it is the target that asks. A target in a container does not get out of
+it by asking.
 Rule: nothing here waits; whatever becomes of a command is told once by `ended`.
 """
 
@@ -133,6 +134,12 @@ class Command:
                 os.killpg(self._child.pid, number)
 
 
+_ELSEWHERE = (
+    "Commands run beside the kernel, and {process} sees other files than that. To run one in "
+    "there: import subprocess; subprocess.run(COMMAND, shell=True, capture_output=True, text=True)"
+)
+
+
 class _Stream:
     """One of a command's outputs, as text."""
 
@@ -173,6 +180,8 @@ class _Stream:
 def _start(
     command: str | Sequence[str], text: str, environment: Mapping[str, str], process: Process
 ) -> subprocess.Popen[bytes]:
+    if process.has_other_files:
+        raise PermissionError(_ELSEWHERE.format(process=process))
     shell = environment.get("SHELL", "")
     shell = shell if shell and os.access(shell, os.X_OK) else "/bin/sh"
     argv = [shell, "-c", command] if isinstance(command, str) else list(command)
