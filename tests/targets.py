@@ -189,7 +189,7 @@ class Target:
     def close(self) -> None:
         """Kill it and what it has forked, and collect it. May be called twice."""
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)  # a group of its own: see start_new_session
+            os.killpg(self.process.pid, signal.SIGKILL)  # a group of its own: see start_new_session
         self.process.wait()
         for reader in self._readers:
             reader.join()

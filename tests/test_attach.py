@@ -21,7 +21,6 @@ from live_kernel.errors import (
     AgentFailed,
     AgentLost,
     LiveKernelError,
-    OtherNamespace,
     TargetBlocked,
 )
 from live_kernel.handle import Handle, attach
@@ -395,15 +394,6 @@ def test_program_without_a_descriptor_to_spare() -> None:
         subprocess.run(remedy, check=True)
         with attach(program.pid) as handle:
             assert text_of(handle, "print(1)") == "1\n"
-
-
-@pytest.mark.root
-def test_program_with_another_root(tmp_path: Path) -> None:
-    """It could not open our script, and would say so."""
-    with Target("rooted", args=[tmp_path]) as program:
-        with pytest.raises(OtherNamespace, match=f"its root directory is {tmp_path}"):
-            attach(program.pid)
-        assert program.errors() == []
 
 
 def test_gone_in_the_middle(idle: Program) -> None:

@@ -6,11 +6,14 @@ import os
 import socket
 import stat
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from live_kernel.attach import proc
+from live_kernel.attach.acting import acting_as
 from live_kernel.attach.landing import LONGEST_SOCKET_PATH, Landing, runtime_directory
 
 ME = os.geteuid()
@@ -63,6 +66,37 @@ def test_made_by_root_everything_belongs_to_the_targets_user() -> None:
     for path in (landing.path, landing.path / "link", written):
         assert (path.lstat().st_uid, path.lstat().st_gid) == (NOBODY, NOBODY)
     landing.close()
+
+
+@pytest.mark.root
+@needs_root
+def test_root_becomes_that_user_on_this_thread_alone_and_for_that_moment(temporary: Path) -> None:
+    temporary.chmod(0o777)
+    ended = threading.Event()
+    other = threading.Thread(target=ended.wait)
+    other.start()
+    try:
+        with acting_as((NOBODY, NOBODY)):
+            (temporary / "mine").touch()
+            with pytest.raises(PermissionError):
+                Path("/etc/live-kernel-test").touch()
+            assert effective() == NOBODY
+            assert effective(other.native_id) == ME
+    finally:
+        ended.set()
+        other.join()
+    assert effective() == ME
+    assert (temporary / "mine").stat().st_uid == (temporary / "mine").stat().st_gid == NOBODY
+    assert Path("/proc/self/environ").stat().st_uid == ME, "the process is as dumpable as before"
+    with pytest.raises(ZeroDivisionError), acting_as((NOBODY, NOBODY)):
+        1 / 0  # noqa: B018
+    assert effective() == ME
+    (temporary / "mine").unlink()
+
+
+def effective(thread: int | None = None) -> int:
+    """The user that a thread is, by default this one."""
+    return proc.status(f"self/task/{thread or threading.get_native_id()}").uids[1]
 
 
 def test_a_file_is_made_anew_and_written_through_no_link(temporary: Path) -> None:

@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 from targets import PROGRAMS, Target, eventually, older_launcher, python314, python315
 
-from live_kernel.attach import doctor, permission, proc, processes, runtime
+from live_kernel.attach import doctor, permission, proc, processes, realm, runtime
 from live_kernel.attach.processes import candidates, identify, matching, still
 from live_kernel.errors import (
     AttachNotPermitted,
@@ -31,7 +31,6 @@ from live_kernel.errors import (
     NoTarget,
     NotAttachable,
     NotPython,
-    OtherNamespace,
     PythonMismatch,
     TargetNotFound,
     TargetStopped,
@@ -151,18 +150,20 @@ def test_own_process_of_a_plain_user(as_nobody: Sequence[str], nobodys_python: s
 
 @root
 @needs_root
-def test_cap_sys_ptrace_alone_is_enough_for_a_look_only(nobodys_python: str) -> None:
-    """/proc/PID/mem is refused by its mode then, the system calls are not; but there is no
-    handing over a directory.
+def test_rights_to_look_and_rights_to_hand_over(nobodys_python: str) -> None:
+    """/proc/PID/mem is refused by its mode to who has CAP_SYS_PTRACE alone, the system calls are
+    not. Becoming its user, for a directory to be met in, takes more.
     """
     drop = allowed("setpriv", "--bounding-set=-dac_override,-dac_read_search")
+    stay = allowed("setpriv", "--bounding-set=-setuid")
     with Target("verdict_idle", nobodys_python, wrap=AS_NOBODY) as target:
-        told = look(target.pid, wrap=drop)
+        assert "process" in look(target.pid, wrap=drop)
+        told = look(target.pid, wrap=stay)
         assert told["class"] == "AttachNotPermitted"
-        assert "lacks the rights to hand files over to nobody (cap_dac_override)" in told["message"]
+        assert "lacks the rights to hand files over to nobody (cap_setuid)" in told["message"]
         assert told["remedy"].startswith("Run the kernel as nobody or as root")
     with Target("verdict_idle", nobodys_python) as target:
-        assert "process" in look(target.pid, wrap=drop)
+        assert "process" in look(target.pid, wrap=stay)
 
 
 def test_replaced_binary(tmp_path: Path) -> None:
@@ -511,8 +512,13 @@ def test_ptrace_scope_of_this_kernel() -> None:
 @needs_root
 def test_other_mount_namespace() -> None:
     with Target("verdict_idle", wrap=allowed("unshare", "-m")) as target:
-        error = refusal(target.pid, OtherNamespace)
-        assert "other files" in str(error)
+        seen = identify(target.pid)
+        assert seen.has_other_files
+        assert not seen.runs_our_build
+        assert seen.runs_our_bytecode == (sys.version_info[:2] == (3, 14))
+        (files,) = (each for each in doctor.doctor(target.pid) if each.name == "files")
+        assert "another mount namespace" in files.detail
+        assert "can be met in its /" in files.detail
 
 
 @root
@@ -520,8 +526,18 @@ def test_other_mount_namespace() -> None:
 def test_other_pid_namespace() -> None:
     with Target("verdict_idle", wrap=allowed("unshare", "--pid", "--fork")) as target:
         (inner,) = proc.children(target.pid)
-        error = refusal(inner, OtherNamespace)
-        assert "where its pid is 1" in str(error)
+        assert not identify(inner).has_other_files
+        (pids,) = (each for each in doctor.doctor(inner) if each.name == "pids")
+        assert "where its pid is 1" in pids.detail
+
+
+def test_the_same_realm() -> None:
+    with Target("verdict_idle") as target:
+        assert realm.of(target.pid) == realm.Realm()
+        assert realm.inner_user(target.pid, 7) == 7
+        assert realm.its_root_user(target.pid) == 0
+        assert proc.outer_thread(target.pid, 7) == 7
+        assert proc.inner_thread(target.pid, target.pid) == target.pid
 
 
 # -- stopped

@@ -41,6 +41,8 @@ READY_WITHIN = 10.0
 
 _INJECTED_WITHIN = 20.0
 
+_HAS_NO_LIBRARY = "; it sees other files than this kernel: is Python's standard library among them?"
+
 
 class Entering:
     """One attempt to enter `process`, begun at once.
@@ -177,7 +179,8 @@ class Entering:
         if not has_run:
             self._silent_since = time.monotonic()
         elif time.monotonic() - self._silent_since > STARTED_WITHIN:
-            self._fail(f"its bootstrap has run, and nothing came for {STARTED_WITHIN:.0f} s")
+            hint = _HAS_NO_LIBRARY if self._process.has_other_files else ""
+            self._fail(f"its bootstrap has run, and nothing came for {STARTED_WITHIN:.0f} s{hint}")
             return
         if waiting and waiting != self._script:
             self._inject_again()
