@@ -7,12 +7,14 @@ mounts goes with it. Rule: where that is not permitted, the test is skipped and 
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from snapshots import Program, Snapshot, landings
+from targets import PROGRAMS
 
 from live_kernel.attach import proc
 
@@ -41,6 +43,8 @@ chmod 1777 tmp dev/shm
 PIVOTED = f'{_NEW_ROOT}mkdir old; pivot_root . old; umount -l old; rmdir old; cd /; exec "$@"'
 CHROOTED = f'{_NEW_ROOT}exec chroot . "$@"'
 
+MAPPED = PROGRAMS / "mapped.py"
+
 ALL = ("unshare", "-m", "-p", "-f", "-U", "-r", "-n", "--mount-proc")
 """Nearly what a container has."""
 
@@ -50,6 +54,7 @@ KINDS: dict[str, Sequence[str]] = {
     "chroot": ("unshare", "-m", "sh", "-c", CHROOTED, "sh"),
     "all namespaces": (*ALL, "sh", "-c", PRIVATE_TMP, "sh"),
     "all namespaces, of nobody": (*AS_NOBODY, *ALL, "sh", "-c", PRIVATE_TMP, "sh"),
+    "users of its own": (sys.executable, "-I", "-S", str(MAPPED), "sh", "-c", PRIVATE_TMP, "sh"),
 }
 
 
@@ -66,8 +71,8 @@ class Elsewhere(Program):
 
     def __init__(self, program: str | Path, kind: str = "mounts", *args: Any, **options: Any):
         options.setdefault("wrap", KINDS.get(kind))
-        unshare = [word for word in options["wrap"] if word in ALL]
-        allowed(*unshare)
+        unshare = [word for word in options["wrap"] if word in ALL] or ["unshare", "-m"]
+        allowed(*(AS_NOBODY if kind.endswith("of nobody") else ()), *unshare)
         super().__init__(program, *args, **options)
         self._forks = "-f" in unshare
         self._witness = self._socket

@@ -11,6 +11,7 @@ shorter for it. Nothing is done to the target.
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 from contextlib import suppress
@@ -299,10 +300,17 @@ def _wchan(pid: int, thread: int) -> str:
     return "" if name == "0" else name
 
 
+def _is_at_its_path(process: Process) -> bool:
+    """Does its executable's path, by which `_remote_debugging` finds it, name that file here?"""
+    if not process.has_other_files:
+        return True
+    return os.path.samefile(f"/proc/{process.pid}/exe", process.exe)
+
+
 def _stack(process: Process, thread: int) -> list[Frame]:
     """Raises whatever goes wrong."""
     thread = proc.inner_thread(process.pid, thread)  # what stands in its memory
-    if same_build(process.python, process.free_threaded):
+    if same_build(process.python, process.free_threaded) and _is_at_its_path(process):
         with suppress(ImportError, RuntimeError, OSError):
             return [Frame(*frame) for frame in unwind.stack(process.pid, thread)]
     source = Path(unwind.__file__).read_text()

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import struct
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -361,7 +362,7 @@ def _open(pid: int, file: _File) -> int | None:
     """The file as the process has it: it may be deleted, or in another mount namespace."""
     for path in _names(pid, file):
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            fd = _open_regular(path)
         except OSError:
             continue
         # Its path in our own root may be another file; those under /proc/PID are the
@@ -370,6 +371,17 @@ def _open(pid: int, file: _File) -> int | None:
             return fd
         os.close(fd)
     return None
+
+
+def _open_regular(path: str) -> int:
+    """Open a file for reading; but no device, to which a hostile program may have led us."""
+    found = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(found).st_mode):
+            raise OSError(f"{path} is no file")
+        return os.open(f"/proc/self/fd/{found}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    finally:
+        os.close(found)
 
 
 def _names(pid: int, file: _File) -> Iterator[str]:
