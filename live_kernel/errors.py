@@ -100,7 +100,7 @@ class AttachNotPermitted(NotAttachable):
 
 
 class OtherNamespace(NotAttachable):
-    """The target sees other files than the launcher (container, `unshare -m`)."""
+    """The target sees other files than the launcher, and no place where the two could meet."""
 
     exit_code = 15
     kind = "other namespace"

@@ -363,10 +363,12 @@ def test_release_candidate_and_free_threaded_are_served(tmp_path: Path) -> None:
 
 
 def test_embedded_under_a_name_that_cpython_does_not_look_for(tmp_path: Path) -> None:
+    """Nothing in the way: its memory can be written (see test_versions.py)."""
     copy = copied(python314(), tmp_path, "service")
     with Target("verdict_idle", str(copy)) as target:
-        error = refusal(target.pid, PythonMismatch)
-        assert f"inside {copy}" in str(error)
+        seen = identify(target.pid)
+        assert not seen.is_findable
+        assert not seen.runs_our_build
 
 
 # -- switched off

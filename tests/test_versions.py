@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from kernels import Kernel
@@ -155,3 +158,32 @@ def test_targets_of_both_versions_in_turn() -> None:
             code = "__import__('sys').version_info[1], __import__('os').getpid()"
             assert kernel.value(code) == (minor, program.pid)
         eventually(lambda: "live-kernel" not in new.from_outside()["native threads"].values())
+
+
+# -- what sys.remote_exec can't find, and nobody can run
+
+
+def embedding(python: str, directory: Path) -> str:
+    """A program that holds a whole Python, under a name of its own."""
+    original = Path(python).resolve()
+    program = directory / "bin" / "service"
+    program.parent.mkdir()
+    (directory / "lib").symlink_to(original.parent.parent / "lib")
+    shutil.copy2(original, program)
+    return str(program)
+
+
+@pytest.mark.parametrize(
+    ("python", "launcher"),
+    [
+        pytest.param(python314, lambda: sys.executable, id="our version"),
+        pytest.param(python315, lambda: sys.executable, id="3.15", marks=pytest.mark.python315),
+        pytest.param(python314, older_launcher, id="an older launcher", marks=pytest.mark.older),
+    ],
+)
+def test_python_inside_a_program_of_another_name(
+    tmp_path: Path, python: Callable[[], str], launcher: Callable[[], str]
+) -> None:
+    with Program("idle", embedding(python(), tmp_path)) as program:
+        version = (3, 15) if python is python315 else (3, 14)
+        used_and_left(program, version, launcher())

@@ -6,6 +6,7 @@ Finding, which only reads:
 
     proc         what /proc tells about a process
     runtime      the CPython inside it, seen from outside
+    realm        whose files it sees, whose numbers it counts
     permission   whether the system lets us look into it, and why not
     verdicts     the checks that decide whether it can be attached to
     processes    one process, all candidates, the one that fits a text
@@ -17,6 +18,9 @@ Entering:
 
     payload      the agent as one bundle of code
     landing      the private directory in which launcher and agent meet
+    grounds      where that can be, if the target sees other files than we
+    acting       making it as the target's user
+    slot         the target's one place for a script
     injector     scheduling the bootstrap
     wake         nudging a main thread that idles
     ending       whether and how the target has ended

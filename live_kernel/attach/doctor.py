@@ -76,6 +76,7 @@ def _python() -> Finding:
 
 def _remote_exec() -> Finding:
     name, other = "sys.remote_exec", "the target's own interpreter makes the call"
+    others = f"for others, {other}; in containers, its memory is written"
     if not hasattr(sys, "remote_exec"):
         return Finding(name, True, f"not in {sys.version.split()[0]}: {other}")
     if not sys.is_remote_debug_enabled():
@@ -86,7 +87,7 @@ def _remote_exec() -> Finding:
             "Start it without -X disable-remote-debug and PYTHON_DISABLE_REMOTE_DEBUG.",
         )
     major, minor = sys.version_info[:2]
-    return Finding(name, True, f"for targets of {major}.{minor}; for others, {other}")
+    return Finding(name, True, f"for targets of {major}.{minor}; {others}")
 
 
 def _capabilities() -> Finding:

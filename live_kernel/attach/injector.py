@@ -2,11 +2,12 @@
 
 Runs in the launcher, on a thread that may wait. First rung: `sys.remote_exec`
 here, where our Python is of the target's version. Second: the target's own
-interpreter makes the call. Third, for a target that sees other files than we (the
-call looks up its libraries by path, and its interpreter is not run outside of its
-container): what the call does, done to its memory. Rule: what was scheduled and
-has not run is taken back before its file goes, for the interpreter has one slot and
-complains on the program's stderr about a file that it can't open (PEP 768).
+interpreter makes the call. Third: what the call does is done to its memory; for
+targets that the call can't find (by the paths of their libraries, as when they see
+other files than we), and whose interpreter can't be run, or must not be, outside of
+their container. Rule: what was scheduled and has not run is taken back before its
+file goes, for the interpreter has one slot and complains on the program's stderr
+about a file that it can't open (PEP 768).
 """
 
 from __future__ import annotations
@@ -38,15 +39,13 @@ def inject(process: Process, landing: Landing) -> None:
     _check_room(process)
     text = payload.script(str(landing.path), landing.token).encode()
     script = landing.write(SCRIPT, text)
-    if process.has_other_files:
+    if process.runs_our_build:
+        landing.write(BUNDLE, payload.bundle())
+        _call_here(process, str(script))
+    elif not _call_there(process, str(script), landing.path / BUNDLE):
         ours = process.runs_our_bytecode
         landing.write(BUNDLE, payload.bundle() if ours else payload.source_bundle())
         _write_there(process, str(script))
-    elif process.runs_our_build:
-        landing.write(BUNDLE, payload.bundle())
-        _call_here(process, str(script))
-    else:
-        _call_there(process, str(script), landing.path / BUNDLE)
     still(process)
 
 
@@ -73,8 +72,6 @@ def disarm(process: Process, script: str) -> None:
         still(process)
         if slot.clear(process, script):
             return
-        if process.has_other_files:
-            return  # it may have run, or can't be reached any more
         # Its memory can't be written here: leave a script there that does nothing.
         if process.runs_our_build:
             _call_here(process, NOTHING)
@@ -108,7 +105,10 @@ def _call_here(process: Process, script: str) -> None:
         ) from error
 
 
-def _call_there(process: Process, script: str, bundle: Path | None) -> None:
+def _call_there(process: Process, script: str, bundle: Path | None) -> bool:
+    """Returns whether its interpreter could do it. Raises TargetNotFound."""
+    if process.has_other_files or not interpreter.is_named_so(process.exe):
+        return False
     order = {
         "pid": process.pid,
         "script": script,
@@ -128,18 +128,7 @@ def _call_there(process: Process, script: str, bundle: Path | None) -> None:
             stdin=json.dumps(order),
             timeout=_FOREIGN_TIMEOUT,
         )
-    except (OSError, subprocess.SubprocessError) as error:
+    except (OSError, subprocess.SubprocessError):
         still(process)
-        raise _foreign_failure(process, str(error)) from error
-    if run.returncode != 0:
-        identify(process.pid)
-        raise _foreign_failure(process, (run.stderr.strip() or "no message").splitlines()[-1])
-
-
-def _foreign_failure(process: Process, text: str) -> PythonMismatch:
-    return PythonMismatch(
-        process.pid,
-        f"{process} runs Python {process.version_text}, this kernel {sys.version.split()[0]}; "
-        f"the target's own interpreter was asked to make the call and could not: {text}",
-        f"Start the kernel with a Python {process.version[0]}.{process.version[1]}.",
-    )
+        return False
+    return run.returncode == 0

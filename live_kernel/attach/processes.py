@@ -26,7 +26,8 @@ class Process(NamedTuple):
 
     `start_time`: in clock ticks after boot. `uid` and `gid`: the effective
     ones. `exe` and `cwd`: empty where we may not know. `python`: None if it is
-    not Python, or does not say which. `has_other_files`: a path means another
+    not Python, or does not say which. `is_findable`: CPython's own search would
+    find it in there. `has_other_files`: a path means another
     file to it than to us (another mount namespace, another root directory).
     """
 
@@ -44,6 +45,7 @@ class Process(NamedTuple):
     implementation: str | None = None
     python: PythonVersion | None = None
     free_threaded: bool = False
+    is_findable: bool = True
     has_other_files: bool = False
 
     @property
@@ -67,7 +69,8 @@ class Process(NamedTuple):
 
         They look up its libraries by path, so it must also see our files.
         """
-        return same_build(self.python, self.free_threaded) and not self.has_other_files
+        is_seen = self.is_findable and not self.has_other_files
+        return is_seen and same_build(self.python, self.free_threaded)
 
     @property
     def runs_our_bytecode(self) -> bool:
@@ -279,6 +282,7 @@ def _process(subject: Subject) -> Process:
         implementation=found.implementation if found else None,
         python=found.version if found else None,
         free_threaded=found.free_threaded if found else False,
+        is_findable=found.findable if found else True,
         has_other_files=subject.realm.has_other_files,
     )
 

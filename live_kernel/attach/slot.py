@@ -75,8 +75,10 @@ def _fill(process: Process, found: runtime.Runtime, memory: int, script: bytes) 
     os.pwrite(memory, script + b"\0", at.path)
     os.pwrite(memory, (1).to_bytes(4, "little"), at.pending)
     # The one byte that holds the flag: the others tell the version of its instrumentation.
+    # A flag that the target raises between these two calls is lost, as it is with CPython's own.
     flags = os.pread(memory, 1, at.breaker)[0]
-    os.pwrite(memory, bytes([flags | runtime.PLEASE_STOP]), at.breaker)
+    if not flags & runtime.PLEASE_STOP:
+        os.pwrite(memory, bytes([flags | runtime.PLEASE_STOP]), at.breaker)
 
 
 def clear(process: Process, script: str) -> bool:

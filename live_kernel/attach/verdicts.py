@@ -27,7 +27,7 @@ from ..errors import (
     TargetStopped,
     TargetZombie,
 )
-from . import grounds, interpreter, landing, permission, proc, realm, runtime
+from . import grounds, landing, permission, proc, realm, runtime
 from .runtime import PythonVersion, Runtime
 
 SERVED = ((3, 14), (3, 15))
@@ -218,8 +218,6 @@ def _python_child(pid: int) -> str | None:
 def _is_served(subject: Subject) -> str:
     found = _runtime(subject)
     reason = _not_served(found)
-    if reason is None and not subject.realm.has_other_files:
-        reason = _not_findable(found) or _not_from_here(found, subject.executable)
     if reason:
         what, remedy = reason
         raise PythonMismatch(subject.pid, f"{subject.who} runs {what}", remedy)
@@ -263,29 +261,6 @@ def _not_as_released(found: Runtime, version: PythonVersion) -> tuple[str, str] 
             f"Run the program with an unchanged CPython {_ANY}.",
         )
     return None
-
-
-def _not_findable(found: Runtime) -> tuple[str, str] | None:
-    if found.findable:
-        return None
-    return (
-        f"{found.name} inside {found.path}: CPython's own search goes by file names, and this one "
-        'does not contain "python"',
-        'Give the executable a name that contains "python", or link it to a shared libpython.',
-    )
-
-
-def _not_from_here(found: Runtime, executable: str | None) -> tuple[str, str] | None:
-    """Another Python than ours is entered by its own interpreter, which must be one."""
-    if same_build(found.version, found.free_threaded) or executable is None:
-        return None
-    if interpreter.is_named_so(executable):
-        return None
-    return (
-        f"{found.name} inside {executable}, which can't be started as an interpreter, and this "
-        f"kernel runs Python {sys.version.split()[0]}",
-        f"Run the kernel with {found.name}.",
-    )
 
 
 def same_build(version: PythonVersion | None, free_threaded: bool) -> bool:
