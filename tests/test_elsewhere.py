@@ -18,7 +18,7 @@ from kernels import Kernel
 from snapshots import Program
 from targets import ROOT, Target, eventually, python314, python315
 
-from live_kernel.attach import blocked, doctor, grounds, interpreter, leftovers, slot
+from live_kernel.attach import blocked, doctor, grounds, interpreter, landing, leftovers, slot
 from live_kernel.attach.processes import Process, identify
 from live_kernel.errors import (
     AgentFailed,
@@ -257,8 +257,12 @@ sys.stdin.read()
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_a_killed_launcher_left(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_killed_launcher_left(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(leftovers, "OLD", 0.0)
+    monkeypatch.setattr(landing, "EVERYBODYS", tmp_path)  # our own files are not in question
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     with Elsewhere("asleep", kind) as program:
         process = identify(program.pid)
         command = [sys.executable, "-c", MAKES, str(program.pid)]

@@ -38,6 +38,14 @@ print(place.path, flush=True)
 sys.stdin.read()
 """
 
+MAKES_FOR_NOBODY = """
+import os, pathlib, sys
+from live_kernel.attach import landing
+landing.EVERYBODYS = pathlib.Path(sys.argv[1])
+landing.Landing(65534, 65534).write("bundle", b"")
+os._exit(0)
+"""
+
 
 @pytest.fixture
 def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
@@ -94,6 +102,17 @@ def test_what_is_young_or_not_of_our_making_stays(
         leftovers.sweep(place)
         assert [path.name for path in made.iterdir()] == ["other"]
         assert len(landings(place)) == 3
+
+
+@pytest.mark.root
+def test_root_removes_what_it_made_for_another_user(place: Path) -> None:
+    place.chmod(0o777)
+    with subprocess.Popen([sys.executable, "-c", MAKES_FOR_NOBODY, str(place)]) as process:
+        process.wait()
+    (left,) = landings(place)
+    assert left.stat().st_uid == 65534
+    leftovers.sweep(place)
+    assert landings(place) == []
 
 
 @pytest.mark.attach

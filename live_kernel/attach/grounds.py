@@ -22,7 +22,8 @@ from . import proc, realm
 LONGEST_PATH = 76
 """Bytes: with the names below it, a socket's path must not have more than 107 (unix(7))."""
 
-_OPENED = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+OPENED = getattr(os, "O_PATH", 0) | os.O_DIRECTORY | os.O_CLOEXEC
+"""How a directory is opened to go through it; O_PATH is Linux's."""
 
 
 class Ground(NamedTuple):
@@ -39,7 +40,7 @@ def of(pid: int, uid: int) -> Iterator[list[Ground]]:
     Whoever wants to keep a descriptor must duplicate it. Raises OSError if the
     target's root directory is not for us to open.
     """
-    root = os.open(f"/proc/{pid}/root", _OPENED)
+    root = os.open(f"/proc/{pid}/root", OPENED)
     found: list[Ground] = []
     try:
         trusted = frozenset((0, uid, realm.its_root_user(pid)))
@@ -84,10 +85,10 @@ def _working_directory(pid: int) -> str:
 
 def _walk(root: int, path: str, trusted: frozenset[int], uid: int) -> int:
     """Open a directory below `root`. Raises OSError, also where it is not fit."""
-    here = os.open(".", _OPENED, dir_fd=root)
+    here = os.open(".", OPENED, dir_fd=root)
     try:
         for name in filter(None, path.split("/")):
-            below = os.open(name, _OPENED | os.O_NOFOLLOW, dir_fd=here)
+            below = os.open(name, OPENED | os.O_NOFOLLOW, dir_fd=here)
             os.close(here)
             here = below
             _check_owner(os.fstat(here), trusted)

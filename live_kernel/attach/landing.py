@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 from ..errors import OtherNamespace
 from . import grounds
 from .acting import acting_as
-from .grounds import Ground
+from .grounds import OPENED, Ground
 
 if TYPE_CHECKING:
     from .processes import Process
@@ -39,8 +39,6 @@ EVERYBODYS = Path("/tmp")
 """Where the targets of other users than ours are met."""
 
 NAME = re.compile(r"live-kernel-[0-9a-f]{12}")
-
-_OPENED = os.O_PATH | os.O_DIRECTORY
 
 
 def runtime_directory(uid: int) -> Path:
@@ -144,7 +142,7 @@ class Landing:
         self._name = f"live-kernel-{secrets.token_hex(6)}"
         directory = runtime_directory(uid) if ground is None else ground.path
         self.path = directory / self._name
-        self._parent = os.open(directory, _OPENED) if ground is None else os.dup(ground.descriptor)
+        self._parent = os.open(directory, OPENED) if ground is None else os.dup(ground.descriptor)
         self._descriptor = -1
         self._is_open = True
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from . import grounds, landing, processes, slot
+from ..errors import LiveKernelError
+from . import grounds, landing, proc, processes, realm, slot
 from .acting import acting_as
 
 OLD = 60.0
@@ -27,15 +28,16 @@ def sweep_all() -> None:
     for directory in {landing.runtime_directory(os.geteuid()), landing.EVERYBODYS}:
         sweep(directory)
     with suppress(OSError):
-        for candidate in processes.candidates():
-            if candidate.attachable and candidate.process.has_other_files:
-                sweep_in(candidate.process)
+        for pid in proc.pids():
+            if realm.of(pid).has_other_files:  # of few, and quick to tell
+                with suppress(LiveKernelError):
+                    sweep_in(processes.identify(pid))
 
 
 def sweep(directory: Path) -> None:
     """Remove the private directories of dead launchers in `directory`. Raises nothing."""
     with suppress(OSError):
-        parent = os.open(directory, os.O_PATH | os.O_DIRECTORY)
+        parent = os.open(directory, grounds.OPENED)
         try:
             _sweep(parent, directory)
         finally:
