@@ -47,6 +47,9 @@ def value(handle: Handle, code: str) -> str:
     return "".join(shown)
 
 
+ON_MAIN = "import threading\nthreading.current_thread() is threading.main_thread()"
+
+
 # -- entered and left
 
 
@@ -56,17 +59,29 @@ def test_in_and_out(kind: str) -> None:
         before = program.snapshot()
         with attach(program.pid, timeout=10) as handle:
             assert program.left() == []
-            inner = identify(program.pid)
             assert value(handle, "len(orders)") == "2"
             own = value(handle, "import os\nos.getpid()")
-            assert (own == "1") == kind.startswith("all"), inner
+            assert own == ("1" if kind.startswith("all") else str(program.pid))
+            assert value(handle, f"%%main\n{ON_MAIN}") == "True"
             handle.run("word = 'from outside'")
             program.wait_for("word is from outside")
             failed = handle.run("orders[9]")["error"]
             assert failed["ename"] == "IndexError"
             handle.run("word = 'start'")
-        program.assert_unharmed_since(before)
+        program.assert_unharmed_since(before, interrupted=True)
         assert program.left() == []
+
+
+def test_without_proc() -> None:
+    """Nothing that can't be opened there waits to be run."""
+    with Elsewhere("no_proc") as program:
+        before = program.snapshot()
+        with attach(program.pid, timeout=10) as handle:
+            assert value(handle, "1 + 1") == "2"
+            refused = handle.run(f"%%main\n{ON_MAIN}")["error"]
+            assert "the program sees no /proc/self/fd" in refused["evalue"]
+            assert value(handle, "1 + 1") == "2"
+        program.assert_unharmed_since(before)
 
 
 @pytest.mark.python315

@@ -15,7 +15,7 @@ from time import monotonic
 from . import native
 from .frames import OURS, is_ours
 from .rousing import Rouser
-from .slots import Slots
+from .slots import Slots, SlotsUnknown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ _PAUSES = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5)
 
 _READ_WITHIN = 1.0
 """Seconds that a thread may take from its slot to the first line of the script there."""
+
+_SCRIPTS = "/proc/self/fd"
+"""Where a file of memory has a path."""
 
 _SCRIPT = f"""\
 __name__ = {OURS + ".agent.script"!r}
@@ -61,6 +64,8 @@ class Visit:
     def begin(self) -> None:
         """Ask for it. Raises ThreadGone, or SlotsUnknown where this Python can't be asked."""
         slots = Slots()
+        if not os.path.isdir(_SCRIPTS):  # Python would complain that it can't open the script
+            raise SlotsUnknown(f"the program sees no {_SCRIPTS}, which this takes (chroot?)")
         if slots.waiting(self.thread) is None:
             raise ThreadGone(f"there is no thread {self.thread}")
         _doors.setdefault(self.thread, []).append(self)
@@ -148,7 +153,7 @@ class _Script:
         self._filled_at = 0.0
         self.has_run = native.Signal()
         self._file = os.memfd_create("live-kernel")
-        self._path = f"/proc/self/fd/{self._file}"
+        self._path = f"{_SCRIPTS}/{self._file}"
         self._entry = ledger.record("a script for a thread of the program", self._remove)
         os.write(self._file, _SCRIPT.encode())
         _scripts.setdefault(thread, []).append(self)
