@@ -150,20 +150,19 @@ def test_own_process_of_a_plain_user(as_nobody: Sequence[str], nobodys_python: s
 
 @root
 @needs_root
-def test_rights_to_look_and_rights_to_hand_over(nobodys_python: str) -> None:
-    """/proc/PID/mem is refused by its mode to who has CAP_SYS_PTRACE alone, the system calls are
-    not. Becoming its user, for a directory to be met in, takes more.
+@pytest.mark.parametrize("missing", ["dac_override", "setuid", "setgid"])
+def test_rights_to_look_are_none_to_hand_over(nobodys_python: str, missing: str) -> None:
+    """A look takes CAP_SYS_PTRACE alone: /proc/PID/mem is refused by its mode then, the system
+    calls are not. A private directory of that user takes more.
     """
-    drop = allowed("setpriv", "--bounding-set=-dac_override,-dac_read_search")
-    stay = allowed("setpriv", "--bounding-set=-setuid")
+    drop = allowed("setpriv", f"--bounding-set=-{missing},-dac_read_search")
     with Target("verdict_idle", nobodys_python, wrap=AS_NOBODY) as target:
-        assert "process" in look(target.pid, wrap=drop)
-        told = look(target.pid, wrap=stay)
+        told = look(target.pid, wrap=drop)
         assert told["class"] == "AttachNotPermitted"
-        assert "lacks the rights to hand files over to nobody (cap_setuid)" in told["message"]
+        assert f"the rights to hand files over to nobody (cap_{missing})" in told["message"]
         assert told["remedy"].startswith("Run the kernel as nobody or as root")
     with Target("verdict_idle", nobodys_python) as target:
-        assert "process" in look(target.pid, wrap=stay)
+        assert "process" in look(target.pid, wrap=drop)
 
 
 def test_replaced_binary(tmp_path: Path) -> None:

@@ -116,8 +116,10 @@ def _by_identity(pid: int, us: proc.Status, them: proc.Status) -> _Reason | None
     return None
 
 
-_HAND_OVER = 1 << 6 | 1 << 7
-"""CAP_SETGID and CAP_SETUID: to make a private directory as another user (`acting.py`)."""
+_HAND_OVER = 1 << 1 | 1 << 6 | 1 << 7
+"""CAP_SETGID and CAP_SETUID: to make a private directory as another user (`acting.py`).
+CAP_DAC_OVERRIDE: `sys.remote_exec` wants to read the script in it.
+"""
 
 _CAP = "\nIn a container: start it with --cap-add=SYS_PTRACE."
 _CONTAINER = (
