@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from elsewhere import allowed
 from targets import PROGRAMS, Target, eventually, older_launcher, python314, python315
 
 from live_kernel.attach import doctor, permission, proc, processes, realm, runtime
@@ -70,14 +71,6 @@ def look(
     assert done.returncode == 0, done.stderr
     told: dict[str, Any] = json.loads(done.stdout)
     return told
-
-
-def allowed(*wrap: str) -> tuple[str, ...]:
-    """The command, if this machine lets us run things in it; else skips the test."""
-    done = subprocess.run([*wrap, "true"], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        pytest.skip(f"not possible here: {done.stderr.strip() or wrap[0]}")
-    return wrap
 
 
 @pytest.fixture
