@@ -72,13 +72,12 @@ def _fill(process: Process, found: runtime.Runtime, memory: int, script: bytes) 
         raise PythonMismatch(process.pid, f"{process}: its Python is not laid out as expected")
     if _script_at(at, read) not in ("", os.fsdecode(script)):
         raise Taken
+    from . import vm  # ctypes: only where it is needed
+
     os.pwrite(memory, script + b"\0", at.path)
     os.pwrite(memory, (1).to_bytes(4, "little"), at.pending)
     # The one byte that holds the flag: the others tell the version of its instrumentation.
-    # A flag that the target raises between these two calls is lost, as it is with CPython's own.
-    flags = os.pread(memory, 1, at.breaker)[0]
-    if not flags & runtime.PLEASE_STOP:
-        os.pwrite(memory, bytes([flags | runtime.PLEASE_STOP]), at.breaker)
+    vm.raise_flag(memory, at.breaker, runtime.PLEASE_STOP)
 
 
 def clear(process: Process, script: str) -> bool:
