@@ -25,6 +25,7 @@ from live_kernel.errors import (
     DebuggingDisabled,
     OtherNamespace,
     TargetBlocked,
+    TargetNotFound,
 )
 from live_kernel.handle import Handle, attach
 
@@ -257,6 +258,19 @@ def test_entered_when_it_wakes() -> None:
         program.send("wake")
         assert cell.finish().result == "'awake'"
         eventually(lambda: not program.left())
+
+
+def test_ended_meanwhile() -> None:
+    with Elsewhere("idle") as program:
+        program.expected_to_end = True
+        process = identify(program.pid)
+        other = process._replace(start_time=process.start_time - 1)
+        with pytest.raises(TargetNotFound):
+            landing.for_process(other)
+        program.process.kill()
+        program.wait()
+        with pytest.raises(TargetNotFound):
+            landing.for_process(process)
 
 
 MAKES = """

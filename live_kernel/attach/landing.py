@@ -22,8 +22,8 @@ import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import OtherNamespace
-from . import grounds
+from ..errors import OtherNamespace, TargetNotFound
+from . import grounds, proc
 from .acting import acting_as
 from .grounds import OPENED, Ground
 
@@ -103,17 +103,29 @@ def remove(name: str, parent: int, descriptor: int) -> None:
 
 
 def for_process(process: Process) -> Landing:
-    """A landing that the target sees. Raises OSError, or OtherNamespace where it has no place."""
-    uid, gid = process.uid, process.gid
+    """A landing that the target sees.
+
+    Raises OSError, OtherNamespace where there is no place for it, or TargetNotFound.
+    """
     if not process.has_other_files:
-        return Landing(uid, gid)
+        return Landing(process.uid, process.gid)
+    try:
+        with grounds.of(process.pid, process.uid) as found:
+            if proc.stat(process.pid).start_time != process.start_time:
+                raise ProcessLookupError  # these are another one's files
+            return _first(process, found)
+    except proc.GONE:
+        raise TargetNotFound(process.pid, f"{process} has ended") from None
+
+
+def _first(process: Process, found: list[Ground]) -> Landing:
+    """A landing in the first directory in which one can be made."""
     reasons = []
-    with grounds.of(process.pid, uid) as found:
-        for ground in found:
-            try:
-                return Landing(uid, gid, ground)
-            except OSError as error:
-                reasons.append(f"{ground.path}: {error.strerror or error}")
+    for ground in found:
+        try:
+            return Landing(process.uid, process.gid, ground)
+        except OSError as error:
+            reasons.append(f"{ground.path}: {error.strerror or error}")
     raise no_ground(process.pid, str(process), "; ".join(reasons))
 
 

@@ -290,6 +290,8 @@ def same_bytecode(version: PythonVersion | None) -> bool:
 def _can_be_met(subject: Subject) -> str:
     """Is there a directory that both of us see?"""
     where = subject.realm
+    if proc.namespace(subject.pid, "mnt") is None:
+        return "not known"
     if not where.has_other_files:
         return "sees the same files"
     try:
@@ -307,6 +309,8 @@ _OTHER_MOUNTS = "another mount namespace: a container, a sandboxed service"
 
 
 def _has_a_number(subject: Subject) -> str:
+    if proc.namespace(subject.pid, "pid") is None:
+        return "not known"
     if not subject.realm.pids:
         return "counts pids as this kernel does"
     return f"in another pid namespace, where its pid is {subject.status.inner_pids[-1]}"
