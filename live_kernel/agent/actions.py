@@ -44,4 +44,19 @@ def act(cell: Cell, shell: Shell) -> None:
         cell.end()
 
 
-_ACTIONS: dict[str, Action] = {}
+def _watch(cell: Cell, shell: Shell, action: dict[str, Any]) -> None:
+    from . import watching
+
+    watching.watch(cell, shell, action)
+
+
+def _unwatch(cell: Cell, shell: Shell, action: dict[str, Any]) -> None:
+    from . import watching
+
+    watching.unwatch(cell, shell, action)
+
+
+_ACTIONS: dict[str, Action] = {
+    "watch": _watch,
+    "unwatch": _unwatch,
+}

@@ -88,6 +88,16 @@ LATE = (
     ("agent.capi",),
     ("agent.slots", "agent.rousing", "agent.visits", "agent.putting_off", "agent.held"),
     ("agent.watched", "agent.magics", "agent.quiet", "agent.ipython"),
+    (
+        "agent.brief",
+        "agent.beats",
+        "agent.standing",
+        "agent.sight",
+        "agent.plots",
+        "agent.readings",
+        "agent.showing",
+        "agent.watching",
+    ),
 )
 """Groups of modules that wait in the target, as bytes, until one of the group is asked for."""
 

@@ -149,7 +149,7 @@ class Completion:
         words = [item(word, "magic") for word in command.words if word.startswith(typed)]
         if command is commands.Attach:
             self._processes(typed, cursor, answered)
-        elif command.takes_code and not words:
+        elif command.takes_code and not (words and typed):
             target(code, cursor, lambda answer: answered(as_asked(answer, cursor)))
         else:
             answered(content(words, cursor - len(typed), cursor))

@@ -1,0 +1,79 @@
+"""What an expression sees that is evaluated beside the cells: what they see, at that moment.
+
+Runs in the target, on a worker's thread. It has globals of its own, so that no cell which
+runs meanwhile is touched, and what it assigns is gone at once.
+Rule: nothing of the program is held once it has been evaluated.
+"""
+
+from __future__ import annotations
+
+import builtins
+import os
+
+from .frames import binding_after
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import CodeType
+    from typing import Any
+
+    from .frames import Binding
+    from .namespace import Namespace
+
+
+class Names(dict[str, object]):
+    """The `__builtins__` of an expression, which ask these mappings in turn."""
+
+    __slots__ = ("_homes",)
+
+    def __init__(self, *homes: Mapping[str, Any] | None) -> None:
+        super().__init__()
+        self._homes = [home for home in homes if home is not None]
+
+    def __missing__(self, name: str) -> object:
+        for home in self._homes:
+            if name in home:
+                return home[name]
+        raise KeyError(name)
+
+    def let_go(self) -> None:
+        """A function that the expression has made may have us still."""
+        self._homes = [builtins.__dict__]
+
+
+class Sight:
+    """Evaluates expressions as the session's cells would, at the place where they are bound.
+
+    Where the bound function has returned, it goes on at its caller's, and says so in `moved`.
+    """
+
+    def __init__(self, namespace: Namespace) -> None:
+        self._namespace = namespace
+        self._bound = self._present = namespace.binding
+        self.moved = ""
+
+    def evaluate(self, code: CodeType) -> object:
+        """The value of compiled code. Raises whatever that raises."""
+        local, module = self._binding().names()
+        namespace = self._namespace
+        homes = (namespace.scratch, local, module, builtins.__dict__, namespace.additions)
+        names = Names(*homes)
+        try:
+            return eval(code, {"__builtins__": names, "__name__": self._present.module})
+        finally:
+            names.let_go()
+
+    def _binding(self) -> Binding:
+        if self._namespace.binding is not self._bound:  # by a cell, or the user
+            self._bound = self._present = self._namespace.binding
+            self.moved = ""
+        if self._present.is_gone():
+            gone = self._present
+            self._present = binding_after(gone)
+            _, name, line = gone.function or ("", "?", 0)
+            self.moved = (
+                f"{name}() ({os.path.basename(gone.file)}:{line}) has returned; since then at "
+                f"{self._present.describe()}"
+            )
+        return self._present

@@ -1,0 +1,110 @@
+"""`%watch`, `%trace` and their ends: a value again and again, the calls of a function.
+
+Runs on the launcher's reactor. Rule: what stands at the end of the line, `every`, `for`
+and `-n`, is the command's; all before it is the program's.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, ClassVar
+
+from .. import durations
+from ..execution import Done, Execution
+from .command import Action, Command
+
+_CLAUSE = re.compile(r"(?:^|\s)(every|for)\s+([\d.]+\s*[a-z]*)\s*$")
+_WHERE = re.compile(r"(?:^|\s)--(here|beside)\s*$|^--(here|beside)(?:\s|$)")
+
+LEAST = 0.02
+"""Seconds between two values: a front-end shows no more than that."""
+
+
+class Lasting(Action):
+    """An action that goes on for a time: beside other cells, or as long as its own lasts.
+
+    A notebook shows what comes late below the cell, so there it goes on beside. In a console
+    that would fall into the next prompt, and a script would be over before it: there the
+    cell lasts. `--here` and `--beside` say otherwise. Nobody is there to interrupt a script's
+    cell, so that lasts `in_a_script` seconds unless it is told for how long.
+    """
+
+    in_a_script: ClassVar[float]
+    words = ("--here", "--beside")
+    takes_code = True
+
+    def run(self, argument: str, execution: Execution, done: Done) -> None:
+        text, where = without_place(argument.strip())
+        is_notebook = execution.notebook is not None
+        is_script = not is_notebook and not execution.allows_input
+        action = {
+            "name": self.action,
+            **self.options(text),
+            "beside": where == "beside" or (is_notebook and where != "here"),
+            "updates": is_notebook or is_script,
+        }
+        if is_script and not action["beside"] and not action["seconds"]:
+            action["seconds"] = self.in_a_script
+        self._in_target.run("", execution, done, action=action)
+
+
+def without_place(text: str) -> tuple[str, str]:
+    """What is left without `--here` or `--beside` at either end, and which it was."""
+    found = _WHERE.search(text)
+    if found is None:
+        return text, ""
+    return (text[: found.start()] + text[found.end() :]).strip(), found.group(1) or found.group(2)
+
+
+def clauses(text: str, command: Command) -> tuple[str, dict[str, float]]:
+    """What stands before `every 0.5s` and `for 30s`, and these in seconds."""
+    found: dict[str, float] = {}
+    while match := _CLAUSE.search(text):
+        name, span = match.groups()
+        if name in found:
+            raise command.misused(f"`{name}` is said twice.")
+        try:
+            found[name] = durations.parse(span)
+        except ValueError as error:
+            raise command.misused(f"{error}.") from None
+        text = text[: match.start()].strip()
+    return text, found
+
+
+class Watch(Lasting):
+    """Show a value again and again, with a small plot if it is a number or a few of them.
+
+    The expression sees what a cell sees. In a notebook it is watched beside other cells, until
+    its time is over, or %unwatch, or detaching; in a console the cell lasts until then, or until
+    it is interrupted; in a script it lasts ten seconds unless told. --here and --beside say which
+    of these. Errors are shown and don't end it.
+
+        %watch len(orders)                       twice a second, until %unwatch
+        %watch pool.size, pool.idle for 1min     several numbers, each with a line of its own
+        %watch cache.hits every 5s --here        the cell lasts as long as the watch
+        %watch                                   what is watched
+    """
+
+    usage = "%watch [EXPRESSION [every 0.5s] [for 30s] [--here | --beside]]"
+    action = "watch"
+    in_a_script = 10.0
+
+    def options(self, argument: str) -> dict[str, Any]:
+        expression, found = clauses(argument, self)
+        if not expression and found:
+            raise self.misused("%watch is told when, but not what.")
+        every, seconds = found.get("every", 0.5), found.get("for", 0.0)
+        if every < LEAST:
+            raise self.misused(f"A value every {every:g} s is too often; {LEAST:g}s is possible.")
+        return {"expression": expression, "every": every, "seconds": seconds}
+
+
+class Unwatch(Action):
+    """End a watch: the only one, or that of this number, or all."""
+
+    usage = "%unwatch [N | all]"
+    action = "unwatch"
+    words = ("all",)
+
+    def options(self, argument: str) -> dict[str, Any]:
+        return {"which": argument}
