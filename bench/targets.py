@@ -79,11 +79,11 @@ class Gap(NamedTuple):
 
 
 class BusyTarget(Target):
-    """The program `busy`, whose record is read as it runs."""
+    """The program `busy`, or one that keeps such a record, which is read as it runs."""
 
-    def __init__(self, environment: Mapping[str, str], file: Path) -> None:
+    def __init__(self, environment: Mapping[str, str], file: Path, name: str = "busy") -> None:
         file.write_bytes(bytes(_ROOM * 8))
-        super().__init__("busy", environment, str(file))
+        super().__init__(name, environment, str(file))
         self._file = file
 
     def _record(self) -> array.array[float]:
@@ -118,13 +118,13 @@ def idle(environment: Mapping[str, str]) -> Iterator[Target]:
 
 
 @contextmanager
-def busy(environment: Mapping[str, str]) -> Iterator[BusyTarget]:
-    """The program `busy`, while the block runs, from when it has got going."""
+def busy(environment: Mapping[str, str], program: str = "busy") -> Iterator[BusyTarget]:
+    """The program `busy` or its like, while the block runs, from when it has got going."""
     descriptor, name = tempfile.mkstemp(prefix="live-kernel-bench-")
     os.close(descriptor)
     target = None
     try:
-        target = BusyTarget(environment, Path(name))
+        target = BusyTarget(environment, Path(name), program)
         deadline = time.monotonic() + 20
         while target.turns == 0:
             if time.monotonic() > deadline:

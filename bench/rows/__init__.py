@@ -13,7 +13,7 @@ from collections.abc import Callable
 from ..peers import Workshop
 from ..plan import Plan
 from ..samples import Row
-from . import loops, memory, output, round_trip, spawn, speed, stall
+from . import loops, memory, output, round_trip, spawn, speed, stall, trace
 
 type Measurement = Callable[[Workshop, Plan], list[Row]]
 
@@ -27,5 +27,6 @@ MEASUREMENTS: dict[str, Measurement] = {
     "loop": loops.measure,
     "stall": stall.measure,
     "speed": speed.measure,
+    "trace": trace.measure,
     "memory": memory.measure,
 }

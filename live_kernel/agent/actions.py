@@ -56,7 +56,21 @@ def _unwatch(cell: Cell, shell: Shell, action: dict[str, Any]) -> None:
     watching.unwatch(cell, shell, action)
 
 
+def _trace(cell: Cell, shell: Shell, action: dict[str, Any]) -> None:
+    from . import tracing
+
+    tracing.trace(cell, shell, action)
+
+
+def _untrace(cell: Cell, shell: Shell, action: dict[str, Any]) -> None:
+    from . import tracing
+
+    tracing.untrace(cell, shell, action)
+
+
 _ACTIONS: dict[str, Action] = {
+    "trace": _trace,
+    "untrace": _untrace,
     "watch": _watch,
     "unwatch": _unwatch,
 }

@@ -15,11 +15,16 @@ from .streams import split
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .ledger import Ledger
     from .session import Session
 
 _watched: set[Session] = set()
 _is_hooked = False
+
+in_child: list[Callable[[], object]] = []
+"""What is to be done there besides, as modules that few sessions need have entered it here."""
 
 
 def watch(session: Session, ledger: Ledger) -> None:
@@ -44,5 +49,7 @@ def _forget_all() -> None:
             session.forked()
             atexit.unregister(session.exiting)
         _watched.clear()
+        for forget in in_child:
+            forget()
     except BaseException as error:
         del error  # the child is the program's; nothing of ours may disturb it

@@ -97,6 +97,11 @@ LATE = (
         "agent.readings",
         "agent.showing",
         "agent.watching",
+        "agent.callables",
+        "agent.monitoring",
+        "agent.calls",
+        "agent.conditions",
+        "agent.tracing",
     ),
 )
 """Groups of modules that wait in the target, as bytes, until one of the group is asked for."""

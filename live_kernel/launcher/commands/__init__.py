@@ -12,12 +12,12 @@ from .beside import InLocal, Pull, Push
 from .command import Command, Means
 from .limiting import Limits
 from .placing import InLoop, OnMain, OnOwn, OnThread, Place
-from .watching import Unwatch, Watch
+from .watching import Trace, Untrace, Unwatch, Watch
 
 _ALL: tuple[type[Command], ...] = (
     *(Attach, Detach, Ps, Status),
     *(OnMain, InLoop, OnThread, OnOwn, Place),
-    *(Watch, Unwatch),
+    *(Watch, Unwatch, Trace, Untrace),
     *(Limits, Pull, Push, InLocal),
 )
 

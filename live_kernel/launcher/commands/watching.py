@@ -16,6 +16,8 @@ from .command import Action, Command
 _CLAUSE = re.compile(r"(?:^|\s)(every|for)\s+([\d.]+\s*[a-z]*)\s*$")
 _WHERE = re.compile(r"(?:^|\s)--(here|beside)\s*$|^--(here|beside)(?:\s|$)")
 
+_COUNT = re.compile(r"(?:^|\s)-n\s*(\d{1,6}|all)(?=\s|$)")
+
 LEAST = 0.02
 """Seconds between two values: a front-end shows no more than that."""
 
@@ -104,6 +106,60 @@ class Unwatch(Action):
 
     usage = "%unwatch [N | all]"
     action = "unwatch"
+    words = ("all",)
+
+    def options(self, argument: str) -> dict[str, Any]:
+        return {"which": argument}
+
+
+class Trace(Lasting):
+    """Show the calls of a function: arguments, result or exception, duration, caller.
+
+    It ends by itself after so many calls (20 unless told), and then costs the program nothing
+    any more. What is shown is read from memory: no __repr__ of the program is run for it. In a
+    notebook other cells run meanwhile; see %watch.
+
+        %trace app.price                          the next 20 calls
+        %trace app.Order.total -n 5               a method, of whichever instance
+        %trace app.price if order.total > 100     only those; it sees the arguments
+        %trace app.price -n all for 10s           all in that time; too many are only counted
+        %trace                                    what is traced
+    """
+
+    usage = "%trace [FUNCTION [-n 20 | -n all] [for 30s] [if CONDITION] [--here | --beside]]"
+    action = "trace"
+    in_a_script = 60.0
+
+    def options(self, argument: str) -> dict[str, Any]:
+        name, _, rest = argument.partition(" ")
+        rest, is_conditional, condition = f" {rest.strip()}".partition(" if ")
+        condition, late = clauses(condition.strip(), self)
+        rest, found = clauses(rest.strip(), self)
+        count, rest = self._count(rest)
+        rest, more = clauses(rest, self)
+        found |= late | more
+        if rest or "every" in found or (is_conditional and not condition):
+            raise self.misused(f"{argument!r} is not understood.")
+        seconds = found.get("for", 0.0)
+        return {"function": name, "count": count, "seconds": seconds, "condition": condition}
+
+    def _count(self, text: str) -> tuple[int, str]:
+        """How many calls, 0 for all; and the text without that."""
+        found = _COUNT.search(text)
+        if found is None:
+            return 20, text
+        wanted = found.group(1)
+        if wanted == "0":
+            raise self.misused("-n 0 would show nothing.")
+        rest = (text[: found.start()] + text[found.end() :]).strip()
+        return 0 if wanted == "all" else int(wanted), rest
+
+
+class Untrace(Action):
+    """End a trace: the only one, or that of this number, or all."""
+
+    usage = "%untrace [N | all]"
+    action = "untrace"
     words = ("all",)
 
     def options(self, argument: str) -> dict[str, Any]:

@@ -1,0 +1,43 @@
+"""What a person sees in JupyterLab of a value that is watched while other cells run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from lab import Browser, Lab, chromium, expect
+from snapshots import Program
+
+pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(120)]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def lab(browser: Browser) -> Iterator[Lab]:
+    with Lab(browser) as lab:
+        yield lab
+
+
+def test_a_watch_and_a_trace_go_on_below_their_cells(lab: Lab, program: Program) -> None:
+    before = program.snapshot()
+    with lab.notebook() as notebook:
+        notebook.run(f"%attach {program.pid}").expect("Attached to")
+        watch = notebook.run("%watch len(orders), total() every 100ms").wait_until_done()
+        expect(watch.box.locator("svg[role=img]")).to_have_count(1)
+        trace = notebook.run("%trace total -n 3").wait_until_done()
+        notebook.run("orders.append(Order(3, 8))").wait_until_done()
+        watch.expect("(3, 50)")
+        expect(watch.box.locator("svg text", has_text="total() 50")).to_have_count(1)
+        expect(watch.box.locator("svg[role=img]")).to_have_count(1)
+        trace.expect("total() = 42")
+        trace.expect("that many were asked for")
+        lab.screenshot("watch-1-light")
+        notebook.run("%unwatch").wait_until_done()
+        watch.expect("ended by %unwatch")
+    program.after_leaving()
+    program.assert_unharmed_since(before)
