@@ -68,7 +68,21 @@ def _untrace(cell: Cell, shell: Shell, action: dict[str, Any]) -> None:
     tracing.untrace(cell, shell, action)
 
 
+def _patch(cell: Cell, shell: Shell, action: dict[str, Any]) -> None:
+    from . import patching
+
+    patching.patch(cell, shell, action)
+
+
+def _unpatch(cell: Cell, shell: Shell, action: dict[str, Any]) -> None:
+    from . import patching
+
+    patching.unpatch(cell, shell, action)
+
+
 _ACTIONS: dict[str, Action] = {
+    "patch": _patch,
+    "unpatch": _unpatch,
     "trace": _trace,
     "untrace": _untrace,
     "watch": _watch,

@@ -102,6 +102,9 @@ LATE = (
         "agent.calls",
         "agent.conditions",
         "agent.tracing",
+        "agent.references",
+        "agent.definitions",
+        "agent.patching",
     ),
 )
 """Groups of modules that wait in the target, as bytes, until one of the group is asked for."""

@@ -24,7 +24,7 @@ CHANNELS = ("cells", "control")
 QUESTIONS = frozenset({"complete", "inspect", "status"})
 """What an `ask` may be about."""
 
-ACTIONS = frozenset({"watch", "unwatch", "trace", "untrace"})
+ACTIONS = frozenset({"watch", "unwatch", "trace", "untrace", "patch", "unpatch"})
 """What a `run` may ask for instead of code."""
 
 

@@ -11,15 +11,18 @@ from .attaching import Attach, Detach, Ps, Status
 from .beside import InLocal, Pull, Push
 from .command import Command, Means
 from .limiting import Limits
+from .patching import Patch, PatchCell, Unpatch
 from .placing import InLoop, OnMain, OnOwn, OnThread, Place
 from .watching import Trace, Untrace, Unwatch, Watch
 
 _ALL: tuple[type[Command], ...] = (
     *(Attach, Detach, Ps, Status),
     *(OnMain, InLoop, OnThread, OnOwn, Place),
-    *(Watch, Unwatch, Trace, Untrace),
+    *(Watch, Unwatch, Trace, Untrace, Patch, PatchCell, Unpatch),
     *(Limits, Pull, Push, InLocal),
 )
+
+_TAKE_ALL = {MARK, "%%patch"}
 
 COMMANDS: dict[str, type[Command]] = {command.usage.split()[0]: command for command in _ALL}
 
@@ -34,14 +37,14 @@ def help_text(name: str) -> str:
 def split(code: str) -> tuple[list[tuple[str, str]], str]:
     """The commands with which a cell begins, as (name, argument), and the code after them.
 
-    To `%%local` all that comes below it is its argument.
+    To `%%local` and `%%patch` all that comes below it is its argument.
     """
     lines = code.splitlines(keepends=True)
     found: list[tuple[str, str]] = []
     while lines:
         line = lines[0].strip()
         name, *argument = line.split(maxsplit=1) or [""]
-        if name == MARK:
+        if name in _TAKE_ALL:
             found.append((name, "".join([*argument, "\n", *lines[1:]])))
             return found, "\n" * code.count("\n")
         if name in COMMANDS:
