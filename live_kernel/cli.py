@@ -61,10 +61,16 @@ def ps(as_json: bool, everything: bool) -> None:
     print_candidates(found)
 
 
+_wake = click.option(
+    "--wake", is_flag=True, help="If it is blocked, wake it from its wait, which then goes on."
+)
+
+
 @main.command()
 @click.argument("target", metavar="PID|TEXT")
+@_wake
 @_explained
-def attach(target: str) -> None:
+def attach(target: str, wake: bool) -> None:
     """Open a Jupyter console in a running program."""
     from .kernelspec import NAME, is_installed
 
@@ -74,7 +80,8 @@ def attach(target: str) -> None:
             f"Jupyter does not know the kernel {NAME}.", "Run `live-kernel install`."
         )
     words = [sys.executable, "-m", "jupyter_console", "--kernel", NAME]
-    os.execv(sys.executable, [*words, "--", "--pid", str(process.pid)])
+    chosen = ["--pid", str(process.pid), *(["--wake"] if wake else [])]
+    os.execv(sys.executable, [*words, "--", *chosen])
 
 
 @main.command("exec")
@@ -89,8 +96,9 @@ def attach(target: str) -> None:
     metavar="SECONDS",
     help="How long to wait for a target that is blocked.",
 )
+@_wake
 @_explained
-def execute(target: str, code: str, as_json: bool, timeout: float) -> None:
+def execute(target: str, code: str, as_json: bool, timeout: float, wake: bool) -> None:
     """Run CODE (or stdin, for -) once in a running program, and print what it shows."""
     from .handle import attach as attach_to
     from .terminal import Printer
@@ -98,7 +106,7 @@ def execute(target: str, code: str, as_json: bool, timeout: float) -> None:
     source = sys.stdin.read() if code == "-" else code
     printer = Printer(as_json)
     process = named(target)
-    with attach_to(process.pid, timeout=timeout, on_waiting=printer.waiting) as handle:
+    with attach_to(process.pid, timeout=timeout, on_waiting=printer.waiting, wake=wake) as handle:
         outcome = handle.run(source, printer.show)
     printer.finish(process, outcome)
     sys.exit(0 if outcome["status"] == "ok" else EXIT_CELL_FAILED)

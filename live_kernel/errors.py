@@ -121,10 +121,18 @@ class TargetZombie(NotAttachable):
 
 
 class TargetBlocked(TargetError):
-    """The main thread waits outside Python, so that the bootstrap does not start."""
+    """The main thread waits outside Python, so that the bootstrap does not start.
+
+    `waking`: what would be done to wake it if the user says so, and what the program would see
+    of that; empty where nothing can be done, or is being done already.
+    """
 
     exit_code = 18
     kind = "blocked"
+
+    def __init__(self, pid: int, message: str, remedy: str | None = None, waking: str = "") -> None:
+        super().__init__(pid, message, remedy)
+        self.waking = waking
 
 
 class AgentFailed(TargetError):

@@ -29,22 +29,26 @@ class Handle:
     """An attachment to one process, made by `attach`."""
 
     def __init__(
-        self, process: Process, timeout: float | None, tell: Callable[[str], None]
+        self,
+        process: Process,
+        timeout: float | None,
+        tell: Callable[[str], None],
+        wake: bool = False,
     ) -> None:
         self.process = process
         self._reactor = Reactor()
-        self._target = Target(self._reactor, None)
+        self._target = Target(self._reactor, None, "wake=True (on the command line: --wake)")
         self._count = 0
         try:
-            self._enter(timeout, tell)
+            self._enter(timeout, tell, wake)
         except BaseException:
             self.detach()
             raise
 
-    def _enter(self, timeout: float | None, tell: Callable[[str], None]) -> None:
+    def _enter(self, timeout: float | None, tell: Callable[[str], None], wake: bool) -> None:
         failures: list[LiveKernelError] = []
         waiter = Waiter(lambda: None, failures.append, tell)
-        choice = Choice(str(self.process.pid), "the caller", self.process.start_time)
+        choice = Choice(str(self.process.pid), "the caller", self.process.start_time, wake=wake)
         self._target.choose(choice, pinned=False, waiter=waiter)
         self._reactor.run_until(lambda: self._target.state is not State.INJECTING, timeout)
         if self._target.state is State.INJECTING:
@@ -139,14 +143,16 @@ def attach(
     pid: int,
     timeout: float | None = 30.0,
     on_waiting: Callable[[str], None] = lambda _text: None,
+    wake: bool = False,
 ) -> Handle:
     """Attach to the process `pid`; use the handle in a `with` statement.
 
     `timeout`: seconds to wait for a target that is blocked (None: for ever);
-    `on_waiting` is told, once, what it waits in. Raises NotAttachable errors,
+    `on_waiting` is told what it waits in, and what `wake` would do; `wake`: wake it
+    from that. Raises NotAttachable errors,
     TargetBlocked, AgentFailed.
     """
-    return Handle(processes.identify(pid), timeout, on_waiting)
+    return Handle(processes.identify(pid), timeout, on_waiting, wake)
 
 
 __all__ = ["AgentLost", "Handle", "TargetBlocked", "attach"]

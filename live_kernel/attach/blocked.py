@@ -18,8 +18,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from . import interpreter, permission, proc, runtime, syscalls, unwind
+from . import awaited, caller, interpreter, permission, proc, runtime, syscalls, unwind
 from .processes import Process
+from .registers import Wait
 from .verdicts import same_build
 
 _TIMEOUT = 2.0
@@ -58,7 +59,8 @@ class Blocked(NamedTuple):
     `number` and `syscall`: the system call that it is in, None if in none or
     unknown. `descriptor`: what the file descriptor that it waits for is, as
     /proc/PID/fd names it. `wchan`: the kernel function that it waits in.
-    `stack`: Python frames, innermost first; may be empty.
+    `stack`: Python frames, innermost first; may be empty. `wait`: where exactly
+    it waits. `library`: whose code made the call, where it was not Python's own.
     """
 
     pid: int
@@ -69,6 +71,8 @@ class Blocked(NamedTuple):
     descriptor: str = ""
     wchan: str = ""
     stack: tuple[Frame, ...] = ()
+    wait: Wait | None = None
+    library: str = ""
 
     @property
     def in_epoll(self) -> bool:
@@ -86,7 +90,7 @@ class Blocked(NamedTuple):
         """The library function that the program called there; empty if unknown."""
         if self.frame in self.stack[1:]:
             return self.stack[self.stack.index(self.frame) - 1].call
-        return _USUAL_CALL.get(self.syscall or "", "")
+        return awaited.USUAL_CALL.get(self.syscall or "", "")
 
     @property
     def sentence(self) -> str:
@@ -122,11 +126,7 @@ class Blocked(NamedTuple):
             return "it is let go on (SIGCONT, or its debugger)"
         if self.syscall is None:
             return "the native code returns to Python" if self.state == "R" else "its wait ends"
-        if self.syscall == "futex":
-            return _wakes_lock(self.call)
-        if self.syscall in _READS:
-            return _wakes_read(self.descriptor)
-        return _WAKES.get(self.syscall, "the system call returns")
+        return awaited.end_of(self.syscall, self.call, self.descriptor)
 
     @property
     def remedy(self) -> str:
@@ -135,98 +135,9 @@ class Blocked(NamedTuple):
 
 
 def _of(blocked: Blocked) -> str:
-    if blocked.syscall in _READS and blocked.descriptor:
+    if blocked.syscall in awaited.READS and blocked.descriptor:
         return f"{blocked.syscall} of {blocked.descriptor}"
     return str(blocked.syscall)
-
-
-_USUAL_CALL = {
-    "clock_nanosleep": "time.sleep",
-    "nanosleep": "time.sleep",
-    "pause": "signal.pause",
-    "rt_sigtimedwait": "signal.sigwait",
-    "wait4": "os.waitpid",
-    "waitid": "os.waitid",
-    "accept": "socket.accept",
-    "accept4": "socket.accept",
-    "connect": "socket.connect",
-    "flock": "fcntl.flock",
-    "futex": "a lock",
-}
-"""What makes the call in Python, where it is nearly always that."""
-
-_READS = frozenset({"read", "readv", "pread64", "recvfrom", "recvmsg"})
-
-_WAKES = {
-    "clock_nanosleep": "the sleep ends",
-    "nanosleep": "the sleep ends",
-    "restart_syscall": "the sleep or the wait ends",
-    "epoll_wait": "a request or a signal arrives, or a timer of its event loop is due",
-    "epoll_pwait": "a request or a signal arrives, or a timer of its event loop is due",
-    "epoll_pwait2": "a request or a signal arrives, or a timer of its event loop is due",
-    "poll": "one of the files that it watches is ready, or its time-out ends",
-    "ppoll": "one of the files that it watches is ready, or its time-out ends",
-    "select": "one of the files that it watches is ready, or its time-out ends",
-    "pselect6": "one of the files that it watches is ready, or its time-out ends",
-    "accept": "a client connects",
-    "accept4": "a client connects",
-    "connect": "the other side answers",
-    "write": "the reader at the other end takes what is written",
-    "writev": "the reader at the other end takes what is written",
-    "sendto": "the other side takes what is sent",
-    "sendmsg": "the other side takes what is sent",
-    "wait4": "the child process that it waits for ends",
-    "waitid": "the child process that it waits for ends",
-    "clone": "the child process that it starts has begun",
-    "vfork": "the child process that it starts has begun",
-    "clone3": "the child process that it starts has begun",
-    "pause": "a signal arrives that it handles",
-    "rt_sigsuspend": "a signal arrives that it handles",
-    "rt_sigtimedwait": "a signal arrives that it waits for",
-    "flock": "the file lock is released",
-    "fcntl": "the file lock is released",
-    "fsync": "the disk has written",
-    "fdatasync": "the disk has written",
-    "futex_waitv": "the lock is released",
-    "msgrcv": "a message arrives",
-    "mq_timedreceive": "a message arrives",
-    "semop": "the semaphore is released",
-    "semtimedop": "the semaphore is released",
-    "io_uring_enter": "one of its operations completes",
-    "io_getevents": "one of its operations completes",
-    "openat": "the file can be opened (a FIFO: the other end is opened)",
-}
-
-
-_WAKES_LOCK = {
-    "join": "the thread that it waits for ends",
-    "Queue.get": "the queue gets an item",
-    "Queue.put": "the queue has room",
-    "Queue.join": "all items of the queue are done",
-    "result": "the task that it waits for is done",
-    "Event.wait": "the event is set",
-    "Condition.wait": "the condition is notified",
-    "Condition.wait_for": "the condition is notified",
-    "Barrier.wait": "the other threads arrive at the barrier",
-    "Semaphore.acquire": "the semaphore is released",
-}
-"""By the end of the name of the library function that waits."""
-
-
-def _wakes_lock(call: str) -> str:
-    parts = call.split(".")
-    default = "the lock that it waits for is released"
-    return _WAKES_LOCK.get(".".join(parts[-2:]), _WAKES_LOCK.get(parts[-1], default))
-
-
-def _wakes_read(descriptor: str) -> str:
-    if descriptor.startswith("/dev/") and ("tty" in descriptor or "pts" in descriptor):
-        return "somebody types a line in its terminal"
-    if descriptor.startswith("socket"):
-        return "the other side sends something"
-    if descriptor.startswith("pipe"):
-        return "something is written into the pipe"
-    return "there is something to read"
 
 
 def describe(process: Process) -> Blocked:
@@ -242,16 +153,17 @@ def describe(process: Process) -> Blocked:
     return seen
 
 
-def main_thread_is_in_epoll(pid: int) -> bool:
-    """Whether Python's main thread waits in epoll. Quick (0.3 ms); never raises."""
+def thread_in_epoll(pid: int) -> int | None:
+    """Python's main thread, if it waits in epoll. Quick (0.3 ms); never raises."""
     with suppress(Exception):
         found = runtime.find(pid)
         if found is not None:
             with permission.memory(pid) as read:
                 thread = runtime.main_thread(found, read) or pid
-            number, _ = _system_call(pid, thread)
-            return number is not None and syscalls.name_of(number) in syscalls.EPOLL
-    return False
+            wait, _ = _system_call(pid, thread)
+            if wait is not None and syscalls.name_of(wait.number) in syscalls.EPOLL:
+                return thread
+    return None
 
 
 def _main_thread(process: Process) -> int:
@@ -268,11 +180,17 @@ def _outside(process: Process, thread: int) -> Blocked:
     with suppress(OSError, ValueError, IndexError):
         if proc.stat(pid).start_time == process.start_time:
             state = _state(pid, thread)
-    number, descriptor = None, ""
+    wait, descriptor = None, ""
     with suppress(OSError, ValueError, IndexError):
-        number, descriptor = _system_call(pid, thread)
-    name = None if number is None else syscalls.name_of(number)
-    return Blocked(pid, thread, state, number, name, descriptor, _wchan(pid, thread))
+        wait, descriptor = _system_call(pid, thread)
+    seen = Blocked(pid, thread, state, descriptor=descriptor, wchan=_wchan(pid, thread), wait=wait)
+    if wait is None:
+        return seen
+    library = ""
+    with suppress(Exception):
+        library = caller.library(pid, wait.stack)
+    name = syscalls.name_of(wait.number)
+    return seen._replace(number=wait.number, syscall=name, library=library)
 
 
 def _state(pid: int, thread: int) -> str:
@@ -280,16 +198,17 @@ def _state(pid: int, thread: int) -> str:
     return data[data.rindex(")") + 2]
 
 
-def _system_call(pid: int, thread: int) -> tuple[int | None, str]:
-    """Its number and what its first argument names, if that is a file that can be waited for."""
+def _system_call(pid: int, thread: int) -> tuple[Wait | None, str]:
+    """Where it waits, and what its first argument names, if that is a file to be waited for."""
     fields = proc.read(pid, f"task/{thread}/syscall").split()
     if fields[0] == b"running" or int(fields[0]) < 0:
         return None, ""
     number = int(fields[0])
+    wait = Wait(number, int(fields[-2], 16), int(fields[-1], 16))
     descriptor = ""
-    if syscalls.name_of(number) in _READS:
+    if syscalls.name_of(number) in awaited.READS:
         descriptor = proc.link(pid, f"fd/{int(fields[1], 16)}") or ""
-    return number, re.sub(r":\[\d+\]$", "", descriptor)
+    return wait, re.sub(r":\[\d+\]$", "", descriptor)
 
 
 def _wchan(pid: int, thread: int) -> str:

@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from . import proc
+from . import elf, proc
 
 Read = Callable[[int, int], bytes]
 """Reads memory of the target: address, size in bytes. Raises OSError."""
@@ -74,9 +74,6 @@ _POSITIONS = {
     (3, 14): _Positions(28, 89, 90, 91, 92, 93, 94),
     (3, 15): _Positions(31, 105, 106, 107, 108, 109, 110),
 }
-_LARGEST_TABLE = 1 << 24
-"""Bytes; tables of section headers and of their names take a few thousand."""
-
 _COOKIE = b"xdebugpy"
 _HEADER_SIZE = 111 * 8
 SCRIPT_PATH_SIZE = 512  # the one constant among the offsets: tells that the table is the right one
@@ -169,7 +166,7 @@ def main_thread(runtime: Runtime, read: Read) -> int | None:
     Not always the process's first thread: an application that embeds Python may
     start it elsewhere.
     """
-    state = _main_thread_state(runtime, read)
+    state = main_thread_state(runtime, read)
     if not state or runtime.layout is None:
         return None
     return proc.outer_thread(runtime.pid, _word(read, state + runtime.layout.native_thread_id))
@@ -194,7 +191,7 @@ PLEASE_STOP = 1 << 5
 
 def slot(runtime: Runtime, read: Read) -> Slot | None:
     """Where `sys.remote_exec` leaves its script; None if it can't be told."""
-    state = _main_thread_state(runtime, read)
+    state = main_thread_state(runtime, read)
     if not state or runtime.layout is None:
         return None
     at = runtime.layout
@@ -211,7 +208,8 @@ def is_as_in_its_file(runtime: Runtime, read: Read) -> bool:
     )
 
 
-def _main_thread_state(runtime: Runtime, read: Read) -> int | None:
+def main_thread_state(runtime: Runtime, read: Read) -> int | None:
+    """Where the `PyThreadState` of Python's main thread lies; None if it can't be told."""
     interpreter = _main_interpreter(runtime, read)
     if interpreter is None or runtime.layout is None:
         return None
@@ -352,8 +350,6 @@ def _build_of(pid: int, file: _File) -> _Build | None:
         if key not in _builds:
             _builds[key] = _read_build(fd)
         return _builds[key]
-    except (OSError, struct.error, ValueError, IndexError, OverflowError):
-        return None  # not an ELF file, or a damaged one
     finally:
         os.close(fd)
 
@@ -393,47 +389,15 @@ def _names(pid: int, file: _File) -> Iterator[str]:
 
 
 def _read_build(fd: int) -> _Build | None:
-    header = os.pread(fd, 64, 0)
-    if header[:6] != b"\x7fELF\x02\x01":  # 64 bits, little-endian
+    try:
+        file = elf.File(fd)
+        section = file.section(b".PyRuntime")
+        if section is None:
+            return None
+        begin = os.pread(fd, _HEADER_SIZE, section.offset)
+        return _Build(section.address, file.linked_at(), file.is_relocated, *_offsets(begin))
+    except elf.DAMAGED:
         return None
-    section = _section(fd, header, b".PyRuntime")
-    if section is None:
-        return None
-    address, offset = section
-    begin = os.pread(fd, _HEADER_SIZE, offset)
-    (kind,) = struct.unpack_from("<H", header, 16)
-    return _Build(address, _linked_at(fd, header), kind == 3, *_offsets(begin))  # 3: ET_DYN
-
-
-def _section(fd: int, header: bytes, wanted: bytes) -> tuple[int, int] | None:
-    """Its address as linked and its offset in the file."""
-    (table,) = struct.unpack_from("<Q", header, 40)
-    size, count, names_at = struct.unpack_from("<HHH", header, 58)
-    raw = _read(fd, size * count, table)
-    sections = [struct.unpack_from("<IIQQQQ", raw, i * size) for i in range(count)]
-    if not sections:
-        return None  # stripped of its headers
-    names = _read(fd, sections[names_at][5], sections[names_at][4])
-    for name, _, _, address, offset, _ in sections:
-        if names[name : name + len(wanted) + 1] == wanted + b"\0":
-            return address, offset
-    return None
-
-
-def _read(fd: int, size: int, offset: int) -> bytes:
-    """Part of a file that anybody may have made: it may claim any size."""
-    if size > _LARGEST_TABLE:
-        raise ValueError("no table of an ELF file is as large")
-    return os.pread(fd, size, offset)
-
-
-def _linked_at(fd: int, header: bytes) -> int:
-    """The lowest address of what is loaded."""
-    (table,) = struct.unpack_from("<Q", header, 32)
-    size, count = struct.unpack_from("<HH", header, 54)
-    raw = _read(fd, size * count, table)
-    segments = [struct.unpack_from("<IIQQ", raw, i * size) for i in range(count)]
-    return int(min(address for kind, _, _, address in segments if kind == 1))  # PT_LOAD
 
 
 def _offsets(begin: bytes) -> tuple[PythonVersion | None, bool, _Layout | None]:

@@ -1,85 +1,123 @@
-"""Waking a target's main thread without its noticing.
+"""Waking a target's main thread.
 
-Runs in the launcher, on the thread that attaches. Rule: only what the target
-can't see. A thread that is stopped and let go by ptrace(2) inside `epoll_wait`
-returns from it with EINTR, which Python answers (PEP 475) by looking for
-pending work, ours included, and waiting on. Other waits restart inside the
-kernel, so that nothing happens; and should the launcher die in the middle,
-Linux lets the thread go by itself. This text stands alone: see `_from_beside`.
+Runs in the launcher, on a thread that may wait. The nudge is harmless, and done unasked: a
+thread that is stopped and let go by ptrace(2) inside `epoll_wait` returns from it with EINTR,
+which Python answers (PEP 475) by looking for pending work, ours included, and waiting on. All
+else changes registers of the program, and is done only when the user says so, by a helper
+process of its own (`waker.py`).
+Rule: nothing is done to a thread that has moved on since it was looked at.
 """
 
 from __future__ import annotations
 
-import ctypes
+import json
 import os
-import signal
 import subprocess
 import sys
-import time
+from pathlib import Path
+from typing import NamedTuple
 
-_SEIZE, _INTERRUPT, _DETACH = 0x4206, 0x4207, 17
-_ANY_THREAD = 0x40000000
-"""__WALL: waitpid(2) also reports threads."""
+from . import levers, proc, tracing, waker
+from .blocked import Blocked
+from .processes import Process
+from .registers import MACHINES
+from .techniques import Technique
 
-_STOPS_WITHIN = 0.5
-"""Seconds to wait for a thread to stop; one in an uninterruptible wait does not."""
+_HELPER = (
+    "import sys; sys.path.append({place!r}); from live_kernel.attach import waker; waker.main()"
+)
+
+_HELPED_WITHIN = 10.0
 
 
-def nudge(tid: int) -> bool:
+class Outcome(NamedTuple):
+    """`is_done`: something was done to the thread. `why`: what stands in the way, of the thread;
+    empty where it has only moved on meanwhile.
+    """
+
+    is_done: bool
+    why: str = ""
+
+
+def nudge(thread: int) -> bool:
     """Interrupt the system call of a thread, given by its native id, and let it go at once.
 
     Returns whether that was possible: another tracer (a debugger, strace) or a
     missing right is no error.
     """
-    return _from_beside(tid) if _is_our_child(tid) else _interrupt(tid)
+    if _is_our_child(thread):  # who waits for a child here would hear of its stop, too
+        return _help(waker.Order(thread, thread)).is_done
+    try:
+        with tracing.Held(thread):
+            return True
+    except (OSError, tracing.NotStopped, tracing.Ended):
+        return False
 
 
 def _is_our_child(tid: int) -> bool:
     try:
-        with open(f"/proc/{tid}/stat") as file:
-            return int(file.read().rpartition(")")[2].split()[1]) == os.getpid()
+        return proc.stat(tid).parent == os.getpid()
     except OSError:
         return False
 
 
-def _from_beside(tid: int) -> bool:
-    """By a process of its own: who waits for a child here would hear of its stop, too."""
-    with open(__file__) as file:
-        command = [sys.executable, "-I", "-S", "-c", file.read(), str(tid)]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    return done.returncode == 0
-
-
-def _interrupt(tid: int) -> bool:
-    libc = ctypes.CDLL(None, use_errno=True)
-    ptrace = libc.ptrace
-    ptrace.argtypes = (ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p)
-    ptrace.restype = ctypes.c_long
-    if ptrace(_SEIZE, tid, None, None) != 0:
-        return False
-    received = 0
+def wake(process: Process, seen: Blocked, technique: Technique) -> Outcome:
+    """Wake the main thread of `process` from the wait in which it was seen. Never raises."""
     try:
-        if ptrace(_INTERRUPT, tid, None, None) != 0:
-            return False
-        received = _await_stop(tid)
-        return received >= 0
-    finally:
-        ptrace(_DETACH, tid, None, max(received, 0))
+        if technique is Technique.NUDGE:
+            return _help(waker.Order(process.pid, seen.thread))
+        order = _order(process, seen, technique)
+        if proc.stat(process.pid).start_time != process.start_time:
+            return Outcome(False)
+    except levers.Unfit as error:
+        return Outcome(False, str(error))
+    except (FileNotFoundError, ProcessLookupError):
+        return Outcome(False)
+    except OSError as error:
+        return Outcome(False, f"could not be looked into ({error})")
+    return _help(order)
 
 
-def _await_stop(tid: int) -> int:
-    """The signal that must be handed on when the thread goes on; 0 for none; -1: not stopped."""
-    deadline = time.monotonic() + _STOPS_WITHIN
-    while time.monotonic() < deadline:
-        reported, status = os.waitpid(tid, os.WNOHANG | _ANY_THREAD)
-        if reported and os.WIFSTOPPED(status):
-            is_ours = status >> 16 != 0 or os.WSTOPSIG(status) == signal.SIGTRAP
-            return 0 if is_ours else os.WSTOPSIG(status)
-        if reported:
-            return -1  # it has ended
-        time.sleep(0.0002)
-    return -1
+def _order(process: Process, seen: Blocked, technique: Technique) -> waker.Order:
+    machine = os.uname().machine
+    if machine not in MACHINES:
+        raise levers.Unfit(f"runs on {machine}, of whose registers we know nothing")
+    assert seen.wait is not None
+    order = waker.Order(
+        process.pid, seen.thread, machine, seen.wait, technique is not Technique.BENEATH
+    )
+    if technique is Technique.EINTR:
+        return order
+    found = levers.find(process.pid, seen.wait.stack)
+    look = found.functions[levers.CHECK_SIGNALS]
+    if technique is Technique.PENDING:
+        add = found.functions[levers.ADD_PENDING_CALL]
+        return order._replace(calls=((add, (look, 0)),), restorer=found.restorer)
+    begin, end = (found.functions[name] for name in (levers.RESTORE_THREAD, levers.SAVE_THREAD))
+    calls = ((begin, (found.thread,)), (look, ()), (end, ()))
+    return order._replace(calls=calls, restorer=found.restorer, zero=tuple(found.zero))
 
 
-if __name__ == "__main__":
-    sys.exit(0 if _interrupt(int(sys.argv[1])) else 1)
+def _help(order: waker.Order) -> Outcome:
+    """Have it done by the helper, which outlives us if it must."""
+    place = str(Path(__file__).resolve().parent.parent.parent)
+    command = [sys.executable, "-I", "-S", "-c", _HELPER.format(place=place)]
+    try:
+        done = subprocess.run(
+            command,
+            input=json.dumps(order._asdict()),
+            capture_output=True,
+            check=False,
+            text=True,
+            timeout=_HELPED_WITHIN,
+            start_new_session=True,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        return Outcome(False, f"could not be woken: {error}")
+    outcome, _, why = done.stdout.strip().partition(" ")
+    if outcome == waker.REFUSED:
+        return Outcome(False, why)
+    if outcome not in (waker.DONE, waker.MOVED):
+        last = (done.stderr.strip() or f"ended with {done.returncode}").splitlines()[-1]
+        return Outcome(False, f"could not be woken: the helper {last}")
+    return Outcome(outcome == waker.DONE)

@@ -13,13 +13,14 @@ from typing import NamedTuple
 from .choosing import Choice
 
 USAGE = """\
-Usage: live-kernel kernel -f FILE [--pid N | --match TEXT] [--quiet]
+Usage: live-kernel kernel -f FILE [--pid N | --match TEXT] [--wake] [--quiet]
 
   Run the kernel that Jupyter starts from the kernelspec live-attach.
 
   -f FILE       the connection file
   --pid N       attach to this process
   --match TEXT  attach to the one process with TEXT in its command line
+  --wake        wake it if it is blocked
   --quiet       don't let the first cell say what it runs in
 
   --HistoryManager.hist_file=FILE   the history's database, as for IPython; :memory: for none"""
@@ -38,12 +39,13 @@ class Arguments(NamedTuple):
     connection_file: str
     choice: Choice | None = None
     is_quiet: bool = False
+    wakes: bool = False
     history: str = ""
 
 
 def parse(words: list[str]) -> Arguments:
     """What the front-end gave, and what the user added after `--`. Raises UsageError."""
-    known = ["pid=", "match=", "quiet", f"{_HISTORY}="]
+    known = ["pid=", "match=", "wake", "quiet", f"{_HISTORY}="]
     try:
         found, rest = getopt.getopt([w for w in words if w != "--"], "f:", known)
     except getopt.GetoptError as error:
@@ -60,6 +62,7 @@ def parse(words: list[str]) -> Arguments:
         options["-f"],
         chosen[0] if chosen else None,
         is_quiet="--quiet" in options,
+        wakes="--wake" in options,
         history=options.get(f"--{_HISTORY}", ""),
     )
 

@@ -73,9 +73,14 @@ class Run:
 
 
 class Attachment:
-    """An attach to `process`, begun at once; `owner` is told how it goes."""
+    """An attach to `process`, begun at once; `owner` is told how it goes.
 
-    def __init__(self, process: Process, reactor: Reactor, owner: Owner) -> None:
+    `wake`: where it is blocked, it is to be woken.
+    """
+
+    def __init__(
+        self, process: Process, reactor: Reactor, owner: Owner, wake: bool = False
+    ) -> None:
         self.process = process
         self.state = State.INJECTING
         self.ready: Message = {}
@@ -98,7 +103,7 @@ class Attachment:
         if self._death.descriptor is not None:
             reactor.read(self._death.descriptor, self._on_death)
         self._entering = Entering(
-            process, reactor, self._on_entered, self._on_failed, owner.on_blocked
+            process, reactor, self._on_entered, self._on_failed, owner.on_blocked, wake
         )
 
     # -- getting in ---------------------------------------------------------------------
@@ -115,6 +120,11 @@ class Attachment:
     def _on_failed(self, error: LiveKernelError) -> None:
         self._end(State.FAILED)
         self._owner.on_failed(error)
+
+    def wake(self) -> None:
+        """Wake the target that is being entered, if it is blocked."""
+        if self.state is State.INJECTING:
+            self._entering.wake()
 
     def give_up(self) -> None:
         """Stop trying to get in; a script that has not run yet will do nothing."""

@@ -29,6 +29,7 @@ class Choice(NamedTuple):
 
     `source` says who chose, in words. A choice from memory also knows the
     `start_time` of the process (clock ticks since boot), since pids come again.
+    `wake`: it is to be woken if it is blocked.
     """
 
     text: str
@@ -36,6 +37,7 @@ class Choice(NamedTuple):
     start_time: int | None = None
     pattern: str = ""
     pinned: bool = False
+    wake: bool = False
 
     def resolve(self) -> Process:
         """The process that is meant. Raises LiveKernelError, naming a source out of sight."""

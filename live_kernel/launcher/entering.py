@@ -20,15 +20,10 @@ from ..errors import AgentFailed, LiveKernelError, TargetBlocked, TargetStopped
 from ..link import messages
 from .channel import Channel
 from .reactor import Reactor, Timer
+from .waking import Waking, in_background
 
 Message = dict[str, Any]
 Channels = dict[str, Channel]
-
-NUDGE_AFTER = 0.02
-"""Seconds after which a target that did not react is looked at, and nudged if it idles in epoll."""
-
-BLOCKED_AFTER = 0.5
-"""Seconds after which the user is told that the target's main thread is blocked."""
 
 CHECK_EVERY = 0.5
 """Seconds between looks at whether our script still waits in a blocked target."""
@@ -48,7 +43,8 @@ class Entering:
     """One attempt to enter `process`, begun at once.
 
     Either `entered(channels, ready)` or `failed(error)` is called, once;
-    `blocked(error)` may be called before, and says what the target waits in.
+    `blocked(error)` may be called before, and says what the target waits in. `wake`:
+    it is to be woken from that.
     """
 
     def __init__(
@@ -58,6 +54,7 @@ class Entering:
         entered: Callable[[Channels, Message], None],
         failed: Callable[[LiveKernelError], None],
         blocked: Callable[[TargetBlocked], None],
+        wake: bool = False,
     ) -> None:
         self._process = process
         self._reactor = reactor
@@ -67,10 +64,12 @@ class Entering:
         self._script = ""
         self._injecting: threading.Thread | None = None
         self._scheduled = False
-        self._scheduled_at = self._silent_since = time.monotonic()
+        self._is_checking = False
+        self._silent_since = time.monotonic()
         self._channels: Channels = {}
         self._ready: Message | None = None
         self._timers: list[Timer] = []
+        self._waking = Waking(process, reactor, self._on_blocked, self._begin_checking, wake)
         reactor.call(self._begin)
 
     def _begin(self) -> None:
@@ -86,7 +85,7 @@ class Entering:
             return
         self._script = str(self._landing.path / SCRIPT)
         self._reactor.read(self._landing.listener, self._on_connection)
-        self._later(BLOCKED_AFTER, self._look_from_outside)
+        self._waking.begin()
         self._begin_injecting(self._landing)
 
     def _begin_injecting(self, landing: Landing) -> None:
@@ -114,7 +113,6 @@ class Entering:
             detail = f"{type(error).__name__}: {error}"
             failure = AgentFailed(self._process.pid, f"{self._process} was not entered: {detail}")
         else:
-            self._scheduled_at = time.monotonic()
             self._scheduled = True
             self._reactor.call(self._on_scheduled)
             return
@@ -122,49 +120,22 @@ class Entering:
 
     def _on_scheduled(self) -> None:
         if not self._is_over:
-            self._later(NUDGE_AFTER, self._nudge_if_idle)
+            self._waking.scheduled()
 
-    def _nudge_if_idle(self) -> None:
-        """On a thread: wake the target if it idles in its event loop, which it won't notice."""
-        from ..attach import blocked, wake  # a target that reacts at once needs neither
-
-        if blocked.main_thread_is_in_epoll(self._process.pid):
-            wake.nudge(self._process.pid)
-
-    def _look_from_outside(self) -> None:
-        """On a thread: find out why the target does not react, unless the machine is only slow."""
-        from ..attach import blocked
-
-        if slot.waiting_script(self._process) == "":
-            self._reactor.call(self._on_nothing_waiting)
-            return
-        rest = self._scheduled_at + BLOCKED_AFTER - time.monotonic()
-        if rest > 0:
-            self._reactor.call(lambda: self._look_later(rest))
-            return
-        self._nudge_if_idle()
-        seen = blocked.describe(self._process)
-        error = TargetBlocked(self._process.pid, seen.sentence, seen.remedy)
-        self._reactor.call(lambda: self._on_blocked(error))
-
-    def _on_nothing_waiting(self) -> None:
-        """Our script has run, and the agent is on its way; or it is not even there yet."""
-        if not self._is_over:
-            if self._scheduled:
-                self._later(CHECK_EVERY, self._check_slot)
-            else:
-                self._look_later(BLOCKED_AFTER)
-
-    def _look_later(self, seconds: float) -> None:
-        if not self._is_over:
-            self._later(seconds, self._look_from_outside)
+    def wake(self) -> None:
+        """The user says that the target is to be woken."""
+        self._waking.wake()
 
     def _on_blocked(self, error: TargetBlocked) -> None:
-        if self._is_over:
-            return
         if not self._channels:
             self._blocked(error)
-        self._later(CHECK_EVERY, self._check_slot)
+        self._begin_checking()
+
+    def _begin_checking(self) -> None:
+        """From now on, see now and then what has become of our script."""
+        if not self._is_checking:
+            self._is_checking = True
+            self._later(CHECK_EVERY, self._check_slot)
 
     def _check_slot(self) -> None:
         """On a thread: see whether our script still waits to be run."""
@@ -301,16 +272,10 @@ class Entering:
 
     def _leave_reactor(self) -> Landing | None:
         """Wait for nothing any more. Returns the landing, which is still to be closed."""
+        self._waking.stop()
         for timer in self._timers:
             timer.cancel()
         landing, self._landing = self._landing, None
         if landing is not None:
             self._reactor.forget(landing.listener)
         return landing
-
-
-def in_background(work: Callable[[], None]) -> threading.Thread:
-    """Do something that may wait, without holding up the reactor."""
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    return thread

@@ -59,7 +59,24 @@ class InTarget:
             self._choose_first(execution, attached, done)
 
     def _wait(self, execution: Execution, attached: Callable[[], None], done: Done) -> None:
-        self._target.wait(Waiter(attached, done, execution.note))
+        self._target.wait(self.waiter(execution, attached, done))
+
+    def waiter(self, execution: Execution, attached: Callable[[], None], done: Done) -> Waiter:
+        """The user of a cell, who waits for the target, is told why, and may be asked."""
+
+        def ask(question: str, answered: Answer) -> None:
+            self._questions.ask(self._frontend, execution.request, question, False, answered)
+
+        def over(then: Callable[[], None]) -> None:
+            self._questions.cancel(execution.request)
+            then()
+
+        return Waiter(
+            lambda: over(attached),
+            lambda error: over(lambda: done(error)),
+            execution.note,
+            ask if execution.allows_input else None,
+        )
 
     def _send(self, code: str, execution: Execution, done: Done, more: Content) -> None:
         self.tell_notices(execution)

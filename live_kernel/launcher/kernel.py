@@ -16,11 +16,11 @@ from ..attach.ending import Watch
 from ..errors import LiveKernelError
 from .arguments import Arguments
 from .choosing import Memory, first_choice, forget_dead
-from .entering import in_background
 from .frontend import Frontend
 from .reactor import Reactor
 from .router import Router
 from .target import Target
+from .waking import in_background
 
 _FAREWELL = 0.15
 """Seconds that a clean exit may wait for the agent's farewell, and for the history to be saved."""
@@ -59,7 +59,7 @@ class Kernel:
         if given.history:
             self._router.history.keep_in(given.history)
         self._target.is_quiet = given.is_quiet
-        self._given = given.choice
+        self._given, self._wakes = given.choice, given.wakes
         self._is_restart = False
 
     def run(self) -> None:
@@ -91,7 +91,7 @@ class Kernel:
         if choice is None:
             return
         try:
-            self._target.choose(choice, pinned=choice.pinned)
+            self._target.choose(choice._replace(wake=self._wakes), pinned=choice.pinned)
         except LiveKernelError as error:
             self._target.failure = error
 

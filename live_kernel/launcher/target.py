@@ -25,10 +25,15 @@ _REMEMBERED = 1000
 """Cells that have ended and can still be given output by what they have left running."""
 
 
+ASK_AFTER = 1.5
+"""Seconds after which who waits for a blocked target is asked whether it is to be woken."""
+
+
 class Waiter:
     """Somebody who needs the target. `attached` or `failed` is called once.
 
-    `tell(text)` shows progress to the user in the meantime.
+    `tell(text)` shows progress to the user in the meantime. `ask(question, answered)` asks the
+    user, where there is one to be asked; `answered` gets None once nobody waits for an answer.
     """
 
     def __init__(
@@ -36,8 +41,9 @@ class Waiter:
         attached: Callable[[], None],
         failed: Callable[[LiveKernelError], None],
         tell: Callable[[str], None],
+        ask: Callable[[str, Answer], None] | None = None,
     ) -> None:
-        self.attached, self.failed, self.tell = attached, failed, tell
+        self.attached, self.failed, self.tell, self.ask = attached, failed, tell, ask
 
 
 class CellRun:
@@ -62,8 +68,11 @@ class CellRun:
 class Target:
     """Attaches, detaches, and runs cells for the rest of the launcher."""
 
-    def __init__(self, reactor: Reactor, memory: Memory | None) -> None:
+    def __init__(
+        self, reactor: Reactor, memory: Memory | None, how_to_wake: str = "%attach --wake"
+    ) -> None:
         self._reactor = reactor
+        self._how_to_wake = how_to_wake
         self._memory = memory
         self.attachment: Attachment | None = None
         self.notices: list[str] = []
@@ -104,6 +113,8 @@ class Target:
         process = choice.resolve()
         if self._is_already(process):
             self._pin(process, choice, pinned)
+            if choice.wake:
+                self.wake()
             if waiter is not None:
                 if self.state is State.ATTACHED:
                     self.notices.append(self.describe())
@@ -113,7 +124,7 @@ class Target:
         self.failure, self._choice, self._is_pinned = None, choice, pinned
         if waiter is not None:
             self._waiters.append(waiter)
-        self.attachment = Attachment(process, self._reactor, self)
+        self.attachment = Attachment(process, self._reactor, self, choice.wake)
 
     def _is_already(self, process: Process) -> bool:
         if self.attachment is None or self.state not in (State.ATTACHED, State.INJECTING):
@@ -132,9 +143,18 @@ class Target:
         elif self.state is State.INJECTING:
             self._waiters.append(waiter)
             if self._blocked is not None:
-                waiter.tell(self._waiting_text(self._blocked))
+                self._tell_blocked(waiter, self._blocked)
         else:
             waiter.failed(self.failure or NoTarget("No program is attached."))
+
+    def wake(self) -> bool:
+        """Wake the target that is being entered. Returns whether one is."""
+        if self.attachment is None or self.state is not State.INJECTING:
+            return False
+        if self._blocked is not None:
+            self._blocked.waking = ""  # it has been said
+        self.attachment.wake()
+        return True
 
     def give_up(self) -> bool:
         """Stop entering the target, if that is what goes on. Returns whether it was."""
@@ -253,10 +273,24 @@ class Target:
     def on_blocked(self, error: TargetBlocked) -> None:
         self._blocked = error
         for waiter in self._waiters:
-            waiter.tell(self._waiting_text(error))
+            self._tell_blocked(waiter, error)
 
-    def _waiting_text(self, error: TargetBlocked) -> str:
-        return f"Waiting: {error}.\n{error.remedy}"
+    def _tell_blocked(self, waiter: Waiter, error: TargetBlocked) -> None:
+        offer = f"\n{self._how_to_wake} wakes it: {error.waking}." if error.waking else ""
+        waiter.tell(f"Waiting: {error}.\n{error.remedy}{offer}")
+        if error.waking and waiter.ask is not None:
+            self._reactor.later(ASK_AFTER, lambda: self._ask_to_wake(waiter))
+
+    def _ask_to_wake(self, waiter: Waiter) -> None:
+        """Whoever still waits then is asked, for waiting may be all that he wants."""
+
+        def answered(text: str | None) -> None:
+            if (text or "").strip().lower() in ("y", "yes"):
+                self.wake()
+
+        is_offered = self._blocked is not None and self._blocked.waking != ""
+        if waiter in self._waiters and waiter.ask is not None and is_offered:
+            waiter.ask("Wake it? [y/N] ", answered)
 
     def on_cell(self, cell: int, events: list[Message], done: Message | None) -> None:
         run = self._runs.get(cell) or self._ended.get(cell)

@@ -13,7 +13,6 @@ from .. import tables
 from ..attachment import State
 from ..choosing import Choice
 from ..execution import Done, Execution
-from ..target import Waiter
 from .command import Command
 
 
@@ -22,12 +21,19 @@ class Attach(Command):
 
     The text must be found in exactly one process that can be attached to. What
     was attached before is left first. The choice survives restarts of the kernel.
+    With --wake, a program whose main thread is blocked is woken from its wait, which goes
+    on afterwards; so is, if none is named, the one that the kernel waits for already.
     """
 
-    usage = "%attach PID|TEXT"
+    usage = "%attach [--wake] PID|TEXT"
 
     def run(self, argument: str, execution: Execution, done: Done) -> None:
-        text = argument.strip()
+        words = argument.split()
+        wake = "--wake" in (words[:1] + words[-1:])
+        text = argument.strip().removeprefix("--wake").removesuffix("--wake").strip()
+        if wake and not text:
+            self._wake(execution, done)
+            return
         if not text:
             execution.display(tables.as_bundle(processes.candidates()))
             if self._target.state is State.ATTACHED:
@@ -35,8 +41,14 @@ class Attach(Command):
                 done(None)
                 return
             raise NoTarget("%attach needs a pid or a text.", "For example: %attach 4242")
-        waiter = Waiter(lambda: done(None), done, execution.note)
-        self._target.choose(Choice(text, "%attach"), pinned=True, waiter=waiter)
+        waiter = self._in_target.waiter(execution, lambda: done(None), done)
+        choice = Choice(text, "%attach", wake=wake)
+        self._target.choose(choice, pinned=True, waiter=waiter)
+
+    def _wake(self, execution: Execution, done: Done) -> None:
+        if not self._target.wake():
+            raise NoTarget("No program is waited for.", "For example: %attach --wake 4242")
+        self._target.wait(self._in_target.waiter(execution, lambda: done(None), done))
 
 
 class Detach(Command):

@@ -1,0 +1,155 @@
+"""By what in its memory a blocked main thread can be made to look for work.
+
+Runs in the launcher, on a thread that may wait. Addresses of the functions of Python's C API
+that it is made to call, from the ELF file that holds them; of the instructions to which they
+return; and of the flags that tell whether that may be done. Nothing is changed here.
+Rule: what can't be found out is an `Unfit`, which says why, of the process.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from . import elf, permission, proc, runtime
+from .registers import MACHINES
+from .runtime import Read, Runtime
+
+ADD_PENDING_CALL, CHECK_SIGNALS = b"Py_AddPendingCall", b"PyErr_CheckSignals"
+RESTORE_THREAD, SAVE_THREAD = b"PyEval_RestoreThread", b"PyEval_SaveThread"
+_FUNCTIONS = (ADD_PENDING_CALL, CHECK_SIGNALS, RESTORE_THREAD, SAVE_THREAD)
+
+_WORDS = {(3, 14): (30, 89), (3, 15): (33, 105)}
+"""Where `_Py_DebugOffsets` has `thread_state.status` and `debugger_support.eval_breaker`."""
+
+_ACTIVE = 1 << 4
+"""In `status`: the thread is in Python, or in C code that has not let go of the interpreter."""
+_SIGNALS_PENDING = 1 << 1
+"""In `eval_breaker`: a signal of the program's has come that it has not handled yet."""
+
+_LARGEST_MAPPING = 1 << 28
+_ROOM = 192 * 1024
+"""Bytes of stack that a bootstrap may need (on the first thread, it grows by itself)."""
+
+
+class Unfit(Exception):
+    """No function can be called in it; the text says why, of the process."""
+
+
+class Levers(NamedTuple):
+    """Addresses. `thread`: the main thread's `PyThreadState`."""
+
+    functions: dict[bytes, int]
+    restorer: int
+    thread: int
+    status: int
+    breaker: int
+
+    @property
+    def zero(self) -> list[tuple[int, int, str]]:
+        """What must not be so when Python is made to run in the midst of a wait."""
+        return [
+            (self.status, _ACTIVE, "waits in C code that holds Python's interpreter lock"),
+            (self.breaker, _SIGNALS_PENDING, "has a signal to handle first, once it wakes"),
+        ]
+
+
+def find(pid: int, stack: int) -> Levers:
+    """Those of process `pid`, whose main thread has its stack pointer there.
+
+    Raises Unfit, and OSError.
+    """
+    found = runtime.find(pid)
+    if found is None or found.address is None or found.version is None:
+        raise Unfit("does not tell where its Python is")
+    if found.free_threaded:
+        raise Unfit("is free-threaded, where nobody has tried this yet")
+    if found.version[:2] not in _WORDS:
+        raise Unfit(f"runs Python {found.version}, which is not known well enough")
+    with permission.memory(pid) as read:
+        _check_stack(pid, stack)
+        thread = runtime.main_thread_state(found, read)
+        if not thread:
+            raise Unfit("does not tell where its main thread is")
+        status, breaker = _offsets(found, read)
+        restorer = _restorer(pid, read)
+    return Levers(_functions(pid, found), restorer, thread, thread + status, thread + breaker)
+
+
+def _offsets(found: Runtime, read: Read) -> tuple[int, int]:
+    assert found.address is not None
+    assert found.version is not None
+    at = [found.address + 8 * word for word in _WORDS[found.version[:2]]]
+    status, breaker = (struct.unpack("<Q", read(place, 8))[0] for place in at)
+    return status, breaker
+
+
+def _functions(pid: int, found: Runtime) -> dict[bytes, int]:
+    """The file tells where they were linked, the process how far it was moved."""
+    path = f"/proc/{pid}/root{found.path}"
+    if proc.link(pid, "exe") in (found.path, f"{found.path} (deleted)"):
+        path = f"/proc/{pid}/exe"
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        file = elf.File(descriptor)
+        section, symbols = file.section(b".PyRuntime"), file.symbols(_FUNCTIONS)
+    except elf.DAMAGED as error:
+        raise Unfit(f"has a damaged {found.path}") from error
+    finally:
+        os.close(descriptor)
+    missing = [name.decode() for name in _FUNCTIONS if name not in symbols]
+    if missing or section is None or found.address is None:
+        raise Unfit(f"exports no {', '.join(missing)}")
+    moved = found.address - section.address
+    return {name: address + moved for name, address in symbols.items()}
+
+
+class Mapping(NamedTuple):
+    """A line of /proc/PID/maps."""
+
+    start: int
+    end: int
+    flags: str
+    path: str
+
+
+def mappings(pid: int) -> Iterator[Mapping]:
+    for line in proc.read(pid, "maps").decode(errors="replace").splitlines():
+        span, flags, _, _, _, path = [*line.split(None, 5), ""][:6]
+        start, end = (int(part, 16) for part in span.split("-"))
+        yield Mapping(start, end, flags, path)
+
+
+def _restorer(pid: int, read: Read) -> int:
+    """Where handlers of signals return to: in the C library, or the kernel's own page (vDSO)."""
+    machine = MACHINES.get(os.uname().machine)
+    if machine is None:
+        raise Unfit(f"runs on {os.uname().machine}, of whose registers we know nothing")
+    code = [each for each in mappings(pid) if "x" in each.flags and "r" in each.flags]
+    code.sort(key=lambda each: not ("libc" in each.path or each.path == "[vdso]"))
+    for each in code:
+        if each.path.startswith("[") and each.path != "[vdso]":
+            continue
+        if each.end - each.start <= _LARGEST_MAPPING:
+            at = read(each.start, each.end - each.start).find(machine.restorer)
+            if at >= 0:
+                return each.start + at
+    raise Unfit("has no code from which a signal's handler returns")
+
+
+def _check_stack(pid: int, stack: int) -> None:
+    if "shstk" in _thread_features(pid):
+        raise Unfit("keeps a shadow stack, which forbids calls from outside")
+    for each in mappings(pid):
+        if each.start <= stack < each.end:
+            if each.path != "[stack]" and stack - each.start < _ROOM:
+                break
+            return
+    raise Unfit("has too little room on its stack")
+
+
+def _thread_features(pid: int) -> str:
+    lines = proc.read(pid, "status").decode(errors="replace").splitlines()
+    return next((line for line in lines if line.startswith("x86_Thread_features:")), "")

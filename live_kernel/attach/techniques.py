@@ -1,0 +1,109 @@
+"""How a blocked main thread can be woken, by what it waits in, and what the program will see.
+
+Pure; used by `wake`, and by what tells the user. The techniques come in order, from the one
+that does least; each is for waits in which those before it do not help.
+Rule: what the program could notice is said before it is done, in words that are true.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Sequence
+from enum import Enum
+
+from .blocked import Blocked
+from .registers import MACHINES
+
+
+class Technique(Enum):
+    """What is done to the thread; the value is its name for people."""
+
+    NUDGE = "an interruption"
+    EINTR = "EINTR"
+    PENDING = "a pending call"
+    BENEATH = "a call beneath its wait"
+
+
+_WHAT_IS_DONE = {
+    Technique.NUDGE: "its wait is interrupted for a moment; the program sees nothing of it",
+    Technique.EINTR: (
+        "its system call is made to fail with EINTR, as after any signal that is handled; "
+        "Python's own code then waits on for the time that is left"
+    ),
+    Technique.PENDING: (
+        "it is made to call Py_AddPendingCall, and its system call to fail with EINTR, as after "
+        "any signal that is handled; Python's own code then waits on for the time that is left"
+    ),
+    Technique.BENEATH: (
+        "it is made to look for work (PyErr_CheckSignals) in the midst of its wait, which then "
+        "goes on for the time that is left; the program sees nothing of it"
+    ),
+}
+
+_LOCKS = frozenset({"futex", "futex_waitv", "restart_syscall"})
+"""Python's waits for a lock don't look for work when interrupted, but make pending calls."""
+
+_NOT_FOR_HANDLERS = frozenset({"pause", "rt_sigsuspend", "rt_sigtimedwait"})
+"""Would return for good, or begin anew without a look: these wait for signals themselves."""
+
+_OTHERS = frozenset({
+    "read", "readv", "pread64", "recvfrom", "recvmsg", "write", "writev", "pwrite64", "sendto",
+    "sendmsg", "accept", "accept4", "connect", "poll", "ppoll", "select", "pselect6",
+    "nanosleep", "clock_nanosleep", "wait4", "waitid", "flock", "fcntl", "openat", "getrandom",
+    "semop", "semtimedop", "msgsnd", "msgrcv", "mq_timedsend", "mq_timedreceive",
+})  # fmt: skip
+"""Waits that a signal can interrupt, and which Python takes up again (PEP 475)."""
+
+_ONLY_BENEATH = frozenset({"ioctl", "splice", "io_getevents", "io_uring_enter"})
+"""Python's own code makes no such calls that wait."""
+
+
+def ladder(seen: Blocked) -> Sequence[Technique]:
+    """What to try, in this order; nothing where nothing can be done."""
+    if seen.state != "S" or seen.wait is None or seen.syscall is None:
+        return ()
+    if os.uname().machine not in MACHINES and not seen.in_epoll:
+        return ()
+    if seen.in_epoll:
+        return Technique.NUDGE, Technique.BENEATH
+    if seen.syscall in _LOCKS:
+        return Technique.PENDING, Technique.BENEATH
+    if seen.syscall in _OTHERS and not seen.library:
+        return Technique.EINTR, Technique.BENEATH
+    if seen.syscall in _NOT_FOR_HANDLERS | _ONLY_BENEATH | _OTHERS:
+        return (Technique.BENEATH,)
+    return ()
+
+
+def choose(seen: Blocked, tried: Collection[Technique] = ()) -> Technique | None:
+    """The next to try in this wait: the last one again, when all have been."""
+    steps = ladder(seen)
+    return next((each for each in steps if each not in tried), steps[-1] if steps else None)
+
+
+def explain(seen: Blocked) -> str:
+    """What would be done to wake it, and what the program will see of that; "" for nothing."""
+    steps = ladder(seen)
+    if not steps:
+        return ""
+    text = _WHAT_IS_DONE[steps[0]]
+    if steps[0] is Technique.BENEATH and seen.library:
+        text += f", unless {seen.library}, whose code waits there, minds Python running below it"
+    if steps[0] is Technique.PENDING:
+        text += (
+            ". Should that not do (C code waits for the lock), it is made to look for work there"
+        )
+    return text
+
+
+def why_not(seen: Blocked) -> str:
+    """Why nothing can be tried, of the thread."""
+    if os.uname().machine not in MACHINES:
+        return f"runs on {os.uname().machine}, where live-kernel can't change a thread's registers"
+    if seen.state in ("T", "t"):
+        return "is stopped"
+    if seen.syscall is None or seen.state == "R":
+        return "is at work in native code, and waits for nothing that could be interrupted"
+    if seen.state == "D":
+        return "waits for the disk or a device, which nothing can interrupt"
+    return f"waits in {seen.syscall}, of which Python is not known to wait on"
