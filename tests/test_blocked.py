@@ -74,7 +74,7 @@ def test_sentence(function: str, calls: set[str], told: str, wakes: str) -> None
         assert seen.wakes.startswith(wakes)
         assert seen.remedy.startswith("The attach goes on by itself as soon as")
         assert seen.in_epoll is (function == "loop")
-        assert blocked.main_thread_is_in_epoll(target.pid) is (function == "loop")
+        assert blocked.thread_in_epoll(target.pid) == (target.pid if function == "loop" else None)
 
 
 def test_native_code() -> None:
@@ -166,7 +166,7 @@ def test_gone_or_another() -> None:
         other = process._replace(start_time=process.start_time + 1)
         assert blocked.describe(other).sentence == f"pid {target.pid} has ended"
     assert blocked.describe(process).sentence == f"pid {target.pid} has ended"
-    assert not blocked.main_thread_is_in_epoll(target.pid)
+    assert blocked.thread_in_epoll(target.pid) is None
 
 
 def test_stopped() -> None:

@@ -1,23 +1,29 @@
 """Whose code it is that waits: Python's own, or that of a library which Python has called.
 
 Runs in the launcher. Python's own code is ready for an interrupted system call (PEP 475);
-others' code may not be. The thread's stack is searched for the nearest address that a call has
-left there, outside the C library.
-Rule: reads only; an old address may lie on the stack, so that the answer is a good guess.
+others' code may not be. The thread's stack is searched for addresses that calls have left
+there, from the innermost to the first that lies in Python's interpreter loop.
+Rule: reads only. Old addresses may lie on a stack, so that the answer is a good guess.
 """
 
 from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 
-from . import levers, permission, runtime
+from . import mapped, permission, runtime
+from .mapped import Mapping
+from .runtime import Read
 
 _DEPTH = 4096
-"""Bytes of stack that are looked at, beyond what the C library's own functions take."""
+"""Bytes of stack that are looked at, at most."""
 
-_BETWEEN = ("libc.", "libc-", "ld-", "libpthread", "[")
+_LOOP = b"_PyEval_EvalFrameDefault"
+
+_NOBODYS = ("libc.", "libc-", "ld-", "libpthread", "[")
+"""The C library and the kernel's own page: through them everybody waits."""
 
 
 def library(pid: int, stack: int) -> str:
@@ -25,19 +31,37 @@ def library(pid: int, stack: int) -> str:
     or where it can't be told. Raises OSError.
     """
     found = runtime.find(pid)
-    code = [each for each in levers.mappings(pid) if "x" in each.flags]
+    if found is None:
+        return ""
+    loop = range(0)
+    with suppress(OSError):
+        loop = mapped.functions(pid, found, [_LOOP]).get(_LOOP, loop)
+    every = list(mapped.mappings(pid))
+    code = [each for each in every if "x" in each.flags]
+    end = next((each.end for each in every if each.start <= stack < each.end), stack)
     with permission.memory(pid) as read:
-        end = next((m.end for m in levers.mappings(pid) if m.start <= stack < m.end), stack)
-        words = struct.iter_unpack("<Q", read(stack, min(_DEPTH, end - stack) // 8 * 8))
-        for (word,) in words:
-            place = next((each for each in code if each.start + 8 <= word < each.end), None)
-            if place is None or not _follows_call(read(word - 8, 8)):
-                continue
-            name = os.path.basename(place.path)
-            if name and not name.startswith(_BETWEEN):
-                ours = found is not None and place.path.removesuffix(" (deleted)") == found.path
-                return "" if ours or "/lib-dynload/" in place.path else name
+        words = read(stack, min(_DEPTH, end - stack) // 8 * 8)
+        for address, place in _returns(words, code, read):
+            if address in loop:
+                break
+            if _is_foreign(place.path, found.path):
+                return os.path.basename(place.path)
     return ""
+
+
+def _is_foreign(path: str, python: str) -> bool:
+    if path.removesuffix(" (deleted)") == python or "/lib-dynload/" in path:
+        return False
+    name = os.path.basename(path)
+    return name != "" and not name.startswith(_NOBODYS)
+
+
+def _returns(words: bytes, code: Sequence[Mapping], read: Read) -> Iterator[tuple[int, Mapping]]:
+    """Addresses to which calls will return, and where each lies."""
+    for (word,) in struct.iter_unpack("<Q", words):
+        for each in code:
+            if each.start + 8 <= word < each.end and _follows_call(read(word - 8, 8)):
+                yield word, each
 
 
 def _on_x86(before: bytes) -> bool:

@@ -69,15 +69,15 @@ class File:
         segments = [struct.unpack_from("<IIQQ", raw, i * size) for i in range(count)]
         return int(min(address for kind, _, _, address in segments if kind == _LOADED))
 
-    def symbols(self, wanted: Collection[bytes]) -> dict[bytes, int]:
+    def symbols(self, wanted: Collection[bytes]) -> dict[bytes, range]:
         """The addresses, as linked, of those of these names that the file exports."""
         table, texts = self.section(b".dynsym"), self.section(b".dynstr")
         if table is None or texts is None:
             return {}
         names = self.read(texts.size, texts.offset)
-        found: dict[bytes, int] = {}
+        found: dict[bytes, range] = {}
         entries = self.read(table.size // 24 * 24, table.offset)
-        for name, _, _, section, address, _ in struct.iter_unpack("<IBBHQQ", entries):
+        for name, _, _, section, address, size in struct.iter_unpack("<IBBHQQ", entries):
             if section and (text := names[name : names.index(b"\0", name)]) in wanted:
-                found[text] = address
+                found[text] = range(address, address + size)
         return found

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator
 from typing import NamedTuple
 
-from . import elf, permission, proc, runtime
+from . import mapped, permission, proc, runtime
 from .registers import MACHINES
 from .runtime import Read, Runtime
 
@@ -87,39 +86,11 @@ def _offsets(found: Runtime, read: Read) -> tuple[int, int]:
 
 
 def _functions(pid: int, found: Runtime) -> dict[bytes, int]:
-    """The file tells where they were linked, the process how far it was moved."""
-    path = f"/proc/{pid}/root{found.path}"
-    if proc.link(pid, "exe") in (found.path, f"{found.path} (deleted)"):
-        path = f"/proc/{pid}/exe"
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    try:
-        file = elf.File(descriptor)
-        section, symbols = file.section(b".PyRuntime"), file.symbols(_FUNCTIONS)
-    except elf.DAMAGED as error:
-        raise Unfit(f"has a damaged {found.path}") from error
-    finally:
-        os.close(descriptor)
-    missing = [name.decode() for name in _FUNCTIONS if name not in symbols]
-    if missing or section is None or found.address is None:
+    there = mapped.functions(pid, found, _FUNCTIONS)
+    missing = [name.decode() for name in _FUNCTIONS if name not in there]
+    if missing:
         raise Unfit(f"exports no {', '.join(missing)}")
-    moved = found.address - section.address
-    return {name: address + moved for name, address in symbols.items()}
-
-
-class Mapping(NamedTuple):
-    """A line of /proc/PID/maps."""
-
-    start: int
-    end: int
-    flags: str
-    path: str
-
-
-def mappings(pid: int) -> Iterator[Mapping]:
-    for line in proc.read(pid, "maps").decode(errors="replace").splitlines():
-        span, flags, _, _, _, path = [*line.split(None, 5), ""][:6]
-        start, end = (int(part, 16) for part in span.split("-"))
-        yield Mapping(start, end, flags, path)
+    return {name: at.start for name, at in there.items()}
 
 
 def _restorer(pid: int, read: Read) -> int:
@@ -127,7 +98,7 @@ def _restorer(pid: int, read: Read) -> int:
     machine = MACHINES.get(os.uname().machine)
     if machine is None:
         raise Unfit(f"runs on {os.uname().machine}, of whose registers we know nothing")
-    code = [each for each in mappings(pid) if "x" in each.flags and "r" in each.flags]
+    code = [each for each in mapped.mappings(pid) if "x" in each.flags and "r" in each.flags]
     code.sort(key=lambda each: not ("libc" in each.path or each.path == "[vdso]"))
     for each in code:
         if each.path.startswith("[") and each.path != "[vdso]":
@@ -142,7 +113,7 @@ def _restorer(pid: int, read: Read) -> int:
 def _check_stack(pid: int, stack: int) -> None:
     if "shstk" in _thread_features(pid):
         raise Unfit("keeps a shadow stack, which forbids calls from outside")
-    for each in mappings(pid):
+    for each in mapped.mappings(pid):
         if each.start <= stack < each.end:
             if each.path != "[stack]" and stack - each.start < _ROOM:
                 break

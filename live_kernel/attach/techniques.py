@@ -54,8 +54,11 @@ _OTHERS = frozenset({
 })  # fmt: skip
 """Waits that a signal can interrupt, and which Python takes up again (PEP 475)."""
 
-_ONLY_BENEATH = frozenset({"ioctl", "splice", "io_getevents", "io_uring_enter"})
+_OF_LIBRARIES = frozenset({"ioctl", "splice", "io_getevents", "io_uring_enter"})
 """Python's own code makes no such calls that wait."""
+
+_KNOWN = _LOCKS | _NOT_FOR_HANDLERS | _OTHERS | _OF_LIBRARIES
+"""In which a thread holds nothing that Python, running beneath, could need."""
 
 
 def ladder(seen: Blocked) -> Sequence[Technique]:
@@ -66,13 +69,11 @@ def ladder(seen: Blocked) -> Sequence[Technique]:
         return ()
     if seen.in_epoll:
         return Technique.NUDGE, Technique.BENEATH
+    if seen.library or seen.syscall in _NOT_FOR_HANDLERS:
+        return (Technique.BENEATH,) if seen.syscall in _KNOWN else ()
     if seen.syscall in _LOCKS:
         return Technique.PENDING, Technique.BENEATH
-    if seen.syscall in _OTHERS and not seen.library:
-        return Technique.EINTR, Technique.BENEATH
-    if seen.syscall in _NOT_FOR_HANDLERS | _ONLY_BENEATH | _OTHERS:
-        return (Technique.BENEATH,)
-    return ()
+    return (Technique.EINTR, Technique.BENEATH) if seen.syscall in _OTHERS else ()
 
 
 def choose(seen: Blocked, tried: Collection[Technique] = ()) -> Technique | None:

@@ -1,0 +1,411 @@
+"""Waking programs that are blocked: what is done, what they see of it, and who may die when.
+
+Real programs in real waits; the twenty-fold run of the first test is `make wakes`.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import pytest
+import wakes
+from kernels import Kernel
+from snapshots import Program
+from targets import PROGRAMS, ROOT, Target, eventually, python315
+
+from live_kernel.attach import blocked, techniques, wake, waker
+from live_kernel.attach.blocked import Blocked
+from live_kernel.attach.processes import Process, identify
+from live_kernel.attach.registers import Wait
+from live_kernel.attach.techniques import Technique
+from live_kernel.errors import TargetBlocked
+from live_kernel.handle import attach
+
+BENEATH, EINTR, NUDGE, PENDING = (
+    Technique.BENEATH, Technique.EINTR, Technique.NUDGE, Technique.PENDING
+)  # fmt: skip
+
+
+def settled(target: Target, call: str = "") -> tuple[Process, Blocked]:
+    """The process, and where its main thread waits."""
+    process = identify(target.pid)
+
+    def look() -> Blocked | None:
+        first, second = blocked.describe(process), blocked.describe(process)
+        waits = second.state == "S" and first.wait == second.wait is not None
+        return second if waits and call in str(second.syscall) else None
+
+    return process, eventually(look)
+
+
+def run(program: str, *arguments: object, order: str = "") -> subprocess.CompletedProcess[str]:
+    """One of the programs that do something to a target; the launcher's Python runs it."""
+    command = [sys.executable, str(PROGRAMS / program), str(ROOT), *map(str, arguments)]
+    return subprocess.run(
+        command, input=order, capture_output=True, text=True, timeout=50, check=False
+    )
+
+
+# -- every kind of wait
+
+
+@pytest.mark.attach
+@pytest.mark.parametrize("kind", wakes.KINDS)
+def test_nothing_is_lost(kind: str) -> None:
+    tally = wakes.wake_again_and_again(kind, 2)
+    assert tally.successes == tally.attaches == 2
+
+
+@pytest.mark.attach
+@pytest.mark.python315
+@pytest.mark.parametrize("kind", ["sleep", "lock", "join", "loop", "sigwait", "c_sleep", "child"])
+def test_a_target_of_another_version(kind: str) -> None:
+    tally = wakes.wake_again_and_again(kind, 2, python315())
+    assert tally.successes == 2
+
+
+@pytest.mark.attach
+@pytest.mark.parametrize(
+    ("kind", "used"),
+    [("sleep", {EINTR}), ("lock", {PENDING}), ("loop", {NUDGE}), ("pause", {BENEATH}),
+     ("sigwait", {BENEATH}), ("c_poll", {BENEATH}), ("database", {BENEATH})],
+)  # fmt: skip
+def test_the_technique_that_does_least(kind: str, used: set[Technique]) -> None:
+    assert set(wakes.wake_again_and_again(kind, 1).techniques) == used
+
+
+@pytest.mark.harm
+@pytest.mark.parametrize("kind", ["sleep", "lock", "pause", "c_poll", "accept", "loop"])
+def test_unharmed(kind: str) -> None:
+    with Program("waits", args=[kind]) as program:
+        settled(program)
+        before = program.from_outside()
+        with attach(program.pid, wake=True) as handle:
+            assert handle.run("1 + 1")["status"] == "ok"
+        with attach(program.pid, wake=True):
+            pass  # (what the first one loads stays)
+        eventually(lambda: program.from_outside() == before)
+
+
+def test_times_that_are_left() -> None:
+    """Woken in the middle, a wait ends when it would have: none begins anew, none ends early."""
+    values = {
+        "sleep": "None", "lock": "False", "event": "False", "get": "empty",
+        "select": "([], [], [])", "poll": "[]", "receive": "timed out", "sigtimedwait": "None",
+        "loop": "slept", "alarm": "None", "c_sleep": "0", "c_poll": "0",
+    }  # fmt: skip
+    with ExitStack() as stack:
+        targets = {kind: stack.enter_context(Target("timed", args=[kind])) for kind in values}
+        for _ in range(2):
+            for target in targets.values():
+                process, seen = settled(target)
+                technique = techniques.choose(seen)
+                assert technique is not None, seen
+                assert wake.wake(process, seen, technique).why == ""
+        for kind, target in targets.items():
+            _, took, value = target.wait_for("took").split(" ", 2)
+            assert value == values[kind], kind
+            assert 0.999 <= float(took) < 1.2, kind
+
+
+# -- while it works
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["threads", "loop"])
+def test_a_service_under_load(how: str) -> None:
+    """Five hundred nudges, all techniques in turn, and not one request that fails."""
+    with Target("serving", args=[how]) as target:
+        port = int(target.wait_for("port").split()[1])
+        stop, failed, answered = threading.Event(), list[str](), list[int]()
+
+        def ask_loop(seed: int) -> None:
+            try:
+                with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as to:
+                    while not stop.is_set():
+                        data = bytes((seed + n) % 256 for n in range(1000))
+                        to.request("POST", "/", data)
+                        response = to.getresponse()
+                        if (response.status, int(response.read())) != (200, sum(data)):
+                            failed.append(f"{response.status}")
+                        answered.append(seed)
+                        seed += 1
+            except Exception as error:
+                failed.append(repr(error))
+
+        clients = [threading.Thread(target=ask_loop, args=[seed]) for seed in range(4)]
+        for client in clients:
+            client.start()
+        try:
+            told = run("nudger.py", target.pid, 500)
+        finally:
+            stop.set()
+            for client in clients:
+                client.join()
+        assert told.returncode == 0, told.stderr
+        done, _refused = json.loads(told.stdout)
+        assert sum(done.values()) == 500
+        assert set(done) == {each.name for each in Technique}
+        assert not failed, failed
+        assert len(answered) > 500
+        assert target.alive(), target.told()
+        assert not target.errors()
+
+
+# -- the helper dies
+
+
+@pytest.mark.parametrize(
+    ("kind", "technique", "released"),
+    [("sleep", EINTR, ""), ("lock", PENDING, "True"), ("receive", EINTR, "101"),
+     ("pause", BENEATH, "None"), ("sigwait", BENEATH, "10"), ("c_read", BENEATH, "(3, 101)")],
+)  # fmt: skip
+def test_killed_at_each_step(kind: str, technique: Technique, released: str) -> None:
+    """The target runs on, in its wait, and what comes of that is right."""
+    with Target("waits", args=[kind]) as target:
+        steps = kill_at_each_step(target, technique)
+        assert steps >= 5 if technique is EINTR else steps >= 8
+        goes_on(target, 1, released)
+
+
+@pytest.mark.parametrize("kind", ["c_sleep", "c_poll"])
+def test_killed_while_it_watches(kind: str) -> None:
+    """What only the kernel knows the rest of returns EINTR then, as after any signal."""
+    with Target("waits", args=[kind]) as target:
+        assert kill_at_each_step(target, BENEATH) > 15
+        turns = [line.split(" ", 2)[2] for line in target.lines() if line.startswith("turn")]
+        assert bool(turns) is (kind == "c_sleep")
+        assert all(600 >= int(left) > 0 for left in turns), turns
+        with attach(target.pid, wake=True) as handle:
+            assert handle.run("1")["status"] == "ok"
+            if kind == "c_poll":
+                handle.run("release(101)")
+                assert target.wait_for("turn") == "turn 1 101"
+
+
+def kill_at_each_step(target: Target, technique: Technique) -> int:
+    """Returns how many steps there are."""
+    for step in range(1, 100):
+        process, seen = settled(target)
+        order = wake._order(process, seen, technique)
+        done = run("dying_waker.py", step, order=json.dumps(order._asdict()))
+        if done.returncode == 0:
+            return int(done.stdout)
+        assert done.returncode == -9, done.stderr
+        settled(target)
+        assert target.alive(), f"dead after step {step}: {target.told()}"
+        assert not target.errors(), step
+    raise AssertionError("no end of steps")
+
+
+def goes_on(target: Target, turn: int, released: str) -> None:
+    with attach(target.pid, wake=True) as handle:
+        assert target.lines() == ["ready"]
+        if released:
+            assert handle.run("release(101)")["status"] == "ok"
+            assert target.wait_for("turn") == f"turn {turn} {released}"
+
+
+# -- what is refused
+
+
+def test_one_that_has_moved_on() -> None:
+    """It was seen in another wait: nothing is done to it."""
+    with Target("waits", args=["pause"]) as target:
+        process, seen = settled(target)
+        assert seen.wait is not None
+        elsewhere = seen._replace(wait=seen.wait._replace(stack=seen.wait.stack - 64))
+        for technique in (EINTR, PENDING, BENEATH):
+            assert wake.wake(process, elsewhere, technique) == wake.Outcome(False, "")
+        assert blocked.describe(process).wait == seen.wait
+        other = process._replace(start_time=process.start_time + 1)
+        assert wake.wake(other, seen, EINTR) == wake.Outcome(False, "")
+
+
+@pytest.mark.attach
+def test_one_with_a_signal_to_handle() -> None:
+    """Its handler would run in the midst of C code; the program does that itself, later."""
+    with Target("waits", args=["c_read"]) as target:
+        process, _ = settled(target)
+        with attach(target.pid, wake=True) as handle:
+            assert handle.run("_signal(0)")["status"] == "ok"
+            process, seen = settled(target)
+            refusal = wake.Outcome(False, "has a signal to handle first, once it wakes")
+            assert wake.wake(process, seen, BENEATH) == refusal
+            assert target.lines() == ["ready"]
+            assert handle.run("release(101)")["status"] == "ok"
+        assert target.wait_for("turn") == "turn 1 (3, 101)"
+        assert "handled" in target.lines()
+
+
+def test_one_under_a_debugger() -> None:
+    with Target("waits", args=["lock"]) as target:
+        process, seen = settled(target)
+        with subprocess.Popen(
+            [sys.executable, str(PROGRAMS / "verdict_tracer.py"), str(target.pid)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as tracer:
+            try:
+                assert tracer.stdout is not None
+                tracer.stdout.readline()
+                outcome = wake.wake(process, seen, PENDING)
+                assert outcome == wake.Outcome(False, f"is held by a debugger (pid {tracer.pid})")
+            finally:
+                tracer.kill()
+
+
+def test_native_code_is_left_alone() -> None:
+    seen = Blocked(7, 7, "R")
+    assert techniques.choose(seen) is None
+    assert techniques.explain(seen) == ""
+    assert "native code" in techniques.why_not(seen)
+
+
+@pytest.mark.parametrize(
+    ("call", "library", "tried", "next_one"),
+    [
+        ("futex", "", [], PENDING),
+        ("futex", "", [PENDING], BENEATH),
+        ("futex", "", [PENDING, BENEATH], BENEATH),
+        ("futex", "libfoo.so", [], BENEATH),
+        ("restart_syscall", "", [], PENDING),
+        ("restart_syscall", "libc.so", [], BENEATH),
+        ("read", "", [], EINTR),
+        ("read", "", [EINTR], BENEATH),
+        ("read", "libpq.so.5", [], BENEATH),
+        ("epoll_wait", "", [], NUDGE),
+        ("epoll_wait", "", [NUDGE], BENEATH),
+        ("pause", "", [], BENEATH),
+        ("rt_sigtimedwait", "", [], BENEATH),
+        ("ioctl", "", [], None),
+        ("ioctl", "libusb.so", [], BENEATH),
+        ("system call 9", "libfoo.so", [], None),
+    ],
+)
+def test_choice(
+    call: str, library: str, tried: list[Technique], next_one: Technique | None
+) -> None:
+    seen = Blocked(7, 7, "S", 1, call, wait=Wait(1, 2, 3), library=library)
+    assert techniques.choose(seen, tried) is next_one
+    assert bool(techniques.explain(seen)) is (techniques.choose(seen) is not None)
+
+
+def test_other_machines_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(techniques, "MACHINES", {})
+    seen = Blocked(7, 7, "S", 1, "futex", wait=Wait(1, 2, 3))
+    assert techniques.choose(seen) is None
+    assert "can't change a thread's registers" in techniques.why_not(seen)
+    idle = Blocked(7, 7, "S", 1, "epoll_wait", wait=Wait(1, 2, 3))
+    assert techniques.choose(idle) is NUDGE
+
+
+# -- how the user says so
+
+
+@pytest.fixture
+def locked() -> Iterator[Program]:
+    with Program("waits", args=["lock"]) as program:
+        settled(program, "futex")
+        yield program
+
+
+@pytest.mark.attach
+def test_it_is_offered_and_not_done(locked: Program) -> None:
+    told: list[str] = []
+    with pytest.raises(TargetBlocked):
+        attach(locked.pid, timeout=1.5, on_waiting=told.append)
+    assert len(told) == 1
+    assert "wake=True (on the command line: --wake) wakes it: it is made to call" in told[0]
+    assert "as after any signal that is handled" in told[0]
+
+
+@pytest.mark.client
+def test_asked_and_answered(locked: Program) -> None:
+    with Kernel(answers=["y"]) as kernel:
+        cell = kernel.run(f"%attach {locked.pid}\nturn, results", allow_stdin=True)
+        assert cell.result == "(1, [])"
+        assert [prompt["prompt"] for prompt in kernel.prompts] == ["Wake it? [y/N] "]
+        assert "%attach --wake wakes it: it is made to call Py_AddPendingCall" in cell.notes
+
+
+@pytest.mark.client
+def test_asked_and_declined(locked: Program) -> None:
+    with Kernel("--pid", locked.pid, answers=["n"]) as kernel:
+        cell = kernel.begin("turn", allow_stdin=True)
+        kernel.wait(lambda: kernel.prompts, what="the question")
+        assert not cell.is_done
+        kernel.interrupt()
+        assert cell.finish().error[0] == "TargetBlocked"
+
+
+@pytest.mark.client
+def test_the_wait_ends_while_it_is_asked(locked: Program) -> None:
+    with Kernel() as kernel:
+        cell = kernel.begin(f"%attach {locked.pid}\nturn", allow_stdin=True)
+        kernel.wait(lambda: kernel.prompts, what="the question")
+        with attach(locked.pid, wake=True) as handle:
+            handle.run("release(1)")
+        assert cell.finish().status == "ok", cell
+
+
+@pytest.mark.client
+def test_said_while_the_kernel_waits(locked: Program) -> None:
+    with Kernel("--pid", locked.pid) as kernel:
+        assert kernel.run("%attach --wake\nturn").result == "1"
+        assert not kernel.prompts
+        name, _ = kernel.run("%attach --wake").error
+        assert name == "NoTarget"
+
+
+@pytest.mark.client
+@pytest.mark.parametrize("code", ["%attach {} --wake", "%attach --wake {}"])
+def test_said_with_the_pid(locked: Program, code: str) -> None:
+    with Kernel() as kernel:
+        assert kernel.run(code.format(locked.pid) + "\nturn").result == "1"
+
+
+@pytest.mark.client
+def test_said_on_the_kernels_command_line(locked: Program) -> None:
+    with Kernel("--pid", locked.pid, "--wake") as kernel:
+        assert kernel.run("turn").result == "1"
+
+
+@pytest.mark.attach
+def test_said_on_the_command_line(locked: Program) -> None:
+    command = [sys.executable, "-m", "live_kernel", "exec", "--wake", str(locked.pid), "turn"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout == "1\n"
+
+
+@pytest.mark.attach
+def test_why_it_fails_is_told(monkeypatch: pytest.MonkeyPatch, locked: Program) -> None:
+    """It stays in its wait: the user hears why, and the attach waits on."""
+    monkeypatch.setattr("live_kernel.launcher.waking.TRIES", 2)
+    refusal = wake.Outcome(False, "keeps a shadow stack, which forbids calls from outside")
+    monkeypatch.setattr(wake, "wake", lambda *_: refusal)
+    told: list[str] = []
+    with pytest.raises(TargetBlocked):
+        attach(locked.pid, timeout=3, on_waiting=told.append, wake=True)
+    assert any("It can't be woken: it keeps a shadow stack" in text for text in told), told
+
+
+def test_the_helper_tells_what_it_did() -> None:
+    assert {waker.DONE, waker.MOVED, waker.REFUSED} == {"done", "moved", "refused"}
+
+
+def test_the_text_stands_alone() -> None:
+    """The helper is started without site-packages: it needs the standard library and us only."""
+    code = wake._HELPER.format(place=str(Path(wake.__file__).resolve().parents[2]))
+    command = [sys.executable, "-I", "-S", "-c", code]
+    done = subprocess.run(command, input='{"pid": 1, "thread": 0}', capture_output=True, text=True,
+                          timeout=20, check=False)  # fmt: skip
+    assert done.stdout.split()[0] in (waker.MOVED, waker.REFUSED), done
