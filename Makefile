@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab console setup test lint conformance bench clean
+.PHONY: help demo lab console setup test lint conformance wakes bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,10 @@ test: ## lint and all tests
 conformance: ## the tests of ipykernel and nbclient against us (a few minutes; make test has the quick suite)
 	@$(set_up) dev
 	@$(python) tests/conformance/suites.py
+
+wakes: ## wake blocked programs, 20 times each of 45 kinds of waits, and show the table (five minutes)
+	@$(set_up) test
+	@$(python) tests/wakes.py
 
 lint: ## ruff and mypy
 	@$(set_up) dev

@@ -97,7 +97,7 @@ class _X86Builder(_Builder):
     _header = 512
     """Where the XSAVE header begins."""
     _without_tiles = 2816
-    """Where the tile data (AMX) begin, which few threads may have: see `_area`."""
+    """Where the tile data begin, which few processes may have."""
     _tiles = 1 << 18
 
     def tail(self) -> tuple[int, bytes]:
@@ -109,17 +109,22 @@ class _X86Builder(_Builder):
         return top, bytes(8) + data
 
     def _area(self) -> bytes:
-        """The XSAVE area as rt_sigreturn wants it: with its size and features in unused bytes."""
+        """The XSAVE area as rt_sigreturn wants it: its size and features in bytes that are unused,
+        and a mark at its end, which is where the kernel thinks that it ends for this process:
+        with the tile data (AMX) only where it was allowed to have such. So there are two.
+        """
         area = self._state.vectors
         in_use, _ = struct.unpack_from("<QQ", area, self._header)
-        if len(area) > self._without_tiles and not in_use & self._tiles:
-            area = area[: self._without_tiles]
         (features,) = struct.unpack_from("<Q", area, 464)
-        if len(area) == self._without_tiles:
-            features &= ~self._tiles
+        size = len(area)
+        if size > self._without_tiles and not in_use & self._tiles:
+            size, features = self._without_tiles, features & ~self._tiles
         begin, end = self._magic
-        described = struct.pack("<IIQI28x", begin, len(area) + 4, features, len(area))
-        return area[:464] + described + area[512:] + struct.pack("<I", end)
+        described = struct.pack("<IIQI28x", begin, size + 4, features, size)
+        marked = bytearray(area[:464] + described + area[512:] + bytes(4))
+        struct.pack_into("<I", marked, size, end)
+        struct.pack_into("<I", marked, len(area), end)
+        return bytes(marked)
 
     def frame(self, registers: Registers) -> bytes:
         general = [registers[name] for name in self._order]
