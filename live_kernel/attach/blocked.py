@@ -149,7 +149,10 @@ def describe(process: Process) -> Blocked:
     if seen.state in ("", "Z", "X"):
         return seen
     with suppress(Exception):
-        return seen._replace(stack=tuple(_stack(process, thread)))
+        if seen.wait is not None:
+            seen = seen._replace(library=caller.library(process.pid, seen.wait.stack))
+    with suppress(Exception):
+        seen = seen._replace(stack=tuple(_stack(process, thread)))
     return seen
 
 
@@ -183,14 +186,9 @@ def _outside(process: Process, thread: int) -> Blocked:
     wait, descriptor = None, ""
     with suppress(OSError, ValueError, IndexError):
         wait, descriptor = _system_call(pid, thread)
-    seen = Blocked(pid, thread, state, descriptor=descriptor, wchan=_wchan(pid, thread), wait=wait)
-    if wait is None:
-        return seen
-    library = ""
-    with suppress(Exception):
-        library = caller.library(pid, wait.stack)
-    name = syscalls.name_of(wait.number)
-    return seen._replace(number=wait.number, syscall=name, library=library)
+    number = None if wait is None else wait.number
+    name = None if number is None else syscalls.name_of(number)
+    return Blocked(pid, thread, state, number, name, descriptor, _wchan(pid, thread), wait=wait)
 
 
 def _state(pid: int, thread: int) -> str:

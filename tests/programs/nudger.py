@@ -16,15 +16,18 @@ from live_kernel.attach.processes import identify
 from live_kernel.attach.techniques import Technique
 
 process, times = identify(int(sys.argv[2])), int(sys.argv[3])
-found = levers.find(process.pid, blocked._outside(process, process.pid).wait.stack)
+wait = None
+while wait is None:
+    wait, _ = blocked._system_call(process.pid, process.pid)
+found = levers.find(process.pid, wait.stack)
 levers.find = lambda pid, stack: found  # these don't change, and the thread soon moves on
 done, refused = Counter(), Counter()
 while done.total() < times:
     technique = list(Technique)[done.total() % len(Technique)]
-    seen = blocked.Blocked(process.pid, process.pid, "S")
-    seen = seen._replace(wait=blocked._system_call(process.pid, process.pid)[0])
-    if seen.wait is None:
+    wait, _ = blocked._system_call(process.pid, process.pid)
+    if wait is None:
         continue
+    seen = blocked.Blocked(process.pid, process.pid, "S", wait=wait)
     if technique is Technique.NUDGE:
         with tracing.Held(process.pid):
             done[technique.name] += 1
