@@ -86,12 +86,12 @@ def test_the_technique_that_does_least(kind: str, used: set[Technique]) -> None:
 def test_unharmed(kind: str) -> None:
     with Program("waits", args=[kind]) as program:
         settled(program)
-        before = program.from_outside()
-        with attach(program.pid, wake=True) as handle:
-            assert handle.run("1 + 1")["status"] == "ok"
-        with attach(program.pid, wake=True):
-            pass  # (what the first one loads stays)
-        eventually(lambda: program.from_outside() == before)
+        before = program.snapshot()
+        for _ in range(2):
+            with attach(program.pid, wake=True) as handle:
+                assert handle.run("1 + 1")["status"] == "ok"
+        program.assert_unharmed_since(before)
+        assert program.lines() == ["ready"]
 
 
 def test_times_that_are_left() -> None:
@@ -329,6 +329,15 @@ def test_choice(
     assert bool(techniques.explain(seen)) is (techniques.choose(seen) is not None)
 
 
+def test_free_threaded_is_only_interrupted() -> None:
+    asleep = Blocked(7, 7, "S", 1, "read", wait=Wait(1, 2, 3), free_threaded=True)
+    assert list(techniques.ladder(asleep)) == [EINTR]
+    locked = asleep._replace(syscall="futex")
+    assert techniques.choose(locked) is None
+    assert techniques.explain(locked) == ""
+    assert "free-threaded" in techniques.why_not(locked)
+
+
 def test_other_machines_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(techniques, "MACHINES", {})
     seen = Blocked(7, 7, "S", 1, "futex", wait=Wait(1, 2, 3))
@@ -351,11 +360,12 @@ def locked() -> Iterator[Program]:
 @pytest.mark.attach
 def test_it_is_offered_and_not_done(locked: Program) -> None:
     told: list[str] = []
-    with pytest.raises(TargetBlocked):
+    with pytest.raises(TargetBlocked) as caught:
         attach(locked.pid, timeout=1.5, on_waiting=told.append)
     assert len(told) == 1
     assert "wake=True (on the command line: --wake) wakes it: it is made to call" in told[0]
     assert "as after any signal that is handled" in told[0]
+    assert "Or wake it: wake=True (on the command line: --wake)" in caught.value.remedy
 
 
 @pytest.mark.client
@@ -364,7 +374,7 @@ def test_asked_and_answered(locked: Program) -> None:
         cell = kernel.run(f"%attach {locked.pid}\nturn, results", allow_stdin=True)
         assert cell.result == "(1, [])"
         assert [prompt["prompt"] for prompt in kernel.prompts] == ["Wake it? [y/N] "]
-        assert "%attach --wake wakes it: it is made to call Py_AddPendingCall" in cell.notes
+        assert f"%attach --wake {locked.pid} wakes it: it is made to call Py_Add" in cell.notes
 
 
 @pytest.mark.client
@@ -419,13 +429,30 @@ def test_said_on_the_command_line(locked: Program) -> None:
 @pytest.mark.attach
 def test_why_it_fails_is_told(monkeypatch: pytest.MonkeyPatch, locked: Program) -> None:
     """It stays in its wait: the user hears why, and the attach waits on."""
-    monkeypatch.setattr("live_kernel.launcher.waking.TRIES", 2)
     refusal = wake.Outcome(False, "keeps a shadow stack, which forbids calls from outside")
     monkeypatch.setattr(wake, "wake", lambda *_: refusal)
     told: list[str] = []
     with pytest.raises(TargetBlocked):
         attach(locked.pid, timeout=3, on_waiting=told.append, wake=True)
-    assert any("It can't be woken: it keeps a shadow stack" in text for text in told), told
+    assert ["It can't be woken: it keeps a shadow" in text for text in told].count(True) == 1, told
+
+
+@pytest.mark.attach
+def test_it_is_not_woken_for_ever(monkeypatch: pytest.MonkeyPatch, locked: Program) -> None:
+    """What can be done is done a number of times, by one technique after the other."""
+    monkeypatch.setattr("live_kernel.launcher.waking.TRIES", 4)
+    used: list[Technique] = []
+
+    def nothing(process: Process, seen: Blocked, technique: Technique) -> wake.Outcome:
+        used.append(technique)
+        return wake.Outcome(True)
+
+    monkeypatch.setattr(wake, "wake", nothing)
+    told: list[str] = []
+    with pytest.raises(TargetBlocked):
+        attach(locked.pid, timeout=3, on_waiting=told.append, wake=True)
+    assert used == [PENDING, BENEATH, BENEATH, BENEATH]
+    assert any("was woken many times, and has looked for no work" in text for text in told), told
 
 
 def test_the_helper_tells_what_it_did() -> None:

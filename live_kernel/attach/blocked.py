@@ -73,6 +73,7 @@ class Blocked(NamedTuple):
     stack: tuple[Frame, ...] = ()
     wait: Wait | None = None
     library: str = ""
+    free_threaded: bool = False
 
     @property
     def in_epoll(self) -> bool:
@@ -145,7 +146,7 @@ def describe(process: Process) -> Blocked:
     thread = process.pid
     with suppress(Exception):
         thread = _main_thread(process)
-    seen = _outside(process, thread)
+    seen = _outside(process, thread)._replace(free_threaded=process.free_threaded)
     if seen.state in ("", "Z", "X"):
         return seen
     with suppress(Exception):

@@ -63,9 +63,16 @@ _KNOWN = _LOCKS | _NOT_FOR_HANDLERS | _OTHERS | _OF_LIBRARIES
 
 def ladder(seen: Blocked) -> Sequence[Technique]:
     """What to try, in this order; nothing where nothing can be done."""
+    steps = _by_wait(seen)
+    if os.uname().machine not in MACHINES:
+        return [step for step in steps if step is Technique.NUDGE]
+    if seen.free_threaded:  # in which nobody has tried to call functions yet
+        return [step for step in steps if step in (Technique.NUDGE, Technique.EINTR)]
+    return steps
+
+
+def _by_wait(seen: Blocked) -> Sequence[Technique]:
     if seen.state != "S" or seen.wait is None or seen.syscall is None:
-        return ()
-    if os.uname().machine not in MACHINES and not seen.in_epoll:
         return ()
     if seen.in_epoll:
         return Technique.NUDGE, Technique.BENEATH
@@ -91,20 +98,20 @@ def explain(seen: Blocked) -> str:
     if steps[0] is Technique.BENEATH and seen.library:
         text += f", unless {seen.library}, whose code waits there, minds Python running below it"
     if steps[0] is Technique.PENDING:
-        text += (
-            ". Should that not do (C code waits for the lock), it is made to look for work there"
-        )
+        text += ". Should that not do, it is made to look for work beneath its wait"
     return text
 
 
 def why_not(seen: Blocked) -> str:
     """Why nothing can be tried, of the thread."""
-    if os.uname().machine not in MACHINES:
-        return f"runs on {os.uname().machine}, where live-kernel can't change a thread's registers"
     if seen.state in ("T", "t"):
         return "is stopped"
-    if seen.syscall is None or seen.state == "R":
-        return "is at work in native code, and waits for nothing that could be interrupted"
     if seen.state == "D":
         return "waits for the disk or a device, which nothing can interrupt"
+    if seen.syscall is None or seen.state == "R":
+        return "is at work in native code, and waits for nothing that could be interrupted"
+    if os.uname().machine not in MACHINES:
+        return f"runs on {os.uname().machine}, where live-kernel can't change a thread's registers"
+    if _by_wait(seen):
+        return "runs a free-threaded Python, in which no function is called from outside yet"
     return f"waits in {seen.syscall}, of which Python is not known to wait on"

@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from . import levers, proc, tracing, waker
+from . import levers, permission, proc, tracing, waker
 from .blocked import Blocked
 from .processes import Process
 from .registers import MACHINES
@@ -116,7 +116,8 @@ def _help(order: waker.Order) -> Outcome:
         return Outcome(False, f"could not be woken: {error}")
     outcome, _, why = done.stdout.strip().partition(" ")
     if outcome == waker.REFUSED:
-        return Outcome(False, why)
+        scope = permission.ptrace_scope() if why == waker.DENIED else 0
+        return Outcome(False, why + (f" (kernel.yama.ptrace_scope is {scope})" if scope else ""))
     if outcome not in (waker.DONE, waker.MOVED):
         last = (done.stderr.strip() or f"ended with {done.returncode}").splitlines()[-1]
         return Outcome(False, f"could not be woken: the helper {last}")

@@ -27,6 +27,8 @@ from .tracing import Held
 DONE, MOVED, REFUSED = "done", "moved", "refused"
 """It was woken; it waits no more, or elsewhere; it can't be done to it."""
 
+DENIED = "may not be traced by a process beside the kernel"
+
 _RETURNS_WITHIN = 5.0
 """Seconds for which the thread is watched in the calls that it was made to do, at most."""
 
@@ -144,7 +146,7 @@ def _why_denied(thread: int) -> str:
         tracer = next(line.split()[1] for line in file if line.startswith("TracerPid"))
     if tracer != "0":
         return f"is held by a debugger (pid {tracer})"
-    return "may not be traced from here"
+    return DENIED
 
 
 def main() -> None:

@@ -69,7 +69,7 @@ class Target:
     """Attaches, detaches, and runs cells for the rest of the launcher."""
 
     def __init__(
-        self, reactor: Reactor, memory: Memory | None, how_to_wake: str = "%attach --wake"
+        self, reactor: Reactor, memory: Memory | None, how_to_wake: str = "%attach --wake {pid}"
     ) -> None:
         self._reactor = reactor
         self._how_to_wake = how_to_wake
@@ -164,7 +164,10 @@ class Target:
         blocked, self._blocked = self._blocked, None
         pid = self.attachment.process.pid
         seen = "" if blocked is None else f": {str(blocked).replace(f"pid {pid}'s", 'its', 1)}"
-        error = TargetBlocked(pid, f"Gave up entering pid {pid}{seen}", _GIVEN_UP)
+        remedy = _GIVEN_UP
+        if blocked is not None and blocked.waking:
+            remedy += f" Or wake it: {self._how_to_wake.format(pid=pid)}"
+        error = TargetBlocked(pid, f"Gave up entering pid {pid}{seen}", remedy)
         self._tell_waiters(lambda waiter: waiter.failed(error))
         self.attachment = None
         return True
@@ -276,7 +279,8 @@ class Target:
             self._tell_blocked(waiter, error)
 
     def _tell_blocked(self, waiter: Waiter, error: TargetBlocked) -> None:
-        offer = f"\n{self._how_to_wake} wakes it: {error.waking}." if error.waking else ""
+        how = self._how_to_wake.format(pid=error.pid)
+        offer = f"\n{how} wakes it: {error.waking}." if error.waking else ""
         waiter.tell(f"Waiting: {error}.\n{error.remedy}{offer}")
         if error.waking and waiter.ask is not None:
             self._reactor.later(ASK_AFTER, lambda: self._ask_to_wake(waiter))

@@ -33,6 +33,9 @@ BLOCKED_AFTER = 0.5
 TRIES = 12
 """How often a target is woken, or sought where it can be, before the user is told that it fails."""
 
+_TELL_AFTER = 3
+"""Tries after which the user is told what stands in the way, which may pass."""
+
 _PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 """Seconds between tries: each pause is half as long again as the one before."""
 
@@ -181,11 +184,14 @@ class Waking:
         self._seen = seen
         self._tried += [done] if done is not None else []
         self._tries += 1
+        if why and self._tries == _TELL_AFTER:
+            self._tell(seen, why)
         if self._tries < TRIES:
             self._reactor_later(min(_PAUSE * 1.5**self._tries, _LONGEST_PAUSE), self._try_once)
             return
         self._trying = self._wanted = False
-        self._tell(seen, why or "was woken many times, and looked for no work")
+        if not why:
+            self._tell(seen, "was woken many times, and has looked for no work")
 
 
 def in_background(work: Callable[[], None]) -> threading.Thread:
