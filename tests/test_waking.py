@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -18,9 +20,21 @@ import pytest
 import wakes
 from kernels import Kernel
 from snapshots import Program
-from targets import PROGRAMS, ROOT, Target, eventually, python315
+from targets import PROGRAMS, ROOT, Target, eventually, older_launcher, python315
 
-from live_kernel.attach import blocked, techniques, tracing, wake, waker
+from live_kernel.attach import (
+    blocked,
+    caller,
+    levers,
+    mapped,
+    permission,
+    runtime,
+    syscalls,
+    techniques,
+    tracing,
+    wake,
+    waker,
+)
 from live_kernel.attach.blocked import Blocked
 from live_kernel.attach.processes import Process, identify
 from live_kernel.attach.registers import MACHINES, Wait
@@ -113,6 +127,68 @@ def test_times_that_are_left() -> None:
             _, took, value = target.wait_for("took").split(" ", 2)
             assert value == values[kind], kind
             assert 0.999 <= float(took) < 1.2, kind
+
+
+# -- other builds, other users
+
+
+def told_addresses(target: Target) -> dict[str, int]:
+    return {name: int(value) for name, value in map(str.split, target.lines()[:-1])}
+
+
+def test_where_functions_are() -> None:
+    with Target("addresses") as target:
+        told = told_addresses(target)
+        process, seen = settled(target, "pause")
+        assert seen.wait is not None
+        found = levers.find(process.pid, seen.wait.stack)
+        assert found.thread == told["state"]
+        assert {name.decode(): at for name, at in found.functions.items()}.items() <= told.items()
+
+
+@pytest.mark.older
+def test_a_build_with_a_library_that_may_lie_anywhere() -> None:
+    """A position-independent executable and libpython, which only our older ones are here: its
+    functions are found, and can be called beneath its wait. (Its version lets nobody in.)
+    """
+    with Target("addresses", older_launcher()) as target:
+        told = told_addresses(target)
+        found = runtime.find(target.pid)
+        assert found is not None
+        assert "libpython" in found.path
+        there = mapped.functions(target.pid, found, [name.encode() for name in told])
+        assert {name.decode(): at.start for name, at in there.items()}.items() <= told.items()
+        assert len(there) == len(told) - 1
+        wait = eventually(lambda: blocked._system_call(target.pid, target.pid)[0])
+        assert syscalls.name_of(wait.number) == "pause"
+        assert caller.library(target.pid, wait.stack) == ""
+        with permission.memory(target.pid) as read:
+            restorer = levers._restorer(target.pid, read)
+        begin, look, end = (
+            told[name]
+            for name in ("PyEval_RestoreThread", "PyErr_CheckSignals", "PyEval_SaveThread")
+        )
+        calls = ((begin, (told["state"],)), (look, ()), (end, ()))
+        order = waker.Order(target.pid, target.pid, "x86_64", wait, False, calls, restorer)
+        for _ in range(10):
+            assert wake._help(order) == wake.Outcome(True)
+            eventually(lambda: blocked._system_call(target.pid, target.pid)[0] == wait)
+        assert "returned" not in target.lines()
+        target.signal(signal.SIGUSR1)
+        target.wait_for("returned")
+        assert "handled" in target.lines()
+
+
+@pytest.mark.attach
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs to be root")
+@pytest.mark.parametrize("kind", ["sleep", "lock", "pause", "loop"])
+def test_root_wakes_another_users(kind: str) -> None:
+    as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    with Target("waits", args=[kind], wrap=as_nobody) as target:
+        settled(target)
+        with attach(target.pid, wake=True) as handle:
+            assert handle.run("turn")["status"] == "ok"
 
 
 # -- while it works
