@@ -338,6 +338,28 @@ def test_tells_why_a_program_is_not_entered_yet(lab: Lab) -> None:
         lab.screenshot("blocked-2-entered")
 
 
+def test_wakes_a_program_when_told_to(lab: Lab) -> None:
+    with Target("asleep") as asleep, lab.notebook() as notebook:
+        asked = notebook.run(f"%attach {asleep.pid}\nstate")
+        asked.expect("wakes it: it calls Py_AddPendingCall")
+        expect(asked.question).to_be_visible()
+        lab.screenshot("woken-1-asked")
+        asked.answer("y")
+        assert asked.text().endswith("'asleep'")
+        lab.screenshot("woken-2-entered")
+
+
+def test_a_program_that_wakes_while_one_is_asked(lab: Lab) -> None:
+    """The cell goes on; Lab runs no other one until its question has been answered somehow."""
+    with Target("asleep") as asleep, lab.notebook() as notebook:
+        asked = notebook.run(f"%attach {asleep.pid}\nstate")
+        expect(asked.question).to_be_visible()
+        asleep.send("wake")
+        asked.expect("'awake'")
+        asked.answer("")
+        assert notebook.run("state * 2").text().endswith("'awakeawake'")
+
+
 def test_stopping_the_server_leaves_the_program(browser: Browser, program: Program) -> None:
     before = program.snapshot()
     with Lab(browser) as lab:

@@ -315,7 +315,7 @@ def test_no_answer_is_no_match(attached: Kernel) -> None:
 def test_help_on_a_command(kernel: Kernel) -> None:
     reply = kernel.reply(kernel.ask("inspect_request", code="%attach", cursor_pos=3))
     assert reply["found"]
-    assert reply["data"]["text/plain"].startswith("%attach PID|TEXT\n\nAttach to a running")
+    assert reply["data"]["text/plain"].startswith("%attach PID|TEXT [--wake]\n\nAttach to a")
 
 
 # -- what a cell says

@@ -439,8 +439,8 @@ def test_it_is_offered_and_not_done(locked: Program) -> None:
     with pytest.raises(TargetBlocked) as caught:
         attach(locked.pid, timeout=1.5, on_waiting=told.append)
     assert len(told) == 1
-    assert "wake=True (on the command line: --wake) wakes it: it is made to call" in told[0]
-    assert "as after any signal that is handled" in told[0]
+    assert "wake=True (on the command line: --wake) wakes it: it calls Py_AddPendingCall" in told[0]
+    assert "than of any signal that it handles: Python waits on" in told[0]
     assert "Or wake it: wake=True (on the command line: --wake)" in caught.value.remedy
 
 
@@ -450,7 +450,7 @@ def test_asked_and_answered(locked: Program) -> None:
         cell = kernel.run(f"%attach {locked.pid}\nturn, results", allow_stdin=True)
         assert cell.result == "(1, [])"
         assert [prompt["prompt"] for prompt in kernel.prompts] == ["Wake it? [y/N] "]
-        assert f"%attach --wake {locked.pid} wakes it: it is made to call Py_Add" in cell.notes
+        assert f"%attach --wake {locked.pid} wakes it: it calls Py_Add" in cell.notes
 
 
 @pytest.mark.client

@@ -24,21 +24,20 @@ class Technique(Enum):
     BENEATH = "a call beneath its wait"
 
 
-_WHAT_IS_DONE = {
-    Technique.NUDGE: "its wait is interrupted for a moment; the program sees nothing of it",
-    Technique.EINTR: (
-        "its system call is made to fail with EINTR, as after any signal that is handled; "
-        "Python's own code then waits on for the time that is left"
-    ),
+_IS_DONE = {
+    Technique.NUDGE: "its wait is interrupted for a moment",
+    Technique.EINTR: "its system call fails with EINTR",
     Technique.PENDING: (
-        "it is made to call Py_AddPendingCall, and its system call to fail with EINTR, as after "
-        "any signal that is handled; Python's own code then waits on for the time that is left"
+        "it calls Py_AddPendingCall, and its system call fails with EINTR (if that is not enough, "
+        "it looks for work beneath its wait)"
     ),
-    Technique.BENEATH: (
-        "it is made to look for work (PyErr_CheckSignals) in the midst of its wait, which then "
-        "goes on for the time that is left; the program sees nothing of it"
-    ),
+    Technique.BENEATH: "it looks for work beneath its wait, which then goes on",
 }
+_NOTHING = "The program sees nothing of it"
+_A_SIGNAL = (
+    "The program sees no more of it than of any signal that it handles: "
+    "Python waits on for the time that is left"
+)
 
 _LOCKS = frozenset({"futex", "futex_waitv", "restart_syscall"})
 """Python's waits for a lock don't look for work when interrupted, but make pending calls."""
@@ -90,16 +89,16 @@ def choose(seen: Blocked, tried: Collection[Technique] = ()) -> Technique | None
 
 
 def explain(seen: Blocked) -> str:
-    """What would be done to wake it, and what the program will see of that; "" for nothing."""
+    """What would be done to wake it, and on a line of its own what the program will see of that;
+    "" where nothing can be done.
+    """
     steps = ladder(seen)
     if not steps:
         return ""
-    text = _WHAT_IS_DONE[steps[0]]
-    if steps[0] is Technique.BENEATH and seen.library:
-        text += f", unless {seen.library}, whose code waits there, minds Python running below it"
-    if steps[0] is Technique.PENDING:
-        text += ". Should that not do, it is made to look for work beneath its wait"
-    return text
+    seen_of_it = _A_SIGNAL if steps[0] in (Technique.EINTR, Technique.PENDING) else _NOTHING
+    if seen.library:
+        seen_of_it += f", but for a moment Python code runs below {seen.library}, which waits"
+    return f"{_IS_DONE[steps[0]]}.\n{seen_of_it}."
 
 
 def why_not(seen: Blocked) -> str:

@@ -25,8 +25,10 @@ _REMEMBERED = 1000
 """Cells that have ended and can still be given output by what they have left running."""
 
 
-ASK_AFTER = 1.5
-"""Seconds after which who waits for a blocked target is asked whether it is to be woken."""
+ASK_AFTER = 3.0
+"""Seconds after which who waits for a blocked target is asked whether it is to be woken: not
+sooner, since a front-end keeps the question when the wait ends by itself.
+"""
 
 
 class Waiter:
@@ -280,7 +282,7 @@ class Target:
 
     def _tell_blocked(self, waiter: Waiter, error: TargetBlocked) -> None:
         how = self._how_to_wake.format(pid=error.pid)
-        offer = f"\n{how} wakes it: {error.waking}." if error.waking else ""
+        offer = f"\n{how} wakes it: {error.waking}" if error.waking else ""
         waiter.tell(f"Waiting: {error}.\n{error.remedy}{offer}")
         if error.waking and waiter.ask is not None:
             self._reactor.later(ASK_AFTER, lambda: self._ask_to_wake(waiter))

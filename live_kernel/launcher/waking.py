@@ -146,7 +146,7 @@ class Waking:
         if why:
             remedy, offer = f"It can't be woken: it {why}. {remedy}", ""
         elif self._wanted and offer:
-            remedy, offer = f"It is being woken: {offer}. {remedy}", ""
+            remedy, offer = f"It is being woken: {offer}\n{remedy}", ""
         self._blocked(TargetBlocked(self._process.pid, seen.sentence, remedy, offer))
 
     # -- when told to -------------------------------------------------------------------

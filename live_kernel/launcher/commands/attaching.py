@@ -25,7 +25,7 @@ class Attach(Command):
     on afterwards; so is, if none is named, the one that the kernel waits for already.
     """
 
-    usage = "%attach [--wake] PID|TEXT"
+    usage = "%attach PID|TEXT [--wake]"
 
     def run(self, argument: str, execution: Execution, done: Done) -> None:
         words = argument.split()
