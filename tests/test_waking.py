@@ -28,6 +28,7 @@ from live_kernel.attach import (
     levers,
     mapped,
     permission,
+    proc,
     runtime,
     syscalls,
     techniques,
@@ -159,11 +160,11 @@ def test_a_build_with_a_library_that_may_lie_anywhere() -> None:
         there = mapped.functions(target.pid, found, [name.encode() for name in told])
         assert {name.decode(): at.start for name, at in there.items()}.items() <= told.items()
         assert len(there) == len(told) - 1
-        wait = eventually(lambda: blocked._system_call(target.pid, target.pid)[0])
+        wait = eventually(lambda: blocked.system_call(target.pid, target.pid)[0])
         assert syscalls.name_of(wait.number) == "pause"
         assert caller.library(target.pid, wait.stack) == ""
         with permission.memory(target.pid) as read:
-            restorer = levers._restorer(target.pid, read)
+            restorer = levers.restorer_of(target.pid, read)
         begin, look, end = (
             told[name]
             for name in ("PyEval_RestoreThread", "PyErr_CheckSignals", "PyEval_SaveThread")
@@ -171,8 +172,8 @@ def test_a_build_with_a_library_that_may_lie_anywhere() -> None:
         calls = ((begin, (told["state"],)), (look, ()), (end, ()))
         order = waker.Order(target.pid, target.pid, "x86_64", wait, False, calls, restorer)
         for _ in range(10):
-            assert wake._help(order) == wake.Outcome(True)
-            eventually(lambda: blocked._system_call(target.pid, target.pid)[0] == wait)
+            assert wake.by_helper(order) == wake.Outcome(True)
+            eventually(lambda: blocked.system_call(target.pid, target.pid)[0] == wait)
         assert "returned" not in target.lines()
         target.signal(signal.SIGUSR1)
         target.wait_for("returned")
@@ -300,7 +301,7 @@ def kill_at_each_step(target: Target, technique: Technique) -> int:
     """Returns how many steps there are."""
     for step in range(1, 100):
         process, seen = settled(target)
-        order = wake._order(process, seen, technique)
+        order = wake.order_for(process, seen, technique)
         done = run("dying_waker.py", step, order=json.dumps(order._asdict()))
         if done.returncode == 0:
             return int(done.stdout)
@@ -349,6 +350,19 @@ def test_one_with_a_signal_to_handle() -> None:
             assert handle.run("release(101)")["status"] == "ok"
         assert target.wait_for("turn") == "turn 1 (3, 101)"
         assert "handled" in target.lines()
+
+
+def test_one_that_is_stopped() -> None:
+    """It stays so."""
+    with Target("waits", args=["lock"]) as target:
+        process, seen = settled(target)
+        target.signal(signal.SIGSTOP)
+        eventually(lambda: proc.stat(target.pid).state == "T")
+        for technique in (PENDING, BENEATH):
+            assert wake.wake(process, seen, technique) == wake.Outcome(False, "is stopped")
+        assert proc.stat(target.pid).state == "T"
+        target.signal(signal.SIGCONT)
+        assert settled(target)[1].wait == seen.wait
 
 
 def test_one_under_a_debugger() -> None:
@@ -537,7 +551,7 @@ def test_the_helper_tells_what_it_did() -> None:
 
 def test_the_text_stands_alone() -> None:
     """The helper is started without site-packages: it needs the standard library and us only."""
-    code = wake._HELPER.format(place=str(Path(wake.__file__).resolve().parents[2]))
+    code = wake.HELPER.format(place=str(Path(wake.__file__).resolve().parents[2]))
     command = [sys.executable, "-I", "-S", "-c", code]
     done = subprocess.run(command, input='{"pid": 1, "thread": 0}', capture_output=True, text=True,
                           timeout=20, check=False)  # fmt: skip

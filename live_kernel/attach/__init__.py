@@ -12,7 +12,9 @@ Finding, which only reads:
     processes    one process, all candidates, the one that fits a text
     doctor       the same checks, and those of our own side, told one by one
     interpreter  running the target's own Python beside it
-    blocked      what its main thread waits for
+    blocked      what its main thread waits for (awaited: in words; caller: whose code it is that
+                 waits)
+    mapped, elf  functions of its Python in its memory, and in its files
 
 Entering:
 
@@ -22,6 +24,18 @@ Entering:
     acting       making it as the target's user
     slot         the target's one place for a script
     injector     scheduling the bootstrap
-    wake         nudging a main thread that idles
+    wake         nudging a main thread that idles; waking one that is blocked, when told to
+    techniques   how that is done, by what it waits in, and what the program sees
+    levers       by what in its memory that is done
+
+Waking, in a short-lived process of its own:
+
+    waker        carries out one order
+    tracing      one thread held by ptrace(2)
+    registers    what each machine's registers mean
+    sigframes    frames through which a thread finds its way back by itself
+
+Leaving:
+
     ending       whether and how the target has ended
 """

@@ -164,7 +164,7 @@ def thread_in_epoll(pid: int) -> int | None:
         if found is not None:
             with permission.memory(pid) as read:
                 thread = runtime.main_thread(found, read) or pid
-            wait, _ = _system_call(pid, thread)
+            wait, _ = system_call(pid, thread)
             if wait is not None and syscalls.name_of(wait.number) in syscalls.EPOLL:
                 return thread
     return None
@@ -186,7 +186,7 @@ def _outside(process: Process, thread: int) -> Blocked:
             state = _state(pid, thread)
     wait, descriptor = None, ""
     with suppress(OSError, ValueError, IndexError):
-        wait, descriptor = _system_call(pid, thread)
+        wait, descriptor = system_call(pid, thread)
     number = None if wait is None else wait.number
     name = None if number is None else syscalls.name_of(number)
     return Blocked(pid, thread, state, number, name, descriptor, _wchan(pid, thread), wait=wait)
@@ -197,7 +197,7 @@ def _state(pid: int, thread: int) -> str:
     return data[data.rindex(")") + 2]
 
 
-def _system_call(pid: int, thread: int) -> tuple[Wait | None, str]:
+def system_call(pid: int, thread: int) -> tuple[Wait | None, str]:
     """Where it waits, and what its first argument names, if that is a file to be waited for."""
     fields = proc.read(pid, f"task/{thread}/syscall").split()
     if fields[0] == b"running" or int(fields[0]) < 0:

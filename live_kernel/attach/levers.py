@@ -73,7 +73,7 @@ def find(pid: int, stack: int) -> Levers:
         if not thread:
             raise Unfit("does not tell where its main thread is")
         status, breaker = _offsets(found, read)
-        restorer = _restorer(pid, read)
+        restorer = restorer_of(pid, read)
     return Levers(_functions(pid, found), restorer, thread, thread + status, thread + breaker)
 
 
@@ -93,7 +93,7 @@ def _functions(pid: int, found: Runtime) -> dict[bytes, int]:
     return {name: at.start for name, at in there.items()}
 
 
-def _restorer(pid: int, read: Read) -> int:
+def restorer_of(pid: int, read: Read) -> int:
     """Where handlers of signals return to: in the C library, or the kernel's own page (vDSO)."""
     machine = MACHINES.get(os.uname().machine)
     if machine is None:

@@ -23,7 +23,7 @@ from .processes import Process
 from .registers import MACHINES
 from .techniques import Technique
 
-_HELPER = (
+HELPER = (
     "import sys; sys.path.append({place!r}); from live_kernel.attach import waker; waker.main()"
 )
 
@@ -46,7 +46,7 @@ def nudge(thread: int) -> bool:
     missing right is no error.
     """
     if _is_our_child(thread):  # who waits for a child here would hear of its stop, too
-        return _help(waker.Order(thread, thread)).is_done
+        return by_helper(waker.Order(thread, thread)).is_done
     try:
         with tracing.Held(thread):
             return True
@@ -65,8 +65,8 @@ def wake(process: Process, seen: Blocked, technique: Technique) -> Outcome:
     """Wake the main thread of `process` from the wait in which it was seen. Never raises."""
     try:
         if technique is Technique.NUDGE:
-            return _help(waker.Order(process.pid, seen.thread))
-        order = _order(process, seen, technique)
+            return by_helper(waker.Order(process.pid, seen.thread))
+        order = order_for(process, seen, technique)
         if proc.stat(process.pid).start_time != process.start_time:
             return Outcome(False)
     except levers.Unfit as error:
@@ -75,10 +75,11 @@ def wake(process: Process, seen: Blocked, technique: Technique) -> Outcome:
         return Outcome(False)
     except OSError as error:
         return Outcome(False, f"could not be looked into ({error})")
-    return _help(order)
+    return by_helper(order)
 
 
-def _order(process: Process, seen: Blocked, technique: Technique) -> waker.Order:
+def order_for(process: Process, seen: Blocked, technique: Technique) -> waker.Order:
+    """What the helper is to do. Raises levers.Unfit, OSError."""
     machine = os.uname().machine
     if machine not in MACHINES:
         raise levers.Unfit(f"runs on {machine}, of whose registers we know nothing")
@@ -98,10 +99,10 @@ def _order(process: Process, seen: Blocked, technique: Technique) -> waker.Order
     return order._replace(calls=calls, restorer=found.restorer, zero=tuple(found.zero))
 
 
-def _help(order: waker.Order) -> Outcome:
-    """Have it done by the helper, which outlives us if it must."""
+def by_helper(order: waker.Order) -> Outcome:
+    """Have it done by the helper, which outlives us if it must. Never raises."""
     place = str(Path(__file__).resolve().parent.parent.parent)
-    command = [sys.executable, "-I", "-S", "-c", _HELPER.format(place=place)]
+    command = [sys.executable, "-I", "-S", "-c", HELPER.format(place=place)]
     try:
         done = subprocess.run(
             command,

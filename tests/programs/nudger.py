@@ -18,13 +18,13 @@ from live_kernel.attach.techniques import Technique
 process, times = identify(int(sys.argv[2])), int(sys.argv[3])
 wait = None
 while wait is None:
-    wait, _ = blocked._system_call(process.pid, process.pid)
+    wait, _ = blocked.system_call(process.pid, process.pid)
 found = levers.find(process.pid, wait.stack)
 levers.find = lambda pid, stack: found  # these don't change, and the thread soon moves on
 done, refused = Counter(), Counter()
 while done.total() < times:
     technique = list(Technique)[done.total() % len(Technique)]
-    wait, _ = blocked._system_call(process.pid, process.pid)
+    wait, _ = blocked.system_call(process.pid, process.pid)
     if wait is None:
         continue
     seen = blocked.Blocked(process.pid, process.pid, "S", wait=wait)
@@ -32,7 +32,7 @@ while done.total() < times:
         with tracing.Held(process.pid):
             done[technique.name] += 1
     else:
-        outcome, why = waker.carry_out(wake._order(process, seen, technique))
+        outcome, why = waker.carry_out(wake.order_for(process, seen, technique))
         done[technique.name] += outcome == waker.DONE
         refused[why] += outcome == waker.REFUSED
     time.sleep(0.002)
