@@ -21,6 +21,7 @@ import wakes
 from kernels import Kernel
 from snapshots import Program
 from targets import PROGRAMS, ROOT, Target, eventually, older_launcher, python315
+from terminals import Terminal
 
 from live_kernel.attach import (
     blocked,
@@ -514,6 +515,32 @@ def test_said_on_the_command_line(locked: Program) -> None:
     command = [sys.executable, "-m", "live_kernel", "exec", "--wake", str(locked.pid), "turn"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=True)
     assert done.stdout == "1\n"
+
+
+@pytest.mark.console
+@pytest.mark.parametrize("options", [["--wake"], []], ids=["told", "asked"])
+def test_a_console_opens_in_it(
+    locked: Program, kernelspecs: Path, tmp_path: Path, artefacts: Path, options: list[str]
+) -> None:
+    env = {
+        "JUPYTER_PATH": str(kernelspecs),
+        "PYTHONPATH": str(ROOT),
+        "IPYTHONDIR": str(tmp_path / "ipython"),
+        "TERM": "xterm-256color",
+    }
+    command = [sys.executable, "-m", "live_kernel", "attach", *options, str(locked.pid)]
+    with Terminal(command, env, artefacts / "screen.txt") as terminal:
+        terminal.wait_for("In [1]:")
+        terminal.enter("'turn', turn")
+        if not options:
+            terminal.wait_for("The program sees no more of it", "Wake it? [y/N]")
+            terminal.enter("y")
+        terminal.wait_for("('turn', 1)", "In [2]:")
+        terminal.type("C-d")
+        terminal.wait_for("Do you really want to exit")
+        terminal.enter("y")
+        assert terminal.wait_for_end() == 0
+    assert locked.lines() == ["ready"]
 
 
 @pytest.mark.attach
