@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from live_kernel.attach.registers import MACHINES, X86, Arm64, Machine, Registers, Wait
-from live_kernel.attach.sigframes import Call, Chain, State, chain
+from live_kernel.attach.sigframes import DATA, Call, Chain, State, chain
 
 u16, u32, u64, i32 = ctypes.c_uint16, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_int32
 
@@ -160,7 +160,8 @@ def test_restarted_on_arm64() -> None:
         assert Arm64().restarted(back, wait) == Arm64().with_eintr(back, wait)
 
 
-CALLS = [Call(0xAAA0, (7, 8)), Call(0xBBB0), Call(0xCCC0, (9,))]
+CALLS = [Call(0xAAA0, (7, 8)), Call(0xBBB0), Call(0xCCC0, (DATA, 9))]
+BROUGHT = b"eight by"
 RESTORER, MASK = 0xD00D, 0x8042
 
 
@@ -168,7 +169,7 @@ def built(machine: Machine, vectors: bytes) -> tuple[Registers, Chain]:
     stack = {"rsp": 0x7FF0_1238} if isinstance(machine, X86) else {"sp": 0x7FF0_1230}
     before = registers(machine, **stack)
     final = before | {"rax" if isinstance(machine, X86) else "x0": 42}
-    return final, chain(machine, State(before, vectors, MASK), CALLS, final, RESTORER)
+    return final, chain(machine, State(before, vectors, MASK), CALLS, final, RESTORER, BROUGHT)
 
 
 def xsave(size: int, in_use: int = 7) -> bytes:
@@ -201,6 +202,10 @@ def test_chain_on_x86() -> None:
             assert getattr(frame.context, field) == goes_on[name], name
         assert frame.context.fpstate % 64 == 0
         now = goes_on
+        if call is CALLS[2]:
+            at = now["rdi"] - planned.address
+            assert planned.memory[at : at + 8] == BROUGHT
+            assert now["rsi"] == 9
         assert now["rip"] == (final["rip"] if call is None else call.function)
     assert now == final
 
@@ -248,6 +253,9 @@ def test_chain_on_arm64() -> None:
         assert (context.fpsimd.fpsr, context.fpsimd.fpcr) == (0x11, 0x22)
         assert bytes(context.fpsimd.vregs) == vectors[:512]
         assert list(context.end) == [0, 0], "no further record"
+        if call is CALLS[2]:
+            at = now["x0"] - planned.address
+            assert planned.memory[at : at + 8] == BROUGHT
         assert now["pc"] == (final["pc"] if call is None else call.function)
         assert call is None or now["x30"] == RESTORER
     assert now == final

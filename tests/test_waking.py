@@ -146,6 +146,7 @@ def test_where_functions_are() -> None:
         found = levers.find(process.pid, seen.wait.stack)
         assert found.thread == told["state"]
         assert {name.decode(): at for name, at in found.functions.items()}.items() <= told.items()
+        assert found.errno is not None, "or C code finds another number there"
 
 
 @pytest.mark.older
@@ -273,7 +274,7 @@ def state_of(thread: int) -> tuple[dict[str, int], bytes, int]:
 @pytest.mark.parametrize(
     ("kind", "technique", "released"),
     [("sleep", EINTR, ""), ("lock", PENDING, "True"), ("receive", EINTR, "101"),
-     ("pause", BENEATH, "None"), ("sigwait", BENEATH, "10"), ("c_read", BENEATH, "(3, 101)")],
+     ("pause", BENEATH, "None"), ("sigwait", BENEATH, "10"), ("c_read", BENEATH, "(3, 101, 77)")],
 )  # fmt: skip
 def test_killed_at_each_step(kind: str, technique: Technique, released: str) -> None:
     """The target runs on, in its wait, and what comes of that is right."""
@@ -349,7 +350,7 @@ def test_one_with_a_signal_to_handle() -> None:
             assert wake.wake(process, seen, BENEATH) == refusal
             assert target.lines() == ["ready"]
             assert handle.run("release(101)")["status"] == "ok"
-        assert target.wait_for("turn") == "turn 1 (3, 101)"
+        assert target.wait_for("turn") == "turn 1 (3, 101, 77)"
         assert "handled" in target.lines()
 
 

@@ -33,7 +33,7 @@ KINDS: dict[str, str] = {
     "send": "True", "pipe": "#", "pipe_write": "True", "fifo": "#", "stdin": "#", "child": "-15",
     "waitpid": "15", "selecting": "#", "polling": "#", "epoll": "#", "loop": "#",
     "sigwait": "10", "sigtimedwait": "10", "pause": "None", "flock": "True", "database": "True",
-    "c_sleep": "", "c_pause": "-1", "c_poll": "#", "c_read": "(3, #)", "c_semaphore": "True",
+    "c_sleep": "", "c_pause": "-1", "c_poll": "#", "c_read": "(3, #, 77)", "c_semaphore": "True",
 }  # fmt: skip
 """Each kind of programs/waits.py, and what must come of its wait, # being the number that it is
 released with; empty for one that only time ends."""

@@ -9,7 +9,9 @@ Rule: what can't be found out is an `Unfit`, which says why, of the process.
 from __future__ import annotations
 
 import os
+import re
 import struct
+from contextlib import suppress
 from typing import NamedTuple
 
 from . import mapped, permission, proc, runtime
@@ -37,14 +39,26 @@ class Unfit(Exception):
     """No function can be called in it; the text says why, of the process."""
 
 
+class Errno(NamedTuple):
+    """How to put `errno` back, which belongs to the code that waits.
+
+    `offset`: from where each thread has its own variables. `put`: the address of swab(3), which
+    is a plain function in every C library and copies whole numbers (their bytes swapped).
+    """
+
+    offset: int
+    put: int
+
+
 class Levers(NamedTuple):
-    """Addresses. `thread`: the main thread's `PyThreadState`."""
+    """Addresses. `thread`: the main thread's `PyThreadState`. `errno`: None if it can't be kept."""
 
     functions: dict[bytes, int]
     restorer: int
     thread: int
     status: int
     breaker: int
+    errno: Errno | None = None
 
     @property
     def zero(self) -> list[tuple[int, int, str]]:
@@ -73,8 +87,9 @@ def find(pid: int, stack: int) -> Levers:
         if not thread:
             raise Unfit("does not tell where its main thread is")
         status, breaker = _offsets(found, read)
-        restorer = restorer_of(pid, read)
-    return Levers(_functions(pid, found), restorer, thread, thread + status, thread + breaker)
+        restorer, errno = restorer_of(pid, read), _errno(pid, read)
+    flags = thread + status, thread + breaker
+    return Levers(_functions(pid, found), restorer, thread, *flags, errno)
 
 
 def _offsets(found: Runtime, read: Read) -> tuple[int, int]:
@@ -108,6 +123,26 @@ def restorer_of(pid: int, read: Read) -> int:
             if at >= 0:
                 return each.start + at
     raise Unfit("has no code from which a signal's handler returns")
+
+
+_IN_GLIBC = re.compile(
+    rb"(?:\xf3\x0f\x1e\xfa)?\x48\x8b\x05(....)\x64\x48\x03\x04\x25\0\0\0\0\xc3", re.DOTALL
+)
+"""[endbr64], mov offset(%rip), %rax; add %fs:0, %rax; ret: all of __errno_location, on x86-64."""
+
+
+def _errno(pid: int, read: Read) -> Errno | None:
+    """By the code of the function that tells where it is; None for any that is not known."""
+    with suppress(OSError, struct.error):
+        there = mapped.functions_of_c(pid, (b"__errno_location", b"swab"))
+        if len(there) == 2:
+            at = there[b"__errno_location"].start
+            code = _IN_GLIBC.match(read(at, 32))
+            if code is not None:
+                (distance,) = struct.unpack("<i", code[1])
+                (offset,) = struct.unpack("<Q", read(at + code.end(1) + distance, 8))
+                return Errno(offset, there[b"swab"].start)
+    return None
 
 
 def _check_stack(pid: int, stack: int) -> None:

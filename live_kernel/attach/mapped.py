@@ -7,7 +7,7 @@ process has them, whatever stands at their paths here.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
 from . import elf, proc
@@ -36,18 +36,38 @@ def functions(pid: int, found: Runtime, wanted: Collection[bytes]) -> dict[bytes
 
     Raises OSError, also where the file is damaged.
     """
-    path = f"/proc/{pid}/root{found.path}"
-    if proc.link(pid, "exe") in (found.path, f"{found.path} (deleted)"):
-        path = f"/proc/{pid}/exe"
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    try:
-        file = elf.File(descriptor)
-        section, symbols = file.section(b".PyRuntime"), file.symbols(wanted)
-    except elf.DAMAGED as error:
-        raise OSError(f"{found.path} is damaged") from error
-    finally:
-        os.close(descriptor)
+    section, symbols = _read(pid, found.path, lambda file: file.section(b".PyRuntime"), wanted)
     if section is None or found.address is None:
         return {}
-    moved = found.address - section.address  # the file tells where they were linked
-    return {name: range(at.start + moved, at.stop + moved) for name, at in symbols.items()}
+    return _moved(symbols, found.address - section.address)
+
+
+def functions_of_c(pid: int, wanted: Collection[bytes]) -> dict[bytes, range]:
+    """Likewise, of its C library."""
+    for each in mappings(pid):
+        if os.path.basename(each.path).startswith(("libc.", "libc-", "ld-musl")):
+            linked_at, symbols = _read(pid, each.path, lambda file: file.linked_at(), wanted)
+            return _moved(symbols, each.start - linked_at)
+    return {}
+
+
+def _read[T](
+    pid: int, path: str, what: Callable[[elf.File], T], wanted: Collection[bytes]
+) -> tuple[T, dict[bytes, range]]:
+    """Something of a file, and its symbols, which tell where they were linked."""
+    name = f"/proc/{pid}/root{path}"
+    if proc.link(pid, "exe") in (path, f"{path} (deleted)"):
+        name = f"/proc/{pid}/exe"
+    descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        file = elf.File(descriptor)
+        return what(file), file.symbols(wanted)
+    except elf.DAMAGED as error:
+        raise OSError(f"{path} is damaged") from error
+    finally:
+        os.close(descriptor)
+
+
+def _moved(symbols: dict[bytes, range], by: int) -> dict[bytes, range]:
+    """The process tells how far they were moved."""
+    return {name: range(at.start + by, at.stop + by) for name, at in symbols.items()}

@@ -50,16 +50,31 @@ class State(NamedTuple):
     blocked: int
 
 
+DATA = -1
+"""As an argument of a call: the address of the data that a chain brings along."""
+
+
 def chain(
-    machine: Machine, state: State, calls: Sequence[Call], final: Registers, restorer: int
+    machine: Machine,
+    state: State,
+    calls: Sequence[Call],
+    final: Registers,
+    restorer: int,
+    data: bytes = b"",
 ) -> Chain:
-    """Have a thread make `calls`, and go on with `final` in the end."""
+    """Have a thread make `calls`, and go on with `final` in the end. `data`: up to eight bytes."""
     builder = _BUILDERS[type(machine)](machine, state, restorer)
-    top, tail = builder.tail()
+    top, tail = builder.tail(data.ljust(8, b"\0"))
     places = [top - builder.size * number for number in range(len(calls), 0, -1)]
     back = [
         *(
-            machine.calling(state.registers, call.function, call.arguments, place, restorer)
+            machine.calling(
+                state.registers,
+                call.function,
+                [top if argument == DATA else argument for argument in call.arguments],
+                place,
+                restorer,
+            )
             for call, place in zip(calls, places, strict=True)
         ),
         final,
@@ -76,8 +91,8 @@ class _Builder:
     def __init__(self, machine: Machine, state: State, restorer: int) -> None:
         self._machine, self._state, self._restorer = machine, state, restorer
 
-    def tail(self) -> tuple[int, bytes]:
-        """What all frames share: where the topmost of them ends, and what is to stand there."""
+    def tail(self, data: bytes) -> tuple[int, bytes]:
+        """What stands above all frames: where that begins, with `data`, and all of it."""
         raise NotImplementedError
 
     def frame(self, registers: Registers) -> bytes:
@@ -100,13 +115,13 @@ class _X86Builder(_Builder):
     """Where the tile data begin, which few processes may have."""
     _tiles = 1 << 18
 
-    def tail(self) -> tuple[int, bytes]:
-        data = self._area()
+    def tail(self, data: bytes) -> tuple[int, bytes]:
+        area = self._area()
         stack = self._state.registers["rsp"] - self._machine.red_zone
-        self._area_at = (stack - len(data)) & ~63
+        self._area_at = (stack - len(area)) & ~63
         # A function begins with its return address on top of a stack that is aligned to 16.
         top = self._area_at - 8
-        return top, bytes(8) + data
+        return top, data + area
 
     def _area(self) -> bytes:
         """The XSAVE area as rt_sigreturn wants it: its size and features in bytes that are unused,
@@ -140,9 +155,8 @@ class _Arm64Builder(_Builder):
     size = 128 + 176 + 288 + 4096
     _magic, _record = 0x46508001, 528  # FPSIMD_MAGIC and the size of its record
 
-    def tail(self) -> tuple[int, bytes]:
-        top = self._state.registers["sp"] & ~15
-        return top, b""
+    def tail(self, data: bytes) -> tuple[int, bytes]:
+        return (self._state.registers["sp"] & ~15) - 16, data + bytes(8)
 
     def frame(self, registers: Registers) -> bytes:
         begin = bytes(128) + struct.pack("<QQ", 0, 0) + _NO_ALTERNATE_STACK

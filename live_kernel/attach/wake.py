@@ -96,7 +96,8 @@ def order_for(process: Process, seen: Blocked, technique: Technique) -> waker.Or
         return order._replace(calls=((add, (look, 0)),), restorer=found.restorer)
     begin, end = (found.functions[name] for name in (levers.RESTORE_THREAD, levers.SAVE_THREAD))
     calls = ((begin, (found.thread,)), (look, ()), (end, ()))
-    return order._replace(calls=calls, restorer=found.restorer, zero=tuple(found.zero))
+    order = order._replace(calls=calls, restorer=found.restorer, errno=found.errno)
+    return order._replace(zero=tuple(found.zero))
 
 
 def by_helper(order: waker.Order) -> Outcome:

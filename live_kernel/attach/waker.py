@@ -20,8 +20,8 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from . import tracing
-from .registers import MACHINES, Machine, Wait
-from .sigframes import Call, Chain, State, chain
+from .registers import MACHINES, Machine, Registers, Wait
+from .sigframes import DATA, Call, Chain, State, chain
 from .tracing import Held
 
 DONE, MOVED, REFUSED = "done", "moved", "refused"
@@ -40,6 +40,7 @@ class Order(NamedTuple):
     interrupted. `eintr`: the call is to fail with EINTR in the end, else to go on. `calls`:
     what the thread calls before, as (address, arguments); `restorer`: where those return to.
     `zero`: (address, mask, why) of ints in its memory of which no bit of the mask may be set.
+    `errno`: where that is, and by what it is put back after the calls (`levers.Errno`).
     """
 
     pid: int
@@ -50,6 +51,7 @@ class Order(NamedTuple):
     calls: tuple[tuple[int, tuple[int, ...]], ...] = ()
     restorer: int = 0
     zero: tuple[tuple[int, int, str], ...] = ()
+    errno: tuple[int, int] | None = None
 
 
 class Refusal(Exception):
@@ -90,9 +92,7 @@ def _wake(held: Held, wait: Wait, order: Order) -> bool:
         held.set(tracing.GENERAL, machine.pack(final))
         return True
     state = State(registers, held.get(machine.vectors), held.blocked_signals())
-    calls = [Call(function, arguments) for function, arguments in order.calls]
-    planned = chain(machine, state, calls, final, order.restorer)
-    _write(planned, order)
+    planned = _plan(machine, state, final, order)
     held.set(tracing.GENERAL, machine.pack(planned.registers))
     if not order.eintr and machine.needs_kernel(registers):
         with suppress(tracing.NotStopped):  # it does not come back yet, and will by itself
@@ -100,17 +100,23 @@ def _wake(held: Held, wait: Wait, order: Order) -> bool:
     return True
 
 
-def _write(planned: Chain, order: Order) -> None:
-    """Below the stack pointer, where a signal's frame would be: this is nobody's memory."""
+def _plan(machine: Machine, state: State, final: Registers, order: Order) -> Chain:
+    """Write what leads back below its stack pointer, where a signal's frame would be: this is
+    nobody's memory.
+    """
     memory = os.open(f"/proc/{order.pid}/mem", os.O_RDWR | os.O_CLOEXEC)
     try:
         _check(memory, order)
-        if os.pwrite(memory, planned.memory, planned.address) != len(planned.memory):
-            raise Refusal("has too little room on its stack")
-    except OSError as error:
-        raise Refusal("has too little room on its stack") from error
+        calls = [Call(function, arguments) for function, arguments in order.calls]
+        data = b""
+        if order.errno is not None:
+            data, put_back = _errno(memory, state.registers, *order.errno)
+            calls.append(put_back)
+        planned = chain(machine, state, calls, final, order.restorer, data)
+        _write(memory, planned)
     finally:
         os.close(memory)
+    return planned
 
 
 def _check(memory: int, order: Order) -> None:
@@ -118,6 +124,23 @@ def _check(memory: int, order: Order) -> None:
         (value,) = struct.unpack("<I", os.pread(memory, 4, address))
         if value & mask:
             raise Refusal(why)
+
+
+def _errno(memory: int, registers: Registers, offset: int, put: int) -> tuple[bytes, Call]:
+    """What it is now, as swab(3) reads it, and the call that puts it back."""
+    address = (registers["fs_base"] + offset) % (1 << 64)
+    value = os.pread(memory, 4, address)
+    swapped = bytes(value[place ^ 1] for place in range(len(value)))
+    return swapped, Call(put, (DATA, address, len(value)))
+
+
+def _write(memory: int, planned: Chain) -> None:
+    try:
+        written = os.pwrite(memory, planned.memory, planned.address)
+    except OSError:
+        written = 0
+    if written != len(planned.memory):
+        raise Refusal("has too little room on its stack")
 
 
 def _resume(held: Held, machine: Machine, state: State, planned: Chain) -> None:

@@ -420,7 +420,8 @@ def c_read():
 
     def wait():
         buffer = ctypes.create_string_buffer(9)
-        return libc.read(reader, buffer, 9), int(buffer.value)
+        ctypes.set_errno(77)  # is swapped for the library's while that is called
+        return libc.read(reader, buffer, 9), int(buffer.value), ctypes.get_errno()
 
     return wait, lambda n: os.write(writer, b"%d" % n)
 
