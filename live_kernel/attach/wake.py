@@ -73,7 +73,7 @@ def wake(process: Process, seen: Blocked, technique: Technique) -> Outcome:
         return Outcome(False, str(error))
     except (FileNotFoundError, ProcessLookupError):
         return Outcome(False)
-    except OSError as error:
+    except Exception as error:  # its memory and files are its own: they may hold anything
         return Outcome(False, f"could not be looked into ({error})")
     return by_helper(order)
 
