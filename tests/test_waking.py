@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 import wakes
+from elsewhere import KINDS, Elsewhere
 from kernels import Kernel
 from snapshots import Program
 from targets import PROGRAMS, ROOT, Target, eventually, older_launcher, python315
@@ -192,6 +193,19 @@ def test_root_wakes_another_users(kind: str) -> None:
         settled(target)
         with attach(target.pid, wake=True) as handle:
             assert handle.run("turn")["status"] == "ok"
+
+
+@pytest.mark.attach
+@pytest.mark.root
+@pytest.mark.parametrize("kind", ["lock", "pause"])
+@pytest.mark.parametrize("place", KINDS)
+def test_what_sees_other_files(place: str, kind: str) -> None:
+    """Its thread has another number, its Python lies at another path."""
+    with Elsewhere("waits", place, args=[kind]) as program:
+        settled(program)
+        with attach(program.pid, wake=True) as handle:
+            assert handle.run("turn")["status"] == "ok"
+        assert program.lines() == ["ready"]
 
 
 # -- while it works

@@ -22,8 +22,8 @@ ADD_PENDING_CALL, CHECK_SIGNALS = b"Py_AddPendingCall", b"PyErr_CheckSignals"
 RESTORE_THREAD, SAVE_THREAD = b"PyEval_RestoreThread", b"PyEval_SaveThread"
 _FUNCTIONS = (ADD_PENDING_CALL, CHECK_SIGNALS, RESTORE_THREAD, SAVE_THREAD)
 
-_WORDS = {(3, 14): (30, 89), (3, 15): (33, 105)}
-"""Where `_Py_DebugOffsets` has `thread_state.status` and `debugger_support.eval_breaker`."""
+_WORDS = {(3, 14): 30, (3, 15): 33}
+"""Where `_Py_DebugOffsets` has `thread_state.status`."""
 
 _ACTIVE = 1 << 4
 """In `status`: the thread is in Python, or in C code that has not let go of the interpreter."""
@@ -83,21 +83,14 @@ def find(pid: int, stack: int) -> Levers:
         raise Unfit(f"runs Python {found.version}, which is not known well enough")
     with permission.memory(pid) as read:
         _check_stack(pid, stack)
-        thread = runtime.main_thread_state(found, read)
-        if not thread:
+        thread, slot = runtime.main_thread_state(found, read), runtime.slot(found, read)
+        if not thread or slot is None:
             raise Unfit("does not tell where its main thread is")
-        status, breaker = _offsets(found, read)
+        at = found.address + 8 * _WORDS[found.version[:2]]
+        (status,) = struct.unpack("<Q", read(at, 8))
         restorer, errno = restorer_of(pid, read), _errno(pid, read)
-    flags = thread + status, thread + breaker
+    flags = thread + status, slot.breaker
     return Levers(_functions(pid, found), restorer, thread, *flags, errno)
-
-
-def _offsets(found: Runtime, read: Read) -> tuple[int, int]:
-    assert found.address is not None
-    assert found.version is not None
-    at = [found.address + 8 * word for word in _WORDS[found.version[:2]]]
-    status, breaker = (struct.unpack("<Q", read(place, 8))[0] for place in at)
-    return status, breaker
 
 
 def _functions(pid: int, found: Runtime) -> dict[bytes, int]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
 from . import elf, proc
-from .runtime import Runtime
+from .runtime import Runtime, open_regular
 
 
 class Mapping(NamedTuple):
@@ -58,7 +58,7 @@ def _read[T](
     name = f"/proc/{pid}/root{path}"
     if proc.link(pid, "exe") in (path, f"{path} (deleted)"):
         name = f"/proc/{pid}/exe"
-    descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    descriptor = open_regular(name)
     try:
         file = elf.File(descriptor)
         return what(file), file.symbols(wanted)

@@ -358,7 +358,7 @@ def _open(pid: int, file: _File) -> int | None:
     """The file as the process has it: it may be deleted, or in another mount namespace."""
     for path in _names(pid, file):
         try:
-            fd = _open_regular(path)
+            fd = open_regular(path)
         except OSError:
             continue
         # Its path in our own root may be another file; those under /proc/PID are the
@@ -369,7 +369,7 @@ def _open(pid: int, file: _File) -> int | None:
     return None
 
 
-def _open_regular(path: str) -> int:
+def open_regular(path: str) -> int:
     """Open a file for reading; but no device, to which a hostile program may have led us."""
     found = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
