@@ -38,7 +38,7 @@ def settled(process: Process, function: str, calls: Collection[str] = ()) -> Blo
         assert seen.frame is not None, seen
         assert seen.frame[1:] == (line_of(function), function), seen
         assert not calls or seen.syscall in calls, seen
-        assert seen.syscall or function == "native", seen
+        assert function == "native" or (seen.syscall and seen.state == "S"), seen
         return seen
 
     return eventually(look)

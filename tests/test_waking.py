@@ -15,6 +15,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import wakes
@@ -44,6 +46,7 @@ from live_kernel.attach.registers import MACHINES, Wait
 from live_kernel.attach.techniques import Technique
 from live_kernel.errors import TargetBlocked
 from live_kernel.handle import attach
+from live_kernel.launcher.in_target import InTarget
 
 BENEATH, EINTR, NUDGE, PENDING = (
     Technique.BENEATH, Technique.EINTR, Technique.NUDGE, Technique.PENDING
@@ -501,6 +504,19 @@ def test_the_wait_ends_while_it_is_asked(locked: Program) -> None:
         with attach(locked.pid, wake=True) as handle:
             handle.run("release(1)")
         assert cell.finish().status == "ok", cell
+
+
+@pytest.mark.parametrize(
+    ("allows_input", "silent", "asks"),
+    [(True, False, True), (False, False, False), (True, True, False)],
+)
+def test_who_is_asked(allows_input: bool, silent: bool, asks: bool) -> None:
+    """Nobody for whom there is no one to answer, and no front-end's own probe."""
+    nobody: Any = None
+    execution: Any = SimpleNamespace(allows_input=allows_input, silent=silent, note=print)
+    in_target = InTarget(nobody, nobody, nobody, lambda *_: None)
+    waiter = in_target.waiter(execution, lambda: None, lambda _: None)
+    assert (waiter.ask is not None) is asks
 
 
 @pytest.mark.client

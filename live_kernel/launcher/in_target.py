@@ -75,7 +75,7 @@ class InTarget:
             lambda: over(attached),
             lambda error: over(lambda: done(error)),
             execution.note,
-            ask if execution.allows_input else None,
+            ask if execution.allows_input and not execution.silent else None,
         )
 
     def _send(self, code: str, execution: Execution, done: Done, more: Content) -> None:
