@@ -77,6 +77,12 @@ def test_sentence(function: str, calls: set[str], told: str, wakes: str) -> None
         assert blocked.thread_in_epoll(target.pid) == (target.pid if function == "loop" else None)
 
 
+def test_pause_where_it_is_a_poll() -> None:
+    """As on aarch64: for no file, and for ever."""
+    with Target("blocked_in", args=["poll_nothing"]) as target:
+        assert settled(identify(target.pid), "poll_nothing").syscall == "pause"
+
+
 def test_native_code() -> None:
     with Target("blocked_in", args=["native"]) as target:
         seen = settled(identify(target.pid), "native")

@@ -189,6 +189,8 @@ def _outside(process: Process, thread: int) -> Blocked:
         wait, descriptor = system_call(pid, thread)
     number = None if wait is None else wait.number
     name = None if number is None else syscalls.name_of(number)
+    if name == "ppoll" and _is_pause(pid, thread):
+        name = "pause"
     return Blocked(pid, thread, state, number, name, descriptor, _wchan(pid, thread), wait=wait)
 
 
@@ -208,6 +210,14 @@ def system_call(pid: int, thread: int) -> tuple[Wait | None, str]:
     if syscalls.name_of(number) in awaited.READS:
         descriptor = proc.link(pid, f"fd/{int(fields[1], 16)}") or ""
     return wait, re.sub(r":\[\d+\]$", "", descriptor)
+
+
+def _is_pause(pid: int, thread: int) -> bool:
+    """Whether a ppoll(2) is for no file and for ever: pause(2), where there is no such call."""
+    with suppress(OSError, ValueError, IndexError):
+        files, count, time = proc.read(pid, f"task/{thread}/syscall").split()[1:4]
+        return int(files, 16) == int(count, 16) == int(time, 16) == 0
+    return False
 
 
 def _wchan(pid: int, thread: int) -> str:
