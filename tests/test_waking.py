@@ -371,6 +371,19 @@ def test_one_with_a_signal_to_handle() -> None:
         assert "handled" in target.lines()
 
 
+def test_one_with_a_shadow_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No processor here has one: the regset is made to be there."""
+    with Target("waits", args=["lock"]) as target:
+        process, seen = settled(target)
+        get = tracing.Held.get
+        monkeypatch.setattr(
+            tracing.Held, "get", lambda self, kind: b"\1" * 8 if kind == 0x204 else get(self, kind)
+        )
+        told = waker.carry_out(wake.order_for(process, seen, PENDING))
+        assert told == (waker.REFUSED, "keeps a shadow stack, which forbids calls from outside")
+        assert settled(target)[1].wait == seen.wait
+
+
 def test_one_that_is_stopped() -> None:
     """It stays so."""
     with Target("waits", args=["lock"]) as target:

@@ -14,7 +14,7 @@ import struct
 from contextlib import suppress
 from typing import NamedTuple
 
-from . import mapped, permission, proc, runtime
+from . import mapped, permission, runtime
 from .registers import MACHINES
 from .runtime import Read, Runtime
 
@@ -139,16 +139,9 @@ def _errno(pid: int, read: Read) -> Errno | None:
 
 
 def _check_stack(pid: int, stack: int) -> None:
-    if "shstk" in _thread_features(pid):
-        raise Unfit("keeps a shadow stack, which forbids calls from outside")
     for each in mapped.mappings(pid):
         if each.start <= stack < each.end:
             if each.path != "[stack]" and stack - each.start < _ROOM:
                 break
             return
     raise Unfit("has too little room on its stack")
-
-
-def _thread_features(pid: int) -> str:
-    lines = proc.read(pid, "status").decode(errors="replace").splitlines()
-    return next((line for line in lines if line.startswith("x86_Thread_features:")), "")

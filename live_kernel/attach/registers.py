@@ -45,6 +45,9 @@ class Machine:
     """Bytes below the stack pointer that still belong to the function that runs."""
     vectors: ClassVar[int]
     """The regset that holds the vector registers: NT_X86_XSTATE, NT_FPREGSET."""
+    shadow: ClassVar[int]
+    """The regset that begins with zero, or is none, where there is no second stack for return
+    addresses: NT_X86_SHSTK, NT_ARM_GCS."""
 
     def size(self) -> int:
         """Bytes of a register set."""
@@ -105,7 +108,7 @@ class X86(Machine):
     )
     sigreturn, restart = 15, 219
     restorer = bytes.fromhex("48c7c00f0000000f05")  # mov $15, %rax; syscall
-    red_zone, vectors = 128, 0x202
+    red_zone, vectors, shadow = 128, 0x202, 0x204
     _arguments = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
     _direction = 0x400
     """A flag that must not be set where a function begins."""
@@ -155,7 +158,7 @@ class Arm64(Machine):
     names = (*(f"x{number}" for number in range(31)), "sp", "pc", "pstate")
     sigreturn, restart = 139, 128
     restorer = struct.pack("<II", 0xD2801168, 0xD4000001)  # mov x8, #139; svc #0
-    red_zone, vectors = 0, 2
+    red_zone, vectors, shadow = 0, 2, 0x410
     _relative = 98, 101, 115
     """futex, nanosleep, clock_nanosleep: may wait for a time from now, which would begin anew."""
 

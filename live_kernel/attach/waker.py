@@ -91,6 +91,8 @@ def _wake(held: Held, wait: Wait, order: Order) -> bool:
     if not order.calls:
         held.set(tracing.GENERAL, machine.pack(final))
         return True
+    if _has_shadow_stack(held, machine):
+        raise Refusal("keeps a shadow stack, which forbids calls from outside")
     state = State(registers, held.get(machine.vectors), held.blocked_signals())
     planned = _plan(machine, state, final, order)
     held.set(tracing.GENERAL, machine.pack(planned.registers))
@@ -98,6 +100,12 @@ def _wake(held: Held, wait: Wait, order: Order) -> bool:
         with suppress(tracing.NotStopped):  # it does not come back yet, and will by itself
             _resume(held, machine, state, planned)
     return True
+
+
+def _has_shadow_stack(held: Held, machine: Machine) -> bool:
+    with suppress(OSError):  # neither processor nor kernel knows such
+        return any(held.get(machine.shadow)[:8])
+    return False
 
 
 def _plan(machine: Machine, state: State, final: Registers, order: Order) -> Chain:
