@@ -1,12 +1,14 @@
-"""Processes as tables, for people: text and HTML of the same rows.
+"""Tables for people, among them that of processes: text and HTML of the same rows.
 
-Runs in the launcher. Rule: what a process calls itself is shown escaped.
+Runs in the launcher. Rule: what a process calls itself, and what it calls its own, is
+shown escaped.
 """
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from ..attach.processes import Candidate
 
@@ -42,40 +44,82 @@ def row(candidate: Candidate) -> tuple[str, ...]:
     )
 
 
-def as_text(candidates: Sequence[Candidate]) -> str:
-    """Aligned columns, each command cut to a width that fits a terminal."""
-    rows = [tuple(map(_cut, cells)) for cells in [_COLUMNS, *map(row, candidates)]]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
-        for cells in rows
-    )
+class Table(NamedTuple):
+    """Rows of cells under their headings; each row's title is its tooltip in HTML.
+
+    `marked`: the row that stands out, if any does. `more`: lines below the table.
+    """
+
+    columns: Sequence[str]
+    rows: Sequence[tuple[str, ...]]
+    titles: Sequence[str] = ()
+    caption: str = ""
+    more: Sequence[str] = ()
+    marked: int = -1
+
+    def as_text(self) -> str:
+        """Aligned columns, each cell cut to a width that fits a terminal."""
+        rows = [tuple(map(_cut, map(printable, cells))) for cells in [self.columns, *self.rows]]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [
+            "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+            for cells in rows
+        ]
+        above = [printable(self.caption)] if self.caption else []
+        return "\n".join([*above, *lines, *map(printable, self.more)])
+
+    def as_html(self) -> str:
+        """The same, escaped."""
+        import html  # with its thousands of entities
+
+        above = html.escape(printable(self.caption))
+        caption = f"<caption {_LEFT}>{above}</caption>" if above else ""
+        head = "".join(f"<th scope='col' {_LEFT}>{html.escape(c)}</th>" for c in self.columns)
+        body = "".join(map(self._html_row, range(len(self.rows))))
+        below = "".join(f"<div>{html.escape(printable(line))}</div>" for line in self.more)
+        table = f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return table + below
+
+    def _html_row(self, number: int) -> str:
+        import html
+
+        title = html.escape(self.titles[number] if self.titles else "", quote=True)
+        mark = " aria-current='true' style='font-weight:bold'" if number == self.marked else ""
+        texts = [html.escape(printable(cell)) for cell in self.rows[number]]
+        cells = "".join(f"<td {_LEFT}>{text}</td>" for text in texts)
+        return f"<tr title='{title}'{mark}>{cells}</tr>"
+
+    def as_bundle(self) -> dict[str, str]:
+        """Both, as a MIME bundle."""
+        return {"text/plain": self.as_text(), "text/html": self.as_html()}
+
+
+_LEFT = "style='text-align:left;white-space:pre'"
 
 
 def _cut(text: str) -> str:
     return text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
 
 
+def of_candidates(candidates: Sequence[Candidate]) -> Table:
+    """Processes; why one can't be attached to is its row's tooltip."""
+    why = ["" if each.error is None else each.error.explain() for each in candidates]
+    return Table(_COLUMNS, [row(each) for each in candidates], why)
+
+
+def as_text(candidates: Sequence[Candidate]) -> str:
+    """The processes in aligned columns."""
+    return of_candidates(candidates).as_text()
+
+
 def as_html(candidates: Sequence[Candidate]) -> str:
-    """The same as a table; why a process can't be attached to is its row's tooltip."""
-    head = "".join(f"<th style='text-align:left'>{name}</th>" for name in _COLUMNS)
-    body = "".join(_html_row(candidate) for candidate in candidates)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _html_row(candidate: Candidate) -> str:
-    import html  # with its thousands of entities
-
-    why = "" if candidate.error is None else candidate.error.explain()
-    cells = "".join(f"<td style='text-align:left'>{html.escape(c)}</td>" for c in row(candidate))
-    return f"<tr title='{html.escape(why, quote=True)}'>{cells}</tr>"
+    """The processes as a table of a page."""
+    return of_candidates(candidates).as_html()
 
 
 def as_bundle(candidates: Sequence[Candidate]) -> dict[str, str]:
     """Both, as a MIME bundle; a sentence where there is nothing to show."""
-    if not candidates:
-        return {"text/plain": NOBODY}
-    return {"text/plain": as_text(candidates), "text/html": as_html(candidates)}
+    return of_candidates(candidates).as_bundle() if candidates else {"text/plain": NOBODY}
 
 
 NOBODY = "No process of CPython 3.14 or later that could be attached to runs on this machine."
