@@ -98,8 +98,13 @@ class Blocked(NamedTuple):
         """ "pid 4242's main thread waits in futex (queue.get) at worker.py:17, in `run`"."""
         if self.state in ("", "Z", "X"):
             return f"pid {self.pid} has ended"
+        return f"pid {self.pid}'s main thread {self.told}"
+
+    @property
+    def told(self) -> str:
+        """ "waits in futex (queue.get) at worker.py:17, in `run`"."""
         call = f" ({self.call})" if self.call else ""
-        return f"pid {self.pid}'s main thread {self._doing}{call}{self._place}"
+        return f"{self._doing}{call}{self._place}"
 
     @property
     def _place(self) -> str:
@@ -155,6 +160,11 @@ def describe(process: Process) -> Blocked:
     with suppress(Exception):
         seen = seen._replace(stack=tuple(_stack(process, thread)))
     return seen
+
+
+def of_thread(process: Process, thread: int) -> Blocked:
+    """What any thread of it is doing, without its stack. Never raises."""
+    return _outside(process, thread)
 
 
 def thread_in_epoll(pid: int) -> int | None:
@@ -228,6 +238,11 @@ def _wchan(pid: int, thread: int) -> str:
     return "" if name == "0" else name
 
 
+def can_unwind(process: Process) -> bool:
+    """Whether our own `_remote_debugging` can read it: a build like ours, and where it says."""
+    return same_build(process.python, process.free_threaded) and _is_at_its_path(process)
+
+
 def _is_at_its_path(process: Process) -> bool:
     """Does its executable's path, by which `_remote_debugging` finds it, name that file here?"""
     if not process.has_other_files:
@@ -238,7 +253,7 @@ def _is_at_its_path(process: Process) -> bool:
 def _stack(process: Process, thread: int) -> list[Frame]:
     """Raises whatever goes wrong."""
     thread = proc.inner_thread(process.pid, thread)  # what stands in its memory
-    if same_build(process.python, process.free_threaded) and _is_at_its_path(process):
+    if can_unwind(process):
         with suppress(ImportError, RuntimeError, OSError):
             return [Frame(*frame) for frame in unwind.stack(process.pid, thread)]
     source = Path(unwind.__file__).read_text()

@@ -153,7 +153,7 @@ def remote_debugging(runtime: Runtime, read: Read) -> bool | None:
     False after `-X disable-remote-debug`, PYTHON_DISABLE_REMOTE_DEBUG, or a
     build `--without-remote-debug`.
     """
-    interpreter = _main_interpreter(runtime, read)
+    interpreter = main_interpreter(runtime, read)
     if interpreter is None or runtime.layout is None:
         return None
     at = interpreter + runtime.layout.remote_debugging_enabled
@@ -210,13 +210,14 @@ def is_as_in_its_file(runtime: Runtime, read: Read) -> bool:
 
 def main_thread_state(runtime: Runtime, read: Read) -> int | None:
     """Where the `PyThreadState` of Python's main thread lies; None if it can't be told."""
-    interpreter = _main_interpreter(runtime, read)
+    interpreter = main_interpreter(runtime, read)
     if interpreter is None or runtime.layout is None:
         return None
     return _word(read, interpreter + runtime.layout.threads_main)
 
 
-def _main_interpreter(runtime: Runtime, read: Read) -> int | None:
+def main_interpreter(runtime: Runtime, read: Read) -> int | None:
+    """The address of the main interpreter's state; None if it can't be told."""
     if runtime.address is None or runtime.layout is None:
         return None
     layout = runtime.layout

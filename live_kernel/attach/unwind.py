@@ -1,7 +1,7 @@
-"""The Python stack of one thread of another process.
+"""The Python stacks and asyncio tasks of another process.
 
 Runs in the launcher where that is of the target's version, else in the target's
-own interpreter as a program of its own (`python -I -S -c SOURCE PID TID`): so it
+own interpreter as a program of its own (`python -I -S -c SOURCE PID [TID]`): so it
 imports nothing of ours, little else, and keeps to what 3.14 and 3.15 have.
 Rule: reads the memory of a process that goes on running; what comes back may be
 torn, and any exception means only that there is nothing to tell.
@@ -10,19 +10,47 @@ torn, and any exception means only that there is nothing to tell.
 import sys
 
 
-def stack(pid: int, thread: int) -> list[tuple[str, int, str]]:
-    """Frames as (file, line, function), innermost first; of thread id `thread`.
+def stacks(pid: int) -> dict[int, list[tuple[str, int, str]]]:
+    """By thread id, frames as (file, line, function), innermost first.
 
+    3.14 sees those only that are inside of the last call from C to Python (see `stackwalk.py`).
     Raises ImportError, RuntimeError, OSError and others.
     """
-    # By this name, since type checkers know no such module.
-    unwinder = __import__("_remote_debugging").RemoteUnwinder(pid, all_threads=True)
-    for each in unwinder.get_stack_trace():
+    found = {}
+    for each in _unwinder(pid).get_stack_trace():
         # 3.14 gives threads, 3.15 interpreters with threads.
-        for found in getattr(each, "threads", [each]):
-            if found.thread_id == thread:
-                return [(f.filename, _line(f), f.funcname) for f in found.frame_info]
-    return []
+        for thread in getattr(each, "threads", [each]):
+            found[thread.thread_id] = _frames(thread.frame_info)
+    return found
+
+
+def stack(pid: int, thread: int) -> list[tuple[str, int, str]]:
+    """The frames of thread id `thread`. Raises as `stacks` does."""
+    return stacks(pid).get(thread, [])
+
+
+def tasks(pid: int) -> list[dict[str, object]]:
+    """The asyncio tasks of all threads. Raises RuntimeError, also where asyncio is not loaded."""
+    return [
+        {
+            "id": task.task_id,
+            "name": task.task_name,
+            "thread": each.thread_id,
+            "frames": [f for coro in task.coroutine_stack for f in _frames(coro.call_stack)],
+            "waiters": [coro.task_name for coro in task.awaited_by],
+        }
+        for each in _unwinder(pid).get_all_awaited_by()
+        for task in each.awaited_by
+    ]
+
+
+def _unwinder(pid: int):  # type: ignore[no-untyped-def]
+    # By this name, since type checkers know no such module.
+    return __import__("_remote_debugging").RemoteUnwinder(pid, all_threads=True)
+
+
+def _frames(frames: object) -> list[tuple[str, int, str]]:
+    return [(f.filename, _line(f), f.funcname) for f in frames]  # type: ignore[attr-defined]
 
 
 def _line(frame: object) -> int:
@@ -30,5 +58,15 @@ def _line(frame: object) -> int:
     return int(getattr(getattr(frame, "location", frame), "lineno", 0) or 0)
 
 
+def everything(pid: int) -> tuple[dict[int, list[tuple[str, int, str]]], list[dict[str, object]]]:
+    """Stacks and tasks; no tasks where there are none to be told."""
+    try:
+        every = tasks(pid)
+    except Exception:
+        every = []
+    return stacks(pid), every
+
+
 if __name__ == "__main__":
-    print(ascii(stack(int(sys.argv[1]), int(sys.argv[2]))))
+    numbers = [int(argument) for argument in sys.argv[1:]]
+    print(ascii(stack(*numbers) if len(numbers) > 1 else everything(*numbers)))
