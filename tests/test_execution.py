@@ -10,6 +10,7 @@ import itertools
 import time
 from collections import deque
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -92,6 +93,7 @@ class Kernel:
             self.frontend,  # type: ignore[arg-type]
             self._run,
             self.inputs,
+            lambda code: code == "look",
         )
         self.frontend.queue = self.queue
 
@@ -465,3 +467,74 @@ def test_each_request_is_answered_once_and_in_order(steps: list[Any]) -> None:
         end, begin = (earlier.header["msg_id"], "execute_reply"), (later.header["msg_id"], "busy")
         assert told.index(end) < told.index(begin)
     assert [number for number, _ in kernel.remembered] == list(range(1, len(kernel.remembered) + 1))
+
+
+# -- looks, which overtake
+
+
+def of_notebook(code: str, at: float) -> Request:
+    """A cell of a notebook, sent so many seconds after its first."""
+    date = datetime.fromtimestamp(1_700_000_000 + at, UTC)
+    return request(code, notebook="n", date=date.isoformat())
+
+
+def test_a_look_runs_beside_what_runs(kernel: Kernel) -> None:
+    kernel.add("long")
+    waiting = kernel.add("waiting")
+    long = kernel.running
+    look = kernel.add("look")
+    assert kernel.codes == ["long", "look"]
+    assert kernel.running is long
+    kernel.queue.succeed(kernel.started[-1])
+    assert kernel.frontend.of(look)[-2:] == ["execute_reply", "idle"]
+    last = (long.request.header["msg_id"], "busy", None)
+    assert kernel.frontend.told[-1] == last, "the kernel still is"
+    assert kernel.frontend.reply_to(look)["execution_count"] == 2
+    assert kernel.frontend.of(waiting) == []
+    kernel.queue.succeed(long)
+    assert kernel.codes == ["long", "look", "waiting"]
+    assert kernel.remembered == [(1, "long"), (2, "look"), (3, "waiting")]
+
+
+def test_a_look_that_fails_aborts_nothing(kernel: Kernel) -> None:
+    kernel.add("long")
+    waiting = kernel.add("waiting")
+    long = kernel.running
+    look = kernel.add("look")
+    kernel.queue.fail(kernel.started[-1], LiveKernelError("there is none"))
+    assert kernel.frontend.reply_to(look)["status"] == "error"
+    assert kernel.frontend.of(waiting) == []
+    kernel.queue.succeed(long)
+    assert kernel.codes[-1] == "waiting"
+
+
+def test_a_cell_that_fails_aborts_no_look(kernel: Kernel) -> None:
+    kernel.add("long")
+    long = kernel.running
+    look = kernel.add("look")
+    kernel.queue.fail(long, LiveKernelError("it failed"))
+    assert kernel.frontend.of(look)[-1] == "execute_input"
+    kernel.queue.succeed(kernel.started[-1])
+    assert kernel.frontend.reply_to(look)["status"] == "ok"
+
+
+def test_a_look_runs_in_its_turn_where_nothing_runs(kernel: Kernel) -> None:
+    kernel.add("look")
+    assert kernel.running is kernel.started[-1]
+
+
+@pytest.mark.parametrize(("later", "overtakes"), [(0.01, False), (5.0, True)])
+def test_a_look_of_run_all_keeps_its_place(kernel: Kernel, later: float, overtakes: bool) -> None:
+    kernel.queue.add(of_notebook("long", 0))
+    kernel.queue.add(of_notebook("look", later))
+    assert kernel.codes == (["long", "look"] if overtakes else ["long"])
+    kernel.queue.succeed(kernel.started[0])
+    assert kernel.codes == ["long", "look"]
+
+
+def test_two_looks_at_once_are_run_side_by_side(kernel: Kernel) -> None:
+    kernel.add("long")
+    first, second = kernel.add("look"), kernel.add("look")
+    for execution in kernel.started[1:]:
+        kernel.queue.succeed(execution)
+    assert [kernel.frontend.reply_to(one)["status"] for one in (first, second)] == ["ok", "ok"]

@@ -44,6 +44,19 @@ class Execution(Outlet):
         """Where its code runs, if it says so: see `commands/placing.py`."""
         self.values: Content = {}
         """What its `user_expressions` came to, where it was not the target that has run it."""
+        self.is_aside = False
+        """It has overtaken what runs and waits; they are none of its business, nor it theirs."""
+
+    def follows_at_once(self, other: Execution) -> bool:
+        """Has a notebook sent it together with the other one, before it ("Run All")?
+
+        By the notebook's own clock. Other clients send no cell id, and what they send is apart.
+        """
+        if self.notebook is None or self.notebook != other.notebook:
+            return False
+        if other.sent_at is None or self.sent_at is None:
+            return True
+        return self.sent_at - other.sent_at < BATCH_GAP
 
 
 class Turn:
@@ -72,14 +85,21 @@ class Queue:
     """The execute requests of one shell, and what else takes its turn there.
 
     `run(execution)` starts one; whoever runs it calls `succeed` or `fail` in the end.
+    `is_aside(code)`: need a cell with this code not wait for those before it?
     """
 
     def __init__(
-        self, frontend: Frontend, run: Callable[[Execution], None], inputs: Inputs
+        self,
+        frontend: Frontend,
+        run: Callable[[Execution], None],
+        inputs: Inputs,
+        is_aside: Callable[[str], bool] = lambda _code: False,
     ) -> None:
         self._frontend = frontend
         self._run = run
         self._inputs = inputs
+        self._is_aside = is_aside
+        self._latest: Execution | None = None
         self._waiting: deque[Execution | Turn] = deque()
         self._is_starting = False
         self.running: Execution | Turn | None = None
@@ -89,11 +109,25 @@ class Queue:
     def add(self, request: Request) -> None:
         """Take a request; run it now or after those before it."""
         execution = Execution(request, self._frontend, self)
+        before, self._latest = self._latest, execution
         if self._is_of_a_failed_batch(execution):
             self._abort(execution)
+        elif self._may_overtake(execution, before):
+            execution.is_aside = True
+            self._start_cell(execution)
         else:
             self._waiting.append(execution)
             self._next()
+
+    def _may_overtake(self, execution: Execution, before: Execution | None) -> bool:
+        """Is it a look at what goes on, which the user has asked for while something runs?
+
+        Sent together with the cell before it, it keeps its place: it looks at what that has done.
+        """
+        is_busy = self.running is not None or self._is_starting
+        if not is_busy or not self._is_aside(execution.code):
+            return False
+        return before is None or not execution.follows_at_once(before)
 
     def add_turn(self, start: Callable[[Turn], None]) -> None:
         """Call `start(turn)` when it is its turn, which may be now; `end_turn(turn)` ends it."""
@@ -111,13 +145,11 @@ class Queue:
         Other clients, which answer a failure within a millisecond, send no cell id.
         """
         failed = self._failed
-        if failed is None or execution.notebook is None or execution.notebook != failed.notebook:
+        if failed is None:
             return False
         if time.monotonic() - self._failed_at > BATCH_GAP:
             return False
-        if failed.sent_at is None or execution.sent_at is None:
-            return True
-        return execution.sent_at - failed.sent_at < BATCH_GAP
+        return execution.follows_at_once(failed)
 
     def _next(self) -> None:
         """Start what waits. A cell that ends at once leaves the next one to the loop that runs."""
@@ -144,7 +176,7 @@ class Queue:
         except LiveKernelError as error:
             self.fail(execution, error)
         except Exception as error:
-            if self.running is execution:
+            if self.running is execution or execution.is_aside:
                 self.fail(execution, LiveKernelError(f"live-kernel has failed: {error!r}"))
             raise
 
@@ -177,11 +209,12 @@ class Queue:
         """The cell has raised: publish the error, answer, and abort what was sent behind it."""
         if not execution.silent:
             execution.publish("error", error)
-        if execution.stops_on_error:
+        stops = execution.stops_on_error and not execution.is_aside
+        if stops:
             self._frontend.take_in("shell")  # what was sent before the failure could be known
         content = {"execution_count": execution.count, "payload": execution.payload}
         self._answer(execution, {"status": "error", **error, **content})
-        if execution.stops_on_error:
+        if stops:
             self._failed, self._failed_at = execution, time.monotonic()
             self.abort_waiting()
         self._go_on(execution)
@@ -189,6 +222,10 @@ class Queue:
     def _answer(self, execution: Execution, content: Content) -> None:
         self._frontend.reply(execution.request, "execute_reply", content)
         self._frontend.status("idle", execution.request.header)
+        if execution.is_aside and isinstance(self.running, Execution):
+            # The kernel is: what has been overtaken still runs. A console takes what has no
+            # parent for its own, and would wait.
+            self._frontend.status("busy", self.running.request.header)
 
     def _go_on(self, ended: Execution | Turn) -> None:
         if self.running is ended:
