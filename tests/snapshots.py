@@ -68,7 +68,8 @@ class Program(Target):
         """How it is once the agent's threads, which have been told to end, have done so."""
         proc = Path("/proc") / str(self.pid)
         eventually(
-            lambda: not {"live-kernel", "live-kernel-aio"} & {*_names_of_threads(proc).values()}, 3
+            lambda: not any(n.startswith("live-kernel") for n in _names_of_threads(proc).values()),
+            3,
         )
         return self.snapshot()
 

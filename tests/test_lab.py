@@ -385,3 +385,27 @@ def test_the_resource_panel_tells_of_the_program(lab: Lab, program: Program) -> 
         expect(panel).to_contain_text(re.compile(r"Memory: (29|3\d)\d\.\d+ MB"))
         lab.screenshot("usage-1-panel")
         lab.page.get_by_role("tab", name="Kernel usage").click()
+
+
+def test_looks_at_the_program_while_a_cell_runs(lab: Lab) -> None:
+    with (
+        Program("stuck") as program,
+        lab.file("looks.ipynb", [], **attached(program)) as notebook,
+    ):
+        assert "MainThread" in notebook.run("%threads").text()
+        running = notebook.run("while True: pass")
+        expect(running.prompt).to_have_text("[*]:")
+        threads = notebook.run("%threads").wait_until_done()
+        expect(threads.box.locator("th")).to_have_text(
+            ["Thread", "Id", "Ident", "State", "At", "GIL", "CPU"]
+        )
+        tasks = notebook.run("%tasks").wait_until_done()
+        expect(tasks.box.locator("tbody tr", has_text="─ fetch-1")).to_have_count(1)
+        place = notebook.run("%where").wait_until_done()
+        expect(place.box.locator("div", has_text="The main thread waits").last).to_be_visible()
+        expect(running.prompt).to_have_text("[*]:")
+        lab.screenshot("looks-1-while-a-cell-runs")
+        notebook.interrupt()
+        running.expect("KeyboardInterrupt")
+        assert "Cells see fetch()" in notebook.run("%task fetch-1").text()
+        assert notebook.run("page").text() == "'page 1'"

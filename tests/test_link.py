@@ -356,6 +356,7 @@ FROM_LAUNCHER = [
     {"op": "welcome"},
     RUN,
     RUN | {"source": "%time 1 + 1"},
+    RUN | {"action": {"name": "bind", "how": "frame", "what": "3"}},
     COMM,
     COMM | {"kind": "comm_close", "content": {"comm_id": "c"}, "meanwhile": True},
     {"op": "subshell", "id": "s", "wanted": True},
@@ -369,6 +370,11 @@ FROM_LAUNCHER = [
     ASK,
     ASK | {"about": "inspect"},
     {"op": "ask", "id": 2, "about": "status"},
+    {"op": "ask", "id": 3, "about": "threads", "what": ""},
+    {"op": "ask", "id": 4, "about": "stack", "what": "worker-1"},
+    {"op": "ask", "id": 5, "about": "tasks", "what": ""},
+    {"op": "ask", "id": 6, "about": "where", "what": ""},
+    {"op": "ask", "id": 7, "about": "offers", "what": "frames"},
     {"op": "detach"},
 ]
 

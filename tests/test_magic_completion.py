@@ -63,7 +63,8 @@ class Completed:
             answered(answer or {})
 
         where = len(code) if cursor == -1 else cursor
-        Completion(reactor, Local(reactor, Questions())).ask(code, where, target, replies.append)
+        completion = Completion(reactor, Local(reactor, Questions()), self._offers)
+        completion.ask(code, where, target, replies.append)
         assert reactor.run_until(lambda: bool(replies), 10)
         (self.reply,) = replies
         self.matches: list[str] = self.reply["matches"]
@@ -71,6 +72,14 @@ class Completed:
         self.types = self.reply["metadata"].get("_jupyter_types_experimental", [])
         assert [each["text"] for each in self.types] == self.matches
         assert all((each["start"], each["end"]) == self.span for each in self.types)
+
+    def _offers(self, kind: str, answered: Any) -> None:
+        pairs = {
+            "threads": ["worker-1", "4243"],
+            "stacks": ["worker-1", "4243"],
+            "tasks": ["fetch", "2"],
+        }
+        answered({"offers": [pairs.get(kind, ["run", "run() at a.py:1"]), "no pair", [1, 2]]})
 
 
 def found(*texts: str, start: int = 0, end: int = 0, kind: str = "path") -> dict[str, Any]:
@@ -373,3 +382,23 @@ def test_magics_of_an_extension_are_offered_once_it_is_loaded(kernel: Kernel) ->
     assert "%autoreload" not in kernel.complete("%autore")
     assert kernel.run("%load_ext autoreload").status == "ok"
     assert kernel.complete("%autore") == ["%autoreload"]
+
+
+@pytest.mark.parametrize(
+    ("code", "matches"),
+    [
+        ("%thread wo", ["worker-1"]),
+        ("%stack ", ["worker-1"]),
+        ("%task f", ["fetch"]),
+        ("%frame ", ["--default", "run"]),
+        ("%frame --", ["--default"]),
+        ("%frame 3 wor", []),
+        ("%up ", []),
+    ],
+)
+def test_what_the_target_offers_stands_behind_the_commands_that_look(
+    reactor: Reactor, code: str, matches: list[str]
+) -> None:
+    completed = Completed(reactor, code)
+    assert completed.matches == matches
+    assert completed.asked == []

@@ -44,6 +44,12 @@ def act(cell: Cell, shell: Shell) -> None:
         cell.end()
 
 
+def _bind(cell: Cell, shell: Shell, action: dict[str, Any]) -> None:
+    from . import rebinding
+
+    rebinding.bind(cell, shell, action)
+
+
 def _watch(cell: Cell, shell: Shell, action: dict[str, Any]) -> None:
     from . import watching
 
@@ -81,6 +87,7 @@ def _unpatch(cell: Cell, shell: Shell, action: dict[str, Any]) -> None:
 
 
 _ACTIONS: dict[str, Action] = {
+    "bind": _bind,
     "patch": _patch,
     "unpatch": _unpatch,
     "trace": _trace,

@@ -49,8 +49,19 @@ def _status(session: Session, _question: Message) -> Message:
     }
 
 
+def _look(session: Session, question: Message) -> Message:
+    from . import looks
+
+    return looks.look(session, question)
+
+
 _ANSWERS: dict[str, Callable[[Session, Message], Message]] = {
     "complete": _complete,
     "inspect": _inspect,
     "status": _status,
+    "threads": _look,
+    "stack": _look,
+    "tasks": _look,
+    "where": _look,
+    "offers": _look,
 }

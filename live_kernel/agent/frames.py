@@ -16,7 +16,7 @@ from .native import Signal, main_ident
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from types import CodeType, FrameType
     from typing import Any
 
@@ -72,11 +72,47 @@ def _outside_event_loop(frames: list[FrameType]) -> list[FrameType]:
     return frames
 
 
+_OPTIMIZED = 0x1  # CO_OPTIMIZED: the code of a function
+
+
+def _own_locals() -> object:
+    return sys._getframe().f_locals
+
+
+_PROXY: Any = type(_own_locals())
+
+
+class Comprehension(dict[str, object]):
+    """The variables of a comprehension that stands in no function, as they are now.
+
+    Python keeps them where nobody else can write (PEP 709), and says nothing of an attempt.
+    """
+
+    def __setitem__(self, name: str, value: object) -> None:
+        raise NameError(
+            f"{name!r} is a variable of a comprehension at the top level of a module or a class, "
+            "which Python lets nobody assign from outside"
+        )
+
+    def __delitem__(self, name: str) -> None:
+        self[name] = None
+
+
+def locals_of(frame: FrameType) -> Any:
+    """The variables of a frame: what is written there, the program sees."""
+    found: Any = frame.f_locals
+    if not frame.f_code.co_flags & _OPTIMIZED and isinstance(found, _PROXY):
+        return Comprehension(found)
+    return found
+
+
 class Binding:
     """A place in the program whose names the cells see.
 
     `function` is None where it is a whole module, which never goes away. `caller` is the
-    place from which the function was called, if that is the user's code, too.
+    place from which the function was called, if that is the user's code, too. `depth`: how
+    many calls of the same function are outside of this one; None for the innermost. `within`
+    says on which stack it is, in words, where that is not the main thread's.
     """
 
     def __init__(
@@ -85,24 +121,32 @@ class Binding:
         frame: FrameType | None = None,
         thread: int = 0,
         caller: Binding | None = None,
+        *,
+        depth: int | None = None,
+        within: str = "",
     ) -> None:
         self.module = module
         self.thread = thread
         self.caller = caller
+        self.depth = depth
+        self.within = within
         self.function: tuple[str, str, int] | None = None
         self.file = getattr(sys.modules.get(module), "__file__", None) or ""
         if frame is not None:
-            self.function = _key(frame.f_code)
+            self.function = key(frame.f_code)
             self.file = frame.f_code.co_filename
 
     def frame(self) -> FrameType | None:
-        """The bound function's innermost frame; None for a module, or once it has returned."""
-        if self.function is None:
-            return None
-        for frame in stack(self.thread):
-            if _key(frame.f_code) == self.function:
-                return frame
-        return None
+        """The bound frame; None for a module, or once the function has returned."""
+        return None if self.function is None else self._sought(stack(self.thread))
+
+    def _sought(self, frames: Iterable[FrameType]) -> FrameType | None:
+        """The bound one among the frames of a stack, the innermost first."""
+        found = (frame for frame in frames if key(frame.f_code) == self.function)
+        if self.depth is None:
+            return next(found, None)
+        calls = list(found)
+        return calls[-1 - self.depth] if self.depth < len(calls) else None
 
     def is_gone(self) -> bool:
         """Has the bound function returned?"""
@@ -112,7 +156,7 @@ class Binding:
         """The frame's locals (None for a module) and its globals, as they are now."""
         frame = self.frame()
         if frame is not None:
-            return frame.f_locals, frame.f_globals
+            return locals_of(frame), frame.f_globals
         module = sys.modules.get(self.module)
         return None, ({} if module is None else module.__dict__)
 
@@ -122,7 +166,12 @@ class Binding:
             where = f" ({os.path.basename(self.file)})" if self.file else ""
             return f"module {self.module}{where}"
         line = self.line() or self.function[2]  # where it begins, if it has returned
-        return f"{self.function[1]}() at {os.path.basename(self.file)}:{line}"
+        return f"{self.function[1]}() at {os.path.basename(self.file)}:{line}{self.within}"
+
+    def how_gone(self) -> str:
+        """In words, that its function has returned."""
+        _, name, line = self.function or ("", "?", 0)
+        return f"{name}() ({os.path.basename(self.file)}:{line}{self.within}) has returned"
 
     def line(self) -> int:
         """The line at which the bound frame stands, or 0."""
@@ -133,7 +182,8 @@ class Binding:
         return {"place": self.describe(), "file": self.file, "line": self.line()}
 
 
-def _key(code: CodeType) -> tuple[str, str, int]:
+def key(code: CodeType) -> tuple[str, str, int]:
+    """What makes a function the same one: its file, its name, and where it begins."""
     return code.co_filename, code.co_qualname, code.co_firstlineno
 
 
@@ -144,7 +194,7 @@ def default_binding() -> Binding:
     """
     thread = main_ident()
     binding: Binding | None = None
-    for frame in reversed(_lasting(thread)):
+    for frame in reversed(_lasting_on_main()):
         binding = bind_to(frame, thread, binding)
     return binding or Binding("__main__")
 
@@ -157,13 +207,14 @@ def binding_after(binding: Binding) -> Binding:
     return caller or default_binding()
 
 
-def _lasting(thread: int) -> list[FrameType]:
-    """The user's frames of a thread, innermost first, that are still there in a moment.
+def _lasting_on_main() -> list[FrameType]:
+    """The user's frames of the main thread, innermost first, that are still there in a moment.
 
     A loop that calls short functions is found in one of them, which has returned before
     anybody could use its names. A frame that is alone there is what there is.
     """
-    frames = _of_the_user(thread)
+    thread = main_ident()
+    frames = of_the_user(thread)
     if len(frames) < 2:
         return frames
     clock = pthread_getcpuclockid(thread)
@@ -172,8 +223,16 @@ def _lasting(thread: int) -> list[FrameType]:
         Signal().wait(_LASTING)
         if clock_gettime(clock) - begun > _LASTING or not _main_thread_is_ready():
             break
-    later = _of_the_user(thread)
+    later = of_the_user(thread)
     return [frame for frame in later if frame in frames] or later[-1:]
+
+
+def main_native_id() -> int:
+    """The system's number of the main thread: a part of its clock's, on Linux.
+
+    What `threading` knows of it is wrong where another thread has loaded that.
+    """
+    return ~(pthread_getcpuclockid(main_ident()) >> 3)
 
 
 def _main_thread_is_ready() -> bool:
@@ -186,16 +245,25 @@ def _main_thread_is_ready() -> bool:
         return False
 
 
-def _of_the_user(thread: int) -> list[FrameType]:
+def of_the_user(thread: int) -> list[FrameType]:
+    """The frames of a thread that are the user's code, innermost first; around an event loop."""
     frames = _outside_event_loop(list(stack(thread)))
     return [frame for frame in frames if is_user_code(frame.f_code.co_filename)]
 
 
 def bind_to(frame: FrameType, thread: int, caller: Binding | None = None) -> Binding:
     """A binding to the place at which this frame stands."""
-    module = frame.f_globals.get("__name__")
-    name = module if isinstance(module, str) else "__main__"
-    known = getattr(sys.modules.get(name), "__dict__", None) is frame.f_globals
-    if known and frame.f_code.co_name == "<module>":
-        return Binding(name)
-    return Binding(name, frame, thread, caller)
+    name = module_of(frame)
+    return Binding(name) if is_module(frame) else Binding(name, frame, thread, caller)
+
+
+def module_of(frame: FrameType) -> str:
+    """The name of the module whose code a frame runs."""
+    name = frame.f_globals.get("__name__")
+    return name if isinstance(name, str) else "__main__"
+
+
+def is_module(frame: FrameType) -> bool:
+    """Does it run the top level of a module that can be found by its name?"""
+    known = getattr(sys.modules.get(module_of(frame)), "__dict__", None)
+    return known is frame.f_globals and frame.f_code.co_name == "<module>"

@@ -260,6 +260,8 @@ class Namespace:
         self.binding = binding
         self.additions = dict(additions)
         self.scratch: dict[str, Any] = {}
+        self.task_numbers: Any = None
+        """By which numbers the user knows the program's tasks, once he has seen any."""
         self._program = ProgramNames(binding)
         self.additions[PROGRAM] = ProgramGlobals(self._program, self.scratch)
         self._plain: dict[str, object] = {}
@@ -376,6 +378,7 @@ class Namespace:
         the dictionary, and whatever functions of its cells read. Nobody but the functions
         refers to it: without them it is gone at once, or at the next garbage collection.
         """
+        self.task_numbers = None
         self._close_coroutines()
         needed = self._read_by_functions | {"__builtins__", "__name__"}
         for name, value in list(self.scratch.items()):

@@ -50,16 +50,21 @@ def start(body: Callable[..., object], *args: object, name: str) -> int:
     """
 
     def named() -> None:
-        try:
-            _native.set_name(name)
-        except (AttributeError, OSError, ValueError):
-            pass  # not on this platform: the name is a courtesy
+        name_thread(name)
         try:
             body(*args)
         finally:
             leave_gevent()
 
     return int(_native.start_new_thread(named, ()))
+
+
+def name_thread(name: str) -> None:
+    """Name the calling thread, for the system only."""
+    try:
+        _native.set_name(name)
+    except (AttributeError, OSError, ValueError):
+        pass  # not on this platform: the name is a courtesy
 
 
 def leave_gevent() -> None:

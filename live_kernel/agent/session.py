@@ -41,6 +41,7 @@ class Session:
 
     def __init__(self, place: str, token: str) -> None:
         path = place + "/link"
+        native.name_thread("live-kernel-ctl")
         self.ledger = Ledger()
         self._control = Channel("control", path, token)
         self.ledger.record("the link's control channel", self._say_goodbye)
@@ -284,12 +285,8 @@ class Session:
         binding = self.namespace.binding
         if binding.is_gone():
             self.namespace.bind(binding_after(binding))
-            _, name, line = binding.function or ("", "?", 0)
-            text = (
-                f"{name}() ({os.path.basename(binding.file)}:{line}) has returned; cells now "
-                f"see {self.namespace.binding.describe()}"
-            )
-            self.notice(text)
+            now = self.namespace.binding.describe()
+            self.notice(f"{binding.how_gone()}; cells now see {now}")
 
     # -- the end ------------------------------------------------------------------------
 

@@ -87,6 +87,15 @@ LATE = (
     ),
     ("agent.capi",),
     ("agent.slots", "agent.rousing", "agent.visits", "agent.putting_off", "agent.held"),
+    (
+        "agent.threads",
+        "agent.chains",
+        "agent.tasks",
+        "agent.bindings",
+        "agent.seeking",
+        "agent.rebinding",
+        "agent.looks",
+    ),
     ("agent.watched", "agent.magics", "agent.quiet", "agent.ipython"),
     (
         "agent.brief",

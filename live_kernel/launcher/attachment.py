@@ -37,7 +37,7 @@ ABANDON_AFTER = 2.0
 FLUSH_AFTER = 0.06
 """Seconds after which the agent is asked for what it holds back: see `agent/output.py`."""
 
-_ANSWER_WITHIN = 5.0
+ANSWER_WITHIN = 5.0
 
 
 class State(Enum):
@@ -93,6 +93,8 @@ class Attachment:
         self._cells: dict[int, Run] = {}
         self._commands: dict[int, Command] = {}
         self._questions: dict[int, Callable[[Message], None]] = {}
+        self.processor_times: dict[int, tuple[float, float]] = {}
+        """Of the target's threads, when they were last looked at: seconds used, and the time."""
         self._serial = 0
         self._farewell: Message | None = None
         self._was_misused = False
@@ -189,15 +191,23 @@ class Attachment:
         if cell in self._cells and self.state is State.ATTACHED:
             self._send("input", cell=cell, value=value)
 
-    def ask(self, about: str, answered: Callable[[Message], None], **details: Any) -> None:
-        """Ask the agent something; `answered` is called once, with {} if no answer comes."""
+    def ask(
+        self,
+        about: str,
+        answered: Callable[[Message], None],
+        within: float = ANSWER_WITHIN,
+        **details: Any,
+    ) -> None:
+        """Ask the agent something; `answered` is called once, with {} if no answer comes within
+        so many seconds.
+        """
         if self.state is not State.ATTACHED:
             answered({})
             return
         self._serial += 1
         number = self._serial
         self._questions[number] = answered
-        self._reactor.later(_ANSWER_WITHIN, lambda: self._on_answer(number, {}))
+        self._reactor.later(within, lambda: self._on_answer(number, {}))
         self._send("ask", id=number, about=about, **details)
 
     def _on_answer(self, number: int, answer: Message) -> None:

@@ -21,6 +21,8 @@ from .wire import Content
 Answered = Callable[[Content], None]
 AskTarget = Callable[[str, int, Answered], None]
 """Asks the target for what could stand at a cursor in some code."""
+AskOffers = Callable[[str, Answered], None]
+"""Asks it for its frames, threads, tasks or modules."""
 
 _NAME = re.compile(r"(?:^|=)\s*(%{1,2}\w*)$")
 _WORD = re.compile(r"\s*(\w+)$")
@@ -36,8 +38,8 @@ TITLE_LIMIT = 60
 class Completion:
     """Answers `complete_request`."""
 
-    def __init__(self, reactor: Reactor, local: Local) -> None:
-        self._reactor, self._local = reactor, local
+    def __init__(self, reactor: Reactor, local: Local, ask_offers: AskOffers) -> None:
+        self._reactor, self._local, self._ask_offers = reactor, local, ask_offers
 
     def ask(self, code: str, cursor: int, target: AskTarget, answered: Answered) -> None:
         """What could stand at the cursor? `answered` is called once, on the reactor."""
@@ -149,10 +151,26 @@ class Completion:
         words = [item(word, "magic") for word in command.words if word.startswith(typed)]
         if command is commands.Attach:
             self._processes(typed, cursor, answered)
+        elif command.completes:
+            self._offers(command.completes, typed, cursor, words, answered)
         elif command.takes_code and not (words and typed):
             target(code, cursor, lambda answer: answered(as_asked(answer, cursor)))
         else:
             answered(content(words, cursor - len(typed), cursor))
+
+    def _offers(
+        self, kind: str, typed: str, cursor: int, words: list[Item], answered: Answered
+    ) -> None:
+        """What there is in the target to be looked at, or to be bound."""
+
+        def told(answer: Content) -> None:
+            offers = answer.get("offers", [])
+            pairs = [pair for pair in offers if _are_two_texts(pair)]
+            found = [item(*map(tables.printable, pair)) for pair in pairs]
+            fitting = [each for each in found if each["text"].startswith(typed)]
+            answered(content([*words, *fitting], cursor - len(typed), cursor))
+
+        self._ask_offers(kind, told)
 
     def _processes(self, typed: str, cursor: int, answered: Answered) -> None:
         """Programs to attach to, by pid or by a word of the command line."""
@@ -230,6 +248,10 @@ def items_of(answer: Content) -> list[Item]:
         for each in (types if isinstance(types, list) else [])
         if isinstance(each, dict) and isinstance(each.get("text"), str)
     ]
+
+
+def _are_two_texts(pair: object) -> bool:
+    return isinstance(pair, list) and len(pair) == 2 and all(isinstance(t, str) for t in pair)
 
 
 def _start(answer: Content, default: int) -> int:

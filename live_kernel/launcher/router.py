@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from .attachment import State
-from .commands import Means
+from .commands import Means, is_aside
 from .comms import Comms
 from .completeness import Completeness
 from .execution import Inputs, Queue
@@ -56,7 +56,11 @@ class Router:
         in_target = InTarget(frontend, self._target, self._questions, self._on_comm)
         runner = Runner(Means(self._target, self.local, in_target), self._inspect)
         inputs = Inputs(self.history.add)
-        self._shells = Shells(self._target, lambda: Queue(frontend, runner.run, inputs))
+
+        def make_queue() -> Queue:
+            return Queue(frontend, runner.run, inputs, is_aside)
+
+        self._shells = Shells(self._target, make_queue)
         self._comms = Comms(frontend, self._target, self._shells)
         self._target.on_left = self._comms.close_all
         self.local.connect(frontend)
@@ -65,7 +69,10 @@ class Router:
     def _completion(self) -> Completion:
         from .completion import Completion  # not before somebody asks
 
-        return Completion(self._reactor, self.local)
+        def ask_offers(kind: str, answered: Callable[[Content], None]) -> None:
+            self._ask("offers", answered, what=kind)
+
+        return Completion(self._reactor, self.local, ask_offers)
 
     @cached_property
     def _inspection(self) -> Inspection:

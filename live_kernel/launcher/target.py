@@ -73,7 +73,7 @@ class Target:
     def __init__(
         self, reactor: Reactor, memory: Memory | None, how_to_wake: str = "%attach --wake {pid}"
     ) -> None:
-        self._reactor = reactor
+        self.reactor = reactor
         self._how_to_wake = how_to_wake
         self._memory = memory
         self.attachment: Attachment | None = None
@@ -126,7 +126,7 @@ class Target:
         self.failure, self._choice, self._is_pinned = None, choice, pinned
         if waiter is not None:
             self._waiters.append(waiter)
-        self.attachment = Attachment(process, self._reactor, self, choice.wake)
+        self.attachment = Attachment(process, self.reactor, self, choice.wake)
 
     def _is_already(self, process: Process) -> bool:
         if self.attachment is None or self.state not in (State.ATTACHED, State.INJECTING):
@@ -148,6 +148,11 @@ class Target:
                 self._tell_blocked(waiter, self._blocked)
         else:
             waiter.failed(self.failure or NoTarget("No program is attached."))
+
+    def wait_no_more(self, waiter: Waiter) -> None:
+        """Forget a waiter; it is not called any more."""
+        if waiter in self._waiters:
+            self._waiters.remove(waiter)
 
     def wake(self) -> bool:
         """Wake the target that is being entered. Returns whether one is."""
@@ -285,7 +290,7 @@ class Target:
         offer = f"\n{how} wakes it: {error.waking}" if error.waking else ""
         waiter.tell(f"Waiting: {error}.\n{error.remedy}{offer}")
         if error.waking and waiter.ask is not None:
-            self._reactor.later(ASK_AFTER, lambda: self._ask_to_wake(waiter))
+            self.reactor.later(ASK_AFTER, lambda: self._ask_to_wake(waiter))
 
     def _ask_to_wake(self, waiter: Waiter) -> None:
         """Whoever still waits then is asked, for waiting may be all that he wants."""

@@ -21,10 +21,12 @@ PROTOCOL = 1
 
 CHANNELS = ("cells", "control")
 
-QUESTIONS = frozenset({"complete", "inspect", "status"})
+QUESTIONS = frozenset(
+    {"complete", "inspect", "status", "threads", "stack", "tasks", "where", "offers"}
+)
 """What an `ask` may be about."""
 
-ACTIONS = frozenset({"watch", "unwatch", "trace", "untrace", "patch", "unpatch"})
+ACTIONS = frozenset({"bind", "watch", "unwatch", "trace", "untrace", "patch", "unpatch"})
 """What a `run` may ask for instead of code."""
 
 
@@ -130,7 +132,8 @@ def _is_about_the_session(message: Message) -> bool:
         # commands with their help.
         case {"op": "lent", "id": int(), "path": list(), "modules": list(), "commands": dict()}:
             return True
-        # On `control`: a question that is answered while cells run.
+        # On `control`: a question that is answered while cells run. (Those of threads, a stack,
+        # tasks, places and offers may have a `what`: which, in the user's words.)
         case {"op": "ask", "id": int(), "about": str(about)}:
             return about in QUESTIONS
         # On `control`: undo everything and leave.
@@ -162,8 +165,11 @@ def _is_action(action: object) -> bool:
     match action:
         case None:
             return True
+        # `how`: frame, up, down, thread, task or module; `what`: which, in the user's words.
+        case {"name": "bind", "how": str(), "what": str()}:
+            return True
         case {"name": str(name)}:
-            return name in ACTIONS
+            return name in ACTIONS and name != "bind"
     return False
 
 

@@ -9,14 +9,18 @@ from __future__ import annotations
 from ..local import MARK
 from .attaching import Attach, Detach, Ps, Status
 from .beside import InLocal, Pull, Push
+from .binding import Down, Frame, Module, Task, Thread, Up
 from .command import Command, Means
 from .limiting import Limits
 from .patching import Patch, PatchCell, Unpatch
 from .placing import InLoop, OnMain, OnOwn, OnThread, Place
+from .seeing import Stack, Tasks, Threads, Where
 from .watching import Trace, Untrace, Unwatch, Watch
 
 _ALL: tuple[type[Command], ...] = (
     *(Attach, Detach, Ps, Status),
+    *(Threads, Stack, Tasks, Where),
+    *(Frame, Up, Down, Thread, Task, Module),
     *(OnMain, InLoop, OnThread, OnOwn, Place),
     *(Watch, Unwatch, Trace, Untrace, Patch, PatchCell, Unpatch),
     *(Limits, Pull, Push, InLocal),
@@ -32,6 +36,14 @@ def help_text(name: str) -> str:
     command = COMMANDS[name]
     lines = [line.strip() for line in (command.__doc__ or "").strip().splitlines()]
     return f"{command.usage}\n\n" + "\n".join(lines)
+
+
+def is_aside(code: str) -> bool:
+    """Does a cell consist of nothing but commands that need not wait for another cell's end?"""
+    if not code.lstrip().startswith("%"):
+        return False
+    found, rest = split(code)
+    return bool(found) and not rest.strip() and all(COMMANDS[name].is_aside for name, _ in found)
 
 
 def split(code: str) -> tuple[list[tuple[str, str]], str]:
@@ -57,4 +69,4 @@ def split(code: str) -> tuple[list[tuple[str, str]], str]:
     return (found, "\n" * removed + "".join(lines)) if found else ([], code)
 
 
-__all__ = ["COMMANDS", "Attach", "Command", "Means", "help_text", "split"]
+__all__ = ["COMMANDS", "Attach", "Command", "Means", "help_text", "is_aside", "split"]

@@ -73,6 +73,7 @@ class Ps(Command):
 
     usage = "%ps [--all]"
     words = ("--all",)
+    is_aside = True
 
     def run(self, argument: str, execution: Execution, done: Done) -> None:
         everything = "--all" in argument.split()
@@ -84,6 +85,7 @@ class Status(Command):
     """Show the target, its state, for how long, and what the cells see."""
 
     usage = "%status"
+    is_aside = True
 
     def run(self, argument: str, execution: Execution, done: Done) -> None:
         attachment = self._target.attachment

@@ -36,6 +36,11 @@ class Command:
     """What may stand behind it, for completion."""
     takes_code: ClassVar[bool] = False
     """May names of the program stand behind it?"""
+    is_aside: ClassVar[bool] = False
+    """A cell of nothing but such commands is run at once, also while another cell runs."""
+
+    completes: ClassVar[str] = ""
+    """Of which the agent has names to offer behind it (see `agent/looks.py`)."""
 
     def __init__(self, means: Means) -> None:
         self._means = means
