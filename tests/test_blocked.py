@@ -207,6 +207,12 @@ def test_only_library_frames() -> None:
     )
 
 
+def test_what_was_typed_is_no_library() -> None:
+    """Of `python -c`, and of what was run by exec: nobody else's code."""
+    assert not Frame("<string>", 1, "<module>").of_a_library
+    assert Frame("<frozen runpy>", 1, "_run_code").of_a_library
+
+
 def test_tables_agree() -> None:
     """Both machines have the calls that decide what is done to the target."""
     for machine in ("x86_64", "aarch64"):
