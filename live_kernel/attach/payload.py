@@ -51,6 +51,8 @@ MODULES = (
     "agent.comms",
     "agent.lent",
     "agent.parents",
+    "agent.prompting",
+    "agent.stepping",
     "agent.debugger",
     "agent.libraries",
     "agent.errands",
