@@ -150,6 +150,7 @@ class _Interrupts:
     def __exit__(self, *_: object) -> None:
         if self._number:
             self._cell.interruption.send = None
+            self._leave()  # the entry may be spent: at a detach another thread has undone it
             self._entry.undo()
 
     def _leave(self) -> None:

@@ -48,6 +48,7 @@ class PutOff:
             self._on_end(_ASKS_TO_END[number])
 
     def __exit__(self, *_: object) -> None:
+        self._give_back()  # the entry may be spent: at a detach another thread has undone it
         self._entry.undo()
 
     def _give_back(self) -> None:
