@@ -360,6 +360,7 @@ FROM_LAUNCHER = [
     COMM,
     COMM | {"kind": "comm_close", "content": {"comm_id": "c"}, "meanwhile": True},
     {"op": "subshell", "id": "s", "wanted": True},
+    {"op": "audience", "present": False},
     {"op": "ran", "id": 1, "status": -2, "output": [["stdout", "a"], ["stderr", "b"]]},
     {"op": "lent", "id": 1, "path": ["/x"], "modules": ["IPython"], "commands": {"%ps": "help"}},
     {"op": "interrupt", "cell": 1},

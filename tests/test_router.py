@@ -43,6 +43,7 @@ class FakeFrontend:
         self.told: list[tuple[str, str, Any]] = []
         self.replies: list[tuple[str, str, Any]] = []
         self.asked: list[tuple[Request, str, bool]] = []
+        self.presence = SimpleNamespace()
         self.connection = {"transport": "tcp", "ip": "127.0.0.1", "key": "secret", "shell_port": 1}
 
     def publish(self, kind: str, content: dict[str, Any], parent: dict[str, Any]) -> None:
@@ -138,6 +139,9 @@ class FakeTarget:
 
     def interrupt(self) -> None:
         self.calls.append("interrupt")
+
+    def set_alone(self, is_alone: bool) -> None:
+        self.calls.append(("alone", is_alone))
 
     def take_notices(self) -> list[str]:
         notices, self.notices = self.notices, []

@@ -58,6 +58,7 @@ class Session:
         self._main = Lane(self._cells_channel.received)
         self._lanes = {"": self._main}
         self.cells.shell.latest_cell = self._main.present
+        self.cells.shell.notice = self.notice
         self._subshells: dict[str, tuple[Inbox, Entry]] = {}
         self._late: set[Cell] = set()
         """Cells that have ended, and have sent something since the launcher last asked."""
@@ -197,6 +198,14 @@ class Session:
     def _on_input(self, message: Message) -> None:
         self._input.reply(message["cell"], message["value"])
 
+    def _on_audience(self, message: Message) -> None:
+        """Whether there is a front-end: without one, nothing of the program may wait for one."""
+        shell = self.cells.shell
+        shell.is_alone = not message["present"]
+        if shell.is_alone:
+            for do in list(shell.on_alone):
+                do()
+
     def _on_ran(self, message: Message) -> None:
         self._errands.reply(message)
 
@@ -273,6 +282,7 @@ class Session:
                 raise
 
         cell = Cell(message, deliver, self._input.ask, lane)
+        cell.hang_up = lambda: self._input.reply(cell.number, None)
         return cell
 
     def _end_from_here(self) -> None:

@@ -59,6 +59,12 @@ class Shell:
         self.imports = Imports(self)
         self.latest_cell: Callable[[], Cell | None] = lambda: None
         """The cell that the main shell runs or ran last."""
+        self.notice: Callable[[str], object] = lambda _text: None
+        """Tells the user something beside the output of the cell that runs or is run next."""
+        self.is_alone = False
+        """There is no front-end that could be asked anything."""
+        self.on_alone: list[Callable[[], object]] = []
+        """What is to be done when the last one has gone."""
         ledger.record("the last error", lambda: setattr(self, "last_error", None))
 
     def present(self) -> Any:

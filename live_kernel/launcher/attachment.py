@@ -155,6 +155,10 @@ class Attachment:
         """Begin a subshell in the target, or end one."""
         self._send("subshell", id=name, wanted=wanted)
 
+    def tell_audience(self, present: bool) -> None:
+        """Tell the agent whether anybody is there who could answer."""
+        self._send("audience", present=present)
+
     def hold_output(self, hold: bool) -> None:
         """Take no more from the cells for now, so that they wait instead of filling our memory."""
         channel = self._channels.get("cells")

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import zmq
 
+from .presence import Presence
 from .reactor import Reactor, Timer
 from .wire import Codec, Content, Frame, Request, WireError
 
@@ -82,6 +83,8 @@ class Frontend:
             socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
         if name == "stdin":
             socket.setsockopt(zmq.ROUTER_MANDATORY, 1)  # a question may not get lost
+        if name == "shell":
+            self.presence = Presence(socket, self._reactor)
         if name == "iopub":
             socket.setsockopt(zmq.XPUB_NODROP, 1)
             socket.setsockopt(zmq.XPUB_VERBOSE, 1)
@@ -121,14 +124,27 @@ class Frontend:
             self._on_input(request)
 
     def _received(self, name: str) -> Iterator[Request]:
-        for frames in self._frames(name):
+        for first, frames in self._messages(name):
             try:
                 request = self._codec.unpack(frames)
             except WireError as error:
                 print(f"live-kernel: ignored on {name}: {error}", file=sys.stderr)
                 continue
             request.channel = name
+            if name == "shell":
+                request.peer = self.presence.peer(first)
             yield request
+
+    def _messages(self, name: str) -> Iterator[tuple[zmq.Frame, list[bytes]]]:
+        """What has arrived, and its first frame, which knows the connection."""
+        socket = self._sockets[name]
+        while True:
+            try:
+                first = socket.recv(zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                return
+            rest = socket.recv_multipart() if socket.getsockopt(zmq.RCVMORE) else []
+            yield first, [first.bytes, *rest]
 
     def _frames(self, name: str) -> Iterator[list[bytes]]:
         while True:
@@ -266,6 +282,7 @@ class Frontend:
     def close(self, linger: float) -> None:
         """Close the channels, giving what was sent so many seconds to leave."""
         self.post()
+        self.presence.close()
         for socket in self._sockets.values():
             self._reactor.forget(socket)
             socket.close(int(linger * 1000))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .frontend import Frontend
+from .presence import Peer
 from .wire import Request
 
 Answered = Callable[[str | None], None]
@@ -34,6 +35,9 @@ class Questions:
     ) -> None:
         """Ask the front-end that sent `request`; `answered` is called once."""
         question = Question(request, answered)
+        if request.peer is not None and request.peer.is_gone:
+            answered(None)
+            return
         for other in [o for o in self._open if o.request.subshell == request.subshell]:
             self._settle(other, None)
         self._open.append(question)
@@ -56,6 +60,11 @@ class Questions:
         for question in dropped:
             self._settle(question, None)
         return bool(dropped)
+
+    def leave(self, peer: Peer) -> None:
+        """A front-end has gone: what it was asked, nobody answers."""
+        for question in [each for each in self._open if each.request.peer is peer]:
+            self._settle(question, None)
 
     def _settle(self, question: Question, value: str | None) -> None:
         if question in self._open:

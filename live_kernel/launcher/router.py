@@ -64,6 +64,8 @@ class Router:
         self._comms = Comms(frontend, self._target, self._shells)
         self._target.on_left = self._comms.close_all
         self.local.connect(frontend)
+        frontend.presence.on_gone = self._questions.leave
+        frontend.presence.on_alone = self._target.set_alone
 
     @cached_property
     def _completion(self) -> Completion:

@@ -82,6 +82,8 @@ class Target:
         """How much a cell may show, where the user wants it otherwise: see `%limits`."""
         self.place: dict[str, Any] = {}
         """Where cells run that say nothing else: see `%place`."""
+        self.is_alone = False
+        """There was a front-end, and there is none any more."""
         self.is_quiet = False
         """The next attach is not told."""
         self.failure: LiveKernelError | None = None
@@ -237,6 +239,12 @@ class Target:
         self._runs[self._cells] = run
         self.attachment.run(self._cells, request)
 
+    def set_alone(self, is_alone: bool) -> None:
+        """Whether all front-ends have gone: then nothing in the target may wait for one."""
+        self.is_alone = is_alone
+        if self.attachment is not None and self.state is State.ATTACHED:
+            self.attachment.tell_audience(not is_alone)
+
     def set_subshells(self, names: Iterable[str]) -> None:
         """Have these subshells in the target, now and in any to come."""
         wanted = set(names)
@@ -274,6 +282,8 @@ class Target:
         self.is_quiet = False
         for name in self._subshells:
             self.attachment.set_subshell(name, True)
+        if self.is_alone:
+            self.attachment.tell_audience(False)
         self._tell_waiters(lambda waiter: waiter.attached())
 
     def on_failed(self, error: LiveKernelError) -> None:

@@ -16,7 +16,10 @@ import secrets
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .presence import Peer
 
 DELIMITER = b"<IDS|MSG>"
 PROTOCOL_VERSION = "5.5"
@@ -48,7 +51,8 @@ class WireError(ValueError):
 class Request:
     """A message from a front-end.
 
-    `channel` is where its answer goes, `started` the time at which work on it began.
+    `channel` is where its answer goes, `peer` the connection on which it came, `started` the
+    time at which work on it began.
     """
 
     __slots__ = (
@@ -59,6 +63,7 @@ class Request:
         "identities",
         "metadata",
         "parent",
+        "peer",
         "started",
     )
 
@@ -75,6 +80,7 @@ class Request:
         self.identities, self.header, self.parent = identities, header, parent
         self.metadata, self.content, self.buffers = metadata, content, buffers
         self.channel = channel
+        self.peer: Peer | None = None
         self.started = now()
 
     @property

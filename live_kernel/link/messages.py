@@ -136,6 +136,9 @@ def _is_about_the_session(message: Message) -> bool:
         # tasks, places and offers may have a `what`: which, in the user's words.)
         case {"op": "ask", "id": int(), "about": str(about)}:
             return about in QUESTIONS
+        # On `control`: is there a front-end at all that is connected?
+        case {"op": "audience", "present": bool()}:
+            return True
         # On `control`: undo everything and leave.
         case {"op": "detach"}:
             return True
