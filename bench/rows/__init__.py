@@ -13,7 +13,7 @@ from collections.abc import Callable
 from ..peers import Workshop
 from ..plan import Plan
 from ..samples import Row
-from . import loops, memory, output, round_trip, spawn, speed, stall, trace
+from . import breakpoints, loops, memory, output, round_trip, spawn, speed, stall, trace
 
 type Measurement = Callable[[Workshop, Plan], list[Row]]
 
@@ -29,4 +29,5 @@ MEASUREMENTS: dict[str, Measurement] = {
     "speed": speed.measure,
     "trace": trace.measure,
     "memory": memory.measure,
+    "break": breakpoints.measure,
 }

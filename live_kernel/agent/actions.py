@@ -86,8 +86,29 @@ def _unpatch(cell: Cell, shell: Shell, action: dict[str, Any]) -> None:
     patching.unpatch(cell, shell, action)
 
 
+def _break(cell: Cell, shell: Shell, options: dict[str, Any]) -> None:
+    from . import debugging
+
+    debugging.break_(cell, shell, options)
+
+
+def _unbreak(cell: Cell, shell: Shell, options: dict[str, Any]) -> None:
+    from . import debugging
+
+    debugging.unbreak(cell, shell, options)
+
+
+def _enter(cell: Cell, shell: Shell, options: dict[str, Any]) -> None:
+    from . import debugging
+
+    debugging.enter(cell, shell, options)
+
+
 _ACTIONS: dict[str, Action] = {
     "bind": _bind,
+    "break": _break,
+    "unbreak": _unbreak,
+    "enter": _enter,
     "patch": _patch,
     "unpatch": _unpatch,
     "trace": _trace,

@@ -55,7 +55,14 @@ def _look(session: Session, question: Message) -> Message:
     return looks.look(session, question)
 
 
+def _breaks(session: Session, _question: Message) -> Message:
+    from . import debugging
+
+    return {"rows": debugging.rows(session.cells.shell)}
+
+
 _ANSWERS: dict[str, Callable[[Session, Message], Message]] = {
+    "breaks": _breaks,
     "complete": _complete,
     "inspect": _inspect,
     "status": _status,

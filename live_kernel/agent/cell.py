@@ -63,6 +63,10 @@ class Cell:
         """The thread of the program on which it runs, if that is what the user asked for."""
         self.may_hold: set[int] = set()
         """Threads of the program on which it may wait, by their idents."""
+        self.may_ask = True
+        """No longer so: what it asks from now on gets no answer."""
+        self.hang_up: Callable[[], object] = lambda: None
+        """Answers what it asks at present, in the place of the front-end: with nothing."""
         self.shell: Shell | None = None
         self.figures: CellFigures | None = None
         self.debugging: Debugging | None = None

@@ -33,6 +33,11 @@ class PutOff:
         self._handlers: dict[int, tuple[Any, Any]] = {}
         self._arrived: list[int] = []
 
+    @property
+    def has_any(self) -> bool:
+        """Has anything come?"""
+        return bool(self._arrived)
+
     def __enter__(self) -> None:
         self._entry = self._ledger.record("signal handlers, for a cell", self._give_back)
         for number in _signal.valid_signals():

@@ -56,8 +56,9 @@ class Input:
             cell.output.flush()
             question = self._open[cell.number] = _Question()
             request = {"op": "input", "cell": cell.number, "prompt": prompt, "password": password}
-            self._send(request)
-            question.settled.wait()
+            if cell.may_ask:  # else it was told to end, and by now nobody would answer
+                self._send(request)
+                question.settled.wait()
             self._open.pop(cell.number, None)
         if question.value is None:
             raise EOFError("the front-end left without an answer")

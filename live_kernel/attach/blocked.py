@@ -36,7 +36,10 @@ class Frame(NamedTuple):
     @property
     def of_a_library(self) -> bool:
         """The standard library's or an installed package's, as far as the path tells."""
-        return re.search(r"/lib/python3[\d.]*t?/|/(site|dist)-packages/|^<frozen", self.file) is not None
+        return (
+            re.search(r"/lib/python3[\d.]*t?/|/(site|dist)-packages/|^<frozen", self.file)
+            is not None
+        )
 
     @property
     def place(self) -> str:

@@ -98,6 +98,18 @@ LATE = (
         "agent.rebinding",
         "agent.looks",
     ),
+    (
+        "agent.held_code",
+        "agent.functions",
+        "agent.codes",
+        "agent.telling",
+        "agent.hooks",
+        "agent.stops",
+        "agent.entered",
+        "agent.entering",
+        "agent.breakpoints",
+        "agent.debugging",
+    ),
     ("agent.watched", "agent.magics", "agent.quiet", "agent.ipython"),
     (
         "agent.brief",

@@ -94,14 +94,19 @@ class InTarget:
             **more,
         }
 
+        is_over = False
+
         def produced(events: list[Content]) -> None:
-            self.tell_notices(execution)
+            if not is_over:  # what comes later is seen by nobody who does not look there
+                self.tell_notices(execution)
             for event in events:
                 if event["event"] == "comm":
                     self._on_comm(event, execution.request.subshell)
                 execution.show(event)
 
         def ended(outcome: Content) -> None:
+            nonlocal is_over
+            is_over = True
             self.tell_notices(execution)
             if outcome["status"] == "ok":
                 execution.values = outcome["expressions"]

@@ -22,11 +22,19 @@ PROTOCOL = 1
 CHANNELS = ("cells", "control")
 
 QUESTIONS = frozenset(
-    {"complete", "inspect", "status", "threads", "stack", "tasks", "where", "offers"}
+    {
+        *("complete", "inspect", "status", "breaks"),
+        *("threads", "stack", "tasks", "where", "offers"),
+    }
 )
 """What an `ask` may be about."""
 
-ACTIONS = frozenset({"bind", "watch", "unwatch", "trace", "untrace", "patch", "unpatch"})
+ACTIONS = frozenset(
+    {
+        *("bind", "watch", "unwatch", "trace", "untrace", "patch", "unpatch"),
+        *("break", "unbreak", "enter"),
+    }
+)
 """What a `run` may ask for instead of code."""
 
 

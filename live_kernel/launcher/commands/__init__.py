@@ -11,6 +11,7 @@ from .attaching import Attach, Detach, Ps, Status
 from .beside import InLocal, Pull, Push
 from .binding import Down, Frame, Module, Task, Thread, Up
 from .command import Command, Means
+from .debugging import Break, Breaks, Enter, Unbreak
 from .limiting import Limits
 from .patching import Patch, PatchCell, Unpatch
 from .placing import InLoop, OnMain, OnOwn, OnThread, Place
@@ -23,6 +24,7 @@ _ALL: tuple[type[Command], ...] = (
     *(Frame, Up, Down, Thread, Task, Module),
     *(OnMain, InLoop, OnThread, OnOwn, Place),
     *(Watch, Unwatch, Trace, Untrace, Patch, PatchCell, Unpatch),
+    *(Break, Breaks, Unbreak, Enter),
     *(Limits, Pull, Push, InLocal),
 )
 

@@ -41,6 +41,8 @@ def snapshot():
         "warnings": [str(f) for f in getattr(modules.get("warnings"), "filters", [])],
         "trace": [describe(sys.gettrace()), describe(sys.getprofile())],
         "monitoring": [sys.monitoring.get_tool(tool) for tool in range(6)],
+        "traced frames": sorted(frame.f_code.co_name for frame in frames() if frame.f_trace),
+        "breakpoints": breakpoints(modules.get("bdb")),
         "asyncio policy": describe(
             getattr(modules.get("asyncio.events"), "_event_loop_policy", None)
         ),
@@ -57,6 +59,20 @@ def snapshot():
         "names of __main__": sorted(vars(modules["__main__"])),
         "socket timeout": _socket.getdefaulttimeout(),
     }
+
+
+def frames():
+    for frame in sys._current_frames().values():
+        while frame is not None:
+            yield frame
+            frame = frame.f_back
+
+
+def breakpoints(bdb):
+    if bdb is None:
+        return [["None"], 1, []]
+    table = bdb.Breakpoint
+    return [list(map(str, table.bpbynumber)), table.next, sorted(map(str, table.bplist))]
 
 
 def describe(thing):

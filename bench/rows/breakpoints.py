@@ -1,0 +1,63 @@
+"""What breakpoints cost a function that is called all the time.
+
+Runs in the benchmark. One program that does nothing else is given a breakpoint and has it
+removed in turns, and its calls are counted for each second of its processor time. Of the
+breakpoint that is never hit, the budget is that nothing is to be seen.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from .. import targets
+from ..peers import OURS, Workshop
+from ..plan import Plan
+from ..samples import REFERENCE, Budget, Row, in_turns, scaled
+from ..targets import PROGRAMS
+from ..wire import Unanswered
+from .speed import turns_per_second
+
+_SETTLE = 0.03
+_WINDOW = 0.1
+
+
+def _line_of(text: str) -> int:
+    lines = (PROGRAMS / "hot.py").read_text().splitlines()
+    return next(number for number, line in enumerate(lines, 1) if text in line)
+
+
+_BREAKPOINTS: dict[str, tuple[str, Budget | None]] = {
+    "a breakpoint never hit, in a hot function": (
+        f"%break hot.py:{_line_of('raise ValueError')}",
+        Budget(0.97, at_least=True),
+    ),
+    "a condition never met, on a hot line": (
+        f"%break hot.py:{_line_of('half = ')} if number < 0",
+        None,
+    ),
+}
+
+
+def measure(shop: Workshop, plan: Plan) -> list[Row]:
+    rows = []
+    with targets.busy(shop.environment, "hot") as target, shop.kernel(OURS, target) as kernel:
+
+        def speed_after(command: str, expected: str) -> Callable[[], float]:
+            def act() -> float:
+                text = kernel.run(command).text()
+                if expected not in text:
+                    raise Unanswered(f"{command!r} said {text!r}")
+                time.sleep(_SETTLE)
+                return turns_per_second(target, _WINDOW)
+
+            return act
+
+        for name, (command, budget) in _BREAKPOINTS.items():
+            actions = {
+                OURS: speed_after(f"%unbreak all\n{command}", "Breakpoint"),
+                REFERENCE: speed_after("%unbreak all", ""),
+            }
+            samples = scaled(in_turns(actions, plan.rounds(15, 60)), 1e-6)
+            rows.append(Row(name, "M calls/s", "no breakpoint", budget, samples, is_paired=True))
+    return rows

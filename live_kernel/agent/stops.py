@@ -1,0 +1,108 @@
+"""A thread of the program that waits at a breakpoint.
+
+Runs in the target: the thread itself waits here, threads of ours let it go on. Rule: it
+waits until somebody takes it up or lets it go, once. Signals that ask the program to end
+let its main thread go, and reach it there.
+"""
+
+from __future__ import annotations
+
+import sys
+from time import monotonic
+
+from . import native
+from .telling import on_a_thread
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import Any
+
+    from .breakpoints import Breakpoint
+    from .entering import Entered
+    from .ledger import Ledger
+    from .putting_off import PutOff
+
+_LEFT_WITHIN = 1.0
+"""Seconds that the main thread may take to be the program's again."""
+
+waiting: dict[int, Stop] = {}
+"""By thread, of all sessions."""
+
+
+class Stop:
+    """A thread at a breakpoint, from when it comes there until it goes on."""
+
+    entry: Any
+    """Of the ledger."""
+
+    def __init__(self, at: Breakpoint, thread: int, ledger: Ledger) -> None:
+        self.breakpoint, self.thread = at, thread
+        self.name, self.ledger = name_of(thread), ledger
+        self._entered: Entered | None = None
+        self._claim = native.Lock()
+        """Whoever gets it says how it goes on."""
+        self._called = native.Signal()
+
+    def wait(self, frame: FrameType) -> None:
+        """On the thread itself: wait, and talk to whoever takes it up."""
+        waiting[self.thread] = self
+        try:
+            self._wait()
+        finally:
+            waiting.pop(self.thread, None)
+            self.let_go()
+        if self._entered is not None:
+            self._entered.converse(frame)
+
+    def _wait(self) -> None:
+        from . import putting_off
+
+        if not native.on_main_thread():
+            self._called.wait()
+            return
+        put_off = putting_off.PutOff(self.ledger, lambda _signal: self.let_go())
+        with put_off:
+            self._called.wait()
+        hand_on_later(put_off)
+
+    def take_up(self, entered: Entered) -> bool:
+        """Have it talk to this cell. Returns whether it still waits."""
+        if not self._claim.acquire(False):
+            return False
+        self._entered = entered
+        self._called.set()
+        return True
+
+    def let_go(self) -> None:
+        """Let it go on, if it waits."""
+        if self._claim.acquire(False):
+            self._called.set()
+
+
+def prepare() -> None:
+    """Load what would else be loaded by the first thread of the program that stops."""
+    from . import putting_off, visits  # noqa: F401
+
+
+def hand_on_later(put_off: PutOff) -> None:
+    """Give the program the signals that have come, once its main thread runs nothing of ours."""
+    from . import visits
+
+    def hand_on() -> None:
+        deadline = monotonic() + _LEFT_WITHIN
+        while not visits.is_left(native.main_ident()) and monotonic() < deadline:
+            native.Signal().wait(0.001)
+        put_off.hand_on()
+
+    if put_off.has_any:
+        on_a_thread(hand_on)
+
+
+def name_of(thread: int) -> str:
+    """A thread in words, by its name where it has one."""
+    if thread == native.main_ident():
+        return "the main thread"
+    threading: Any = sys.modules.get("threading")
+    known = getattr(threading, "_active", {}).get(thread)
+    return f"thread {thread}" if known is None else f"thread {known.name!r}"
