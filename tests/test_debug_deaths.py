@@ -117,10 +117,10 @@ client.start_channels()
 client.wait_for_ready(timeout=20)
 for code in sys.argv[2:]:
     client.execute(code, allow_stdin=True)
-    if code.startswith("%enter"):
+    if code.startswith(("%enter", "input")):
         break
     client.get_shell_msg(timeout=20)
-if code.startswith("%enter"):
+if code.startswith(("%enter", "input")):
     client.get_stdin_msg(timeout=20)
 print("asked", flush=True)
 sys.stdin.read()
@@ -181,6 +181,30 @@ def test_another_front_end_keeps_it_standing(program: Program) -> None:
             client.communicate()
         kernel.wait(lambda: "'beside' waits" in kernel.run("%breaks").stdout)
         assert kernel.run("%unbreak all").status == "ok"
+
+
+@pytest.mark.client
+def test_input_of_a_client_that_is_killed(program: Program) -> None:
+    """The cell gets no answer, and fails; the kernel is there for others again."""
+    with Kernel("--pid", program.pid) as kernel:
+        kernel.run("1")
+        file = kernel.manager.connection_file
+        client = subprocess.Popen(
+            [sys.executable, "-c", CLIENT, file, "input()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+        )
+        try:
+            assert client.stdout is not None
+            assert client.stdout.readline() == b"asked\n"
+            behind = kernel.begin("3 + 4")
+            client.kill()
+            assert behind.finish().reply["status"] == "aborted"
+            kernel.wait(lambda: kernel.run("3 + 4").status == "ok", what="the next cell")
+        finally:
+            client.kill()
+            client.communicate()
 
 
 @pytest.mark.console

@@ -518,7 +518,7 @@ def test_in_the_console(target: Program, kernelspecs: Path, artefacts: Path) -> 
         terminal.enter("%unbreak all")
         terminal.wait_for("In [5]:")
         terminal.enter("%enter two")
-        terminal.wait_for("debugged.py(", "ipdb>")
+        terminal.wait_for("ipdb>", times=6)
         terminal.enter("q")
         terminal.wait_for("In [6]:")
         terminal.enter("%breaks")
