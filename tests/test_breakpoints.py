@@ -242,6 +242,16 @@ def test_a_cell_that_hits_it_is_asked_at_once(kernel: Kernel) -> None:
     assert kernel.run("sys.gettrace()").result is None
 
 
+def test_a_cell_stops_each_time_and_once(kernel: Kernel) -> None:
+    kernel.run(f"%break debugged.py:{line_of('square =')}")
+    kernel.answers.extend(["p each", "c", "p each", "n", "n", "c", "p each + 40", "c"])
+    cell = kernel.run("list(numbers(3))", allow_stdin=True)
+    assert not kernel.answers
+    assert cell.result == "[0, 1, 4]"
+    assert [t for t in ("0", "1", "42") if f"\n{t}\n" not in cell.stdout] == []
+    kernel.run("%unbreak all")
+
+
 def test_functions_of_cells(kernel: Kernel) -> None:
     kernel.run("def mine(a):\n    b = a + 1\n    return b")
     kernel.run("%break mine if a > 1")

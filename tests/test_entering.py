@@ -181,6 +181,31 @@ def test_stepping_over_breakpoints_stops_once_at_each(kernel: Kernel) -> None:
     goes_on(kernel)
 
 
+def test_continuing_from_a_line_with_a_breakpoint_is_no_hit_of_it(kernel: Kernel) -> None:
+    first = kernel.run(f"%break debugged.py:{line_of('doubled =')} if name == 'one'")
+    hit(kernel, first)
+    second = kernel.run(f"%break debugged.py:{SQUARED} if name == 'one'")
+    for _ in range(2):
+        count = first.stderr.count("is hit")
+        assert "-> squared =" in enter(kernel, "n", "c").stdout
+        kernel.wait(lambda count=count: first.stderr.count("is hit") > count, what="the next hit")
+    assert "is hit" not in second.stderr
+    enter(kernel, "c")
+    hit(kernel, second)
+    goes_on(kernel)
+
+
+def test_a_loop_stops_each_time(kernel: Kernel) -> None:
+    """Also while the thread is traced, for a breakpoint of the prompt's that is not met."""
+    line = line_of("worker.turn(")
+    hit(kernel, kernel.run(f"%break {line} if name == 'one'"))
+    unmet = f"b {line_of('square =')}"
+    cell = enter(kernel, "p count * 1000", unmet, "c", "p count * 1000", "c", "p count * 1000", "q")
+    counts = [int(text) for text in cell.stdout.splitlines() if text.endswith("000")]
+    assert counts == [counts[0], counts[0] + 1000, counts[0] + 2000]
+    goes_on(kernel)
+
+
 def test_which_thread(kernel: Kernel) -> None:
     stop(kernel, "one")
     stop(kernel, "two")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import reprlib
 import sys
 
-from . import codes, debugger, entering, hooks, native
+from . import codes, debugger, entering, hooks, native, stops
 from .actions import Refused
 from .frames import is_ours
 from .stops import Stop, prepare
@@ -157,7 +157,9 @@ class Breakpoint:
         thread = native.get_ident()
         entered = entering.on(thread)
         cell = current_cell.get()
-        if entered is not None:
+        if stops.passed.pop(thread, None) == (id(frame), frame.f_lasti):
+            pass  # the user was there just now, and has let it go
+        elif entered is not None:
             entered.at_breakpoint(frame, self.name)
         elif cell is not None and not cell.output.closed and not cell.action:
             if cell.ledger is self._table.shell.ledger:  # else it is another session's

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 
+from . import hooks, stops
 from .compiling import Compiler
 from .frames import Binding, is_ours
 from .names import Names
@@ -87,6 +88,8 @@ class ProgramDebugger(Prompting):
             if isinstance(error, Exception):
                 return None  # a mistake of ours, or of pdb's
             raise  # by a signal handler of the program's
+        if event == "line" and self._is_over() and hooks.is_watched(frame.f_code, frame.f_lineno):
+            stops.passed[self._entered.thread] = id(frame), frame.f_lasti
         if is_last and not self._is_over():
             self.message("The thread has ended.")
             self._entered.finish()

@@ -140,6 +140,7 @@ class Prompting(_Base):  # type: ignore[misc]
         self._hang_on(frame)
         with self.set_enterframe(frame):
             self.interaction(frame, None)
+        self._stopped_at = None
         if is_first and self.is_wanted():
             self.start_trace()
 
@@ -148,8 +149,9 @@ class Prompting(_Base):  # type: ignore[misc]
         return not self.quitting and (self.stoplineno != -1 or bool(self.breaks))
 
     def stands_at(self, frame: FrameType) -> bool:
-        """Is this where it has stopped just now?"""
-        return self._stopped_at == (id(frame), frame.f_lasti)
+        """Is this where it has stopped by itself just now? Python tells of a line twice."""
+        at, self._stopped_at = self._stopped_at, None
+        return at == (id(frame), frame.f_lasti)
 
     def interaction(self, frame: FrameType | None, tb_or_exc: Any) -> None:
         self._stopped_at = None if frame is None else (id(frame), frame.f_lasti)

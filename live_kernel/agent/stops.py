@@ -29,6 +29,10 @@ _LEFT_WITHIN = 1.0
 waiting: dict[int, Stop] = {}
 """By thread, of all sessions."""
 
+passed: dict[int, tuple[int, int]] = {}
+"""By thread: the frame and instruction at which a debugger has let it go, with a breakpoint of ours
+there of which the interpreter tells next."""
+
 
 class Stop:
     """A thread at a breakpoint, from when it comes there until it goes on."""

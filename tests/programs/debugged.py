@@ -54,8 +54,8 @@ def numbers(limit):
 
 for each in ("one", "two"):
     threading.Thread(target=work, args=(each,), name=each, daemon=True).start()
-print("ready", flush=True)
 number = 0
+print("ready", flush=True)
 while True:
     number += 1
     turns["main"] = number
