@@ -5,7 +5,8 @@ usage: set_up.py demo | dev | test
 
 demo   .venv with the project and what its demonstration needs
 dev    .venv with everything that the project is worked on with
-test   dev, and what the tests meet: other Pythons, a browser, tmux; told in .tools/found.json
+test   dev, and what the tests meet: other Pythons, a browser, tmux, a display; told in
+       .tools/found.json
 
 Runs on the system's Python, 3.11 or later. A second run takes a fraction of a second.
 """
@@ -61,6 +62,8 @@ def _what_tests_meet() -> dict[str, object]:
         "older_launcher": environments.older().ensure,
         "chromium": lambda: programs.obtain(programs.CHROMIUM),
         "tmux": lambda: programs.obtain(programs.TMUX),
+        "xvfb": lambda: programs.obtain(programs.XVFB),
+        "qt": lambda: programs.obtain(programs.QT),
     }
     found: dict[str, str | None] = {}
     missing: dict[str, str] = {}

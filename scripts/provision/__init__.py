@@ -2,5 +2,5 @@
 
 Runs on the system's own Python (3.11 or later, standard library only), before
 there is any other. Rule: nothing outside the project's folder is changed, but
-for the two Debian packages that `test` asks for (see `programs`).
+for the few Debian packages that `test` asks for (see `programs`).
 """

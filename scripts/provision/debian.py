@@ -16,11 +16,20 @@ from .shell import TOOLS, SetUpError, run
 
 # Which suites are likely to carry a version, the most likely first.
 _SUITES = {"3.13": ("trixie", "sid"), "3.14": ("forky", "sid"), "3.15": ("sid", "forky")}
+MINORS = tuple(_SUITES)
+
+_WITH_TK = "3.14"
+"""The version on which the tests run programs with windows: Debian has tkinter in a package."""
 
 
 def interpreter(prefix: Path, minor: str) -> Path:
     """Where `fetch` puts it."""
     return prefix / f"usr/bin/python{minor}"
+
+
+def is_whole(prefix: Path, minor: str) -> bool:
+    """Is all there that `fetch` puts there now? An earlier set-up may have fetched less."""
+    return minor != _WITH_TK or any(prefix.glob("usr/lib/python3*/lib-dynload/_tkinter.*"))
 
 
 def fetch(prefix: Path, minor: str, program: Callable[[str], Path]) -> None:
@@ -86,7 +95,8 @@ def _download(work: Path, source: str, minor: str) -> list[Path]:
     }
     apt = ["apt-get", "-q", "-y", *(f"-o{name}={value}" for name, value in settings.items())]
     run([*apt, "update", "--error-on=any"])
-    names = [f"python{minor}", f"python{minor}-venv"]
+    parts = ["", "-venv", "-tk"] if minor == _WITH_TK else ["", "-venv"]
+    names = [f"python{minor}{part}" for part in parts]
     run([*apt, "install", "--download-only", "--no-install-recommends", *names])
     return sorted((work / "cache/archives").glob("*.deb"))
 

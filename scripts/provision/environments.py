@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .interpreters import Interpreter, obtain
+from .interpreters import Interpreter, is_outdated, obtain
 from .progress import Step
 from .shell import ROOT, TOOLS, CommandFailed, run
 from .workshop import pip
@@ -62,7 +62,7 @@ class Environment:
     def _is_usable(self, stamp: dict[str, Any]) -> bool:
         if stamp.get("path") != str(self.path) or stamp.get("edition") != _EDITION:
             return False
-        if stamp["version"].rpartition(".")[0] not in self.minors:
+        if stamp["version"].rpartition(".")[0] not in self.minors or is_outdated(self.python):
             return False
         try:
             ask = "import sys; print(*sys.version_info[:3], sep='.')"

@@ -78,6 +78,15 @@ def find(minor: str) -> Interpreter | None:
     return None
 
 
+def is_outdated(python: Path) -> bool:
+    """Does this venv's python stand on one of Debian's that has to be fetched anew?"""
+    base = python.resolve()
+    return any(
+        base.is_relative_to(_prefix(minor)) and not debian.is_whole(_prefix(minor), minor)
+        for minor in debian.MINORS
+    )
+
+
 def examine(path: Path) -> Interpreter | None:
     """What `path` says about itself when it runs; None where it is no use to us."""
     try:
@@ -102,7 +111,8 @@ def _candidates(minor: str) -> Iterator[Path]:
     data = Path(os.environ.get("XDG_DATA_HOME") or home / ".local/share")
     pyenv = Path(os.environ.get("PYENV_ROOT") or home / ".pyenv")
     uv = Path(os.environ.get("UV_PYTHON_INSTALL_DIR") or data / "uv/python")
-    yield debian.interpreter(_prefix(minor), minor)
+    if debian.is_whole(_prefix(minor), minor):
+        yield debian.interpreter(_prefix(minor), minor)
     folders = [Path(folder) for folder in os.get_exec_path()]
     folders += [home / ".local/bin", Path("/usr/local/bin"), Path("/usr/bin")]
     for folder in (_uv_folder(), uv, pyenv / "versions"):

@@ -1,4 +1,4 @@
-"""Programs that some tests drive: a browser and a terminal multiplexer.
+"""Programs that some tests drive: a browser, a terminal multiplexer, a display; libraries of Qt.
 
 Debian packages, so installed only where this runs as root; that is the one
 change to the machine that the set-up makes, and only `test` asks for it.
@@ -6,6 +6,7 @@ change to the machine that the set-up makes, and only `test` asks for it.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 from dataclasses import dataclass
@@ -24,6 +25,18 @@ class Program:
         return next(filter(None, map(shutil.which, self.commands)), None)
 
 
+class Libraries(Program):
+    """Some, by the names under which programs load them; they are there, or they are not."""
+
+    def find(self) -> str | None:
+        try:
+            for name in self.commands:
+                ctypes.CDLL(name)
+        except OSError:
+            return None
+        return self.name
+
+
 # A page without fonts would make an empty screenshot.
 CHROMIUM = Program(
     "chromium",
@@ -31,6 +44,13 @@ CHROMIUM = Program(
     ("chromium", "fonts-liberation"),
 )
 TMUX = Program("tmux", ("tmux",), ("tmux",))
+XVFB = Program("Xvfb", ("Xvfb",), ("xvfb",))
+# What its wheels expect of the system, also where nothing is drawn on a screen.
+QT = Libraries(
+    "libraries for Qt",
+    ("libEGL.so.1", "libGL.so.1", "libxkbcommon.so.0", "libfontconfig.so.1", "libdbus-1.so.3"),
+    ("libegl1", "libgl1", "libxkbcommon0", "libfontconfig1", "libdbus-1-3"),
+)
 
 
 def obtain(program: Program) -> str:
