@@ -10,37 +10,31 @@ handler is a function in C, and is there only for the moment.
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # `signal` loads `enum`
-import sys
 
-from . import capi, native
+from . import capi, dispositions, native
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from .ledger import Ledger
 
-    from .ledger import Entry, Ledger
-
-_UNHEEDED = (_signal.SIGURG, _signal.SIGWINCH)
+UNHEEDED = (_signal.SIGURG, _signal.SIGWINCH)
 """Signals that do nothing where there is no handler (signal(7))."""
 
-_HANDLER_SIZE = 152
-"""Bytes of a `struct sigaction` on 64-bit Linux: the handler, a mask of 128 bytes, flags."""
+
+_LATER = 2
+"""Attempts with the first of them alone. The program may have blocked it for that thread."""
 
 
 class Rouser:
-    """Rouses threads, as long as it is open; `ledger` has the handler that it sets."""
+    """Rouses threads, as long as it is open; `ledger` has the handlers that it sets."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._check = capi.Word(capi.address_of("PyErr_CheckSignals"))
         self._on_main_thread = capi.function("Py_AddPendingCall")
-        self._set_handler = capi.function("sigaction")
-        self._number = 0
-        self._before: Any = None
-        self._entry: Entry | None = None
-        for number in _UNHEEDED:
-            if self._take(number):
-                self._entry = ledger.record("a signal handler that does nothing", self._give_back)
-                break
+        self._mine: set[int] = set()
+        self._attempts = 0
+        self._is_closed = False
+        self._entry = ledger.record("a signal handler that does nothing", self._give_back)
 
     def look_up(self, thread: int) -> None:
         """Have a thread look for what waits for it as soon as it runs Python code."""
@@ -50,39 +44,65 @@ class Rouser:
     def rouse(self, thread: int) -> None:
         """Have a thread look for what waits for it, if what it waits in can be interrupted."""
         self.look_up(thread)
-        if self._number:
-            try:
-                _signal.pthread_kill(thread, self._number)
-            except (OSError, ValueError):
-                pass  # it has ended
+        self._attempts += 1
+        for number in UNHEEDED:
+            if self._is_mine(number):
+                try:
+                    _signal.pthread_kill(thread, number)
+                except (OSError, ValueError):
+                    pass  # it has ended
+                if self._attempts <= _LATER:
+                    break
 
     def close(self) -> None:
-        """Give the handler back."""
-        if self._entry is not None:
-            self._entry.undo()
+        """Give the handlers back."""
+        self._entry.undo()
 
-    def _take(self, number: int) -> bool:
-        """Set our handler for a signal, unless the program has one."""
-        nothing = capi.bytes_of(_HANDLER_SIZE)()
-        before = capi.bytes_of(_HANDLER_SIZE)()
-        if self._set_handler(capi.Word(number), None, capi.Word(capi.address(before))):
-            return False
-        if int.from_bytes(bytes(before)[:8], sys.byteorder) > 1:  # neither SIG_DFL nor SIG_IGN
-            return False
-        nothing[:8] = _harmless()
-        self._set_handler(capi.Word(number), capi.Word(capi.address(nothing)), None)
-        self._number, self._before = number, before
-        return True
+    def _is_mine(self, number: int) -> bool:
+        """See to it that the signal has our handler, unless somebody needs it."""
+        if number in self._mine and not _is_harmless(number):
+            self._mine.discard(number)
+            _let_go(number)
+        if number not in self._mine and not self._is_closed and _take(number):
+            self._mine.add(number)
+        return number in self._mine
 
     def _give_back(self) -> None:
-        present = capi.bytes_of(_HANDLER_SIZE)()
-        self._set_handler(capi.Word(self._number), None, capi.Word(capi.address(present)))
-        if bytes(present)[:8] != _harmless():
-            return  # somebody has set another one meanwhile
-        self._set_handler(capi.Word(self._number), capi.Word(capi.address(self._before)), None)
-        self._number = 0
+        self._is_closed = True  # at a detach, while somebody still uses it
+        while self._mine:
+            _let_go(self._mine.pop())
 
 
-def _harmless() -> bytes:
-    """The address of a function that takes an int, and does nothing."""
-    return capi.address_of("abs").to_bytes(8, sys.byteorder)
+_lock = native.Lock()
+_taken: dict[int, tuple[int, bytes]] = {}
+"""The signals that have our handler: for how many rousers, and what there was before."""
+
+
+def _take(number: int) -> bool:
+    """Set our handler for a signal, unless the program has one."""
+    with _lock:
+        present = dispositions.read(number)
+        if number not in _taken:
+            if not dispositions.is_free(present):
+                return False
+            dispositions.write(number, dispositions.harmless())
+        elif not _is_harmless(number):
+            return False
+        count, before = _taken.get(number, (0, present))
+        _taken[number] = count + 1, before
+    return True
+
+
+def _let_go(number: int) -> None:
+    """Set what there was before, unless somebody has set another one meanwhile."""
+    with _lock:
+        count, before = _taken.pop(number)
+        if count > 1:
+            _taken[number] = count - 1, before
+        elif _is_harmless(number):
+            dispositions.write(number, before)
+
+
+def _is_harmless(number: int) -> bool:
+    present, harmless = dispositions.read(number), dispositions.harmless()
+    return dispositions.handler(present) == dispositions.handler(harmless)

@@ -88,7 +88,14 @@ LATE = (
         "agent.inspection",
     ),
     ("agent.capi",),
-    ("agent.slots", "agent.rousing", "agent.visits", "agent.putting_off", "agent.held"),
+    (
+        "agent.slots",
+        "agent.dispositions",
+        "agent.rousing",
+        "agent.visits",
+        "agent.putting_off",
+        "agent.held",
+    ),
     (
         "agent.threads",
         "agent.chains",
