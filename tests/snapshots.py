@@ -8,6 +8,7 @@ its reason; whatever else differs is harm.
 from __future__ import annotations
 
 import marshal
+import os
 import re
 import shutil
 import socket
@@ -158,6 +159,10 @@ def differences(before: Snapshot, after: Snapshot, interrupted: bool = False) ->
         changed["importer cache"] = None  # it grows with each place that is searched
     if "logging" not in before["modules"] and "logging" in after["modules"]:
         changed["atexit"] = _difference(before["atexit"] + 1, after["atexit"])  # its own
+    if "shiboken6" in before["modules"]:  # which reads the source of whatever is imported
+        read = set(after["linecache"]) - set(before["linecache"])
+        if set(before["linecache"]) <= set(after["linecache"]) and all(map(_is_of_python, read)):
+            changed["linecache"] = None
     if interrupted and _is_of_libffi(changed["descriptors"]):
         changed["descriptors"] = None
     return {key: value for key, value in changed.items() if value}
@@ -185,6 +190,11 @@ def _without_known_modules(changed: Any, standard: frozenset[str]) -> Any:
 
 _UNLISTED = frozenset({"_missing_stdlib_info"})
 """Of the standard library of 3.15, which does not list it."""
+
+
+def _is_of_python(file: str) -> bool:
+    """Is it a file of the standard library?"""
+    return Path(file).is_relative_to(Path(os.__file__).parent) and "site-packages" not in file
 
 
 def _is_of_libffi(changed: Any) -> bool:

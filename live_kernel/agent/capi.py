@@ -48,10 +48,14 @@ class _CallOnAddress(c.CFuncPtr):
     _argtypes_ = (Word,)
 
 
-class _Copy(c.CFuncPtr):
+class _CallOnWords(c.CFuncPtr):
     _flags_ = c.FUNCFLAG_CDECL | c.FUNCFLAG_PYTHONAPI
     _restype_ = Word
     _argtypes_ = (Word, Word, Word)
+
+
+_LOADED_ALREADY = 4 | 2
+"""RTLD_NOLOAD | RTLD_NOW."""
 
 
 def address_of(name: str) -> int:
@@ -61,6 +65,18 @@ def address_of(name: str) -> int:
         return c.dlsym(program, name)
     finally:
         c.dlclose(program)
+
+
+def address_in(file: str, name: str) -> int:
+    """Where a symbol lies of a library that the program has loaded, or of one that this one needs.
+
+    Raises OSError.
+    """
+    library = c.dlopen(file, _LOADED_ALREADY)
+    try:
+        return c.dlsym(library, name)
+    finally:
+        c.dlclose(library)
 
 
 def function(name: str) -> Any:
@@ -73,13 +89,23 @@ def function_on_address(name: str) -> Any:
     return _CallOnAddress(address_of(name))
 
 
+def function_on_words(address: int) -> Any:
+    """The function there, which takes three words or fewer, and returns one or nothing."""
+    return _CallOnWords(address)
+
+
 def copying() -> Any:
     """memmove(3): to, from, size."""
-    return _Copy(address_of("memmove"))
+    return function_on_words(address_of("memmove"))
 
 
 def word_at(address: int) -> int:
     return int(Word.from_address(address).value)
+
+
+def write(address: int, data: bytes) -> None:
+    """Into memory that is ours."""
+    bytes_of(len(data)).from_address(address)[:] = data
 
 
 def bytes_of(size: int) -> Any:

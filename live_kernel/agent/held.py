@@ -13,9 +13,8 @@ import sys
 
 from . import native
 from .actions import Refused
-from .putting_off import PutOff
 from .slots import SlotsUnknown
-from .visits import ThreadGone, Visit, is_left
+from .visits import ThreadGone, Visit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +27,7 @@ _TOLD_AFTER = 1.0
 """Seconds of waiting for the thread after which the user is told of it."""
 
 _LEFT_WITHIN = 1.0
+"""Seconds within which the thread is the program's again when the cell has ended there."""
 
 _INTERRUPTS = (_signal.SIGURG, _signal.SIGWINCH)
 """Signals by which a cell on the main thread may be interrupted: never SIGINT, the program's."""
@@ -43,12 +43,12 @@ class ThreadRun:
     def __init__(self, cell: Cell, thread: int, at_most: float | None = None) -> None:
         self._cell, self._thread, self._at_most = cell, thread, at_most
         self._visit: Visit | None = None
-        self._put_off = PutOff(cell.ledger, self._asked_to_end)
-        self._number = 0
 
     def run(self, code: Callable[[], object]) -> None:
         """Run it to its end. Raises what it raised; Refused, where there is no such thread."""
-        visit = self._visit = Visit(self._thread, lambda: self._hold(code), self._cell.ledger)
+        visit = self._visit = Visit(
+            self._thread, lambda: self._hold(code), self._cell.ledger, self._asked_to_end
+        )
         try:
             visit.begin()
         except (ThreadGone, SlotsUnknown) as error:
@@ -60,7 +60,8 @@ class ThreadRun:
             self._tell(_TOO_LONG.format(self._name(), self._at_most))
             self.interrupt()
         visit.ended.wait()
-        self._see_off()
+        self._cell.may_hold.discard(self._thread)
+        visit.see_off(_LEFT_WITHIN)
         if visit.error is not None:
             raise visit.error
 
@@ -74,7 +75,7 @@ class ThreadRun:
             return
         output.may_wait_on_main = True
         try:
-            with self._put_off, _Interrupts(self._cell):
+            with _Interrupts(self._cell):
                 code()
         finally:
             output.may_wait_on_main = False
@@ -92,15 +93,6 @@ class ThreadRun:
         if self._visit is not None:
             self._visit.cancel()
             self._visit.ended.set()
-
-    def _see_off(self) -> None:
-        """The thread is the program's again: give it the signals that have come meanwhile."""
-        self._cell.may_hold.discard(self._thread)
-        for _ in range(int(_LEFT_WITHIN / 0.001)):
-            if is_left(self._thread):
-                break
-            native.Signal().wait(0.001)
-        self._put_off.hand_on()
 
     def _asked_to_end(self, signal: str) -> None:
         self._tell(_ENDING.format(signal))
@@ -131,10 +123,11 @@ class _Interrupts:
         self._number = 0
 
     def __enter__(self) -> None:
-        free = (_signal.SIG_DFL, _signal.SIG_IGN, None)
+        free = (_signal.SIG_DFL, _signal.SIG_IGN)
+        blocked = _signal.pthread_sigmask(_signal.SIG_BLOCK, ())
         for number in _INTERRUPTS:
             self._before = _signal.getsignal(number)
-            if self._before in free:
+            if self._before in free and number not in blocked:
                 self._number = number
                 self._entry = self._cell.ledger.record("a signal handler, for a cell", self._leave)
                 _signal.signal(number, self._on_signal)

@@ -17,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from contextvars import Context
+    from types import FrameType
     from typing import Any
 
     from .interrupt import Interruption
@@ -29,36 +30,63 @@ def program_loop() -> Any:
     """
     if "asyncio" not in sys.modules:
         return None
-    loop = _loop_of(native.main_ident())
-    if loop is not None:
-        return loop
-    others = [each for each in map(_loop_of, sys._current_frames()) if each is not None]
-    return others[0] if len(others) == 1 else None
+    on_main = running_loop(native.main_ident())
+    if on_main is not None:
+        return on_main
+    others = {running_loop(thread) for thread in sys._current_frames()} - {None}
+    if not others:
+        others = _out_of_sight()
+    return others.pop() if len(others) == 1 else None
 
 
-def _loop_of(thread: int) -> Any:
-    """The loop that runs on a thread; but for one of ours.
+def running_loop(thread: int) -> Any:
+    """The loop that runs on a thread, as far as can be seen there, or None; but for one of ours.
 
-    It is found in the thread's frames: in the loop's own `run_forever`, or,
-    for a loop without Python frames such as uvloop, in that of `asyncio.Runner`.
+    It is found in the thread's frames: in the loop's own `run_forever`, or in that of
+    `asyncio.Runner`. A loop without Python frames that somebody else has started, uvloop's,
+    is looked for where that one could have it.
     """
+    innermost: FrameType | None = None
     for frame in stack(thread):
-        owner = _self_of(frame)
-        for candidate in (owner, getattr(owner, "_loop", None)):
-            loop: Any = candidate
-            if hasattr(loop, "call_soon_threadsafe") and loop.is_running():
-                return None if loop in _ours else loop
-    return None
+        innermost = innermost or frame
+        if frame.f_code.co_name in ("run_forever", "run"):
+            owner = frame.f_locals.get("self")
+            for candidate in (owner, getattr(owner, "_loop", None)):
+                if _runs(candidate):
+                    return None if candidate in _ours else candidate
+    if innermost is None or _UVLOOP not in sys.modules:
+        return None
+    return next((each for each in _within_reach(innermost) if _is_uvloop(each)), None)
 
 
 _ours: set[Any] = set()
 """The loops that we run."""
 
+_UVLOOP = "uvloop"
 
-def _self_of(frame: Any) -> Any:
-    if frame.f_code.co_name not in ("run_forever", "run"):
-        return None
-    return frame.f_locals.get("self")
+
+def _runs(candidate: Any) -> bool:
+    return hasattr(type(candidate), "call_soon_threadsafe") and bool(candidate.is_running())
+
+
+def _is_uvloop(candidate: Any) -> bool:
+    """(By its type alone: nothing of a stranger's is run.)"""
+    return issubclass(type(candidate), sys.modules[_UVLOOP].Loop) and bool(candidate.is_running())
+
+
+def _within_reach(frame: FrameType) -> list[Any]:
+    """What a frame has by a name, or as an attribute of its `self`."""
+    mine = [*frame.f_locals.values(), *frame.f_globals.values()]
+    return mine + list(getattr(frame.f_locals.get("self"), "__dict__", {}).values())
+
+
+def _out_of_sight() -> set[Any]:
+    """All of uvloop's loops that run: looked for among all objects, for want of anything better."""
+    if _UVLOOP not in sys.modules:
+        return set()
+    from gc import get_objects
+
+    return {each for each in get_objects() if _is_uvloop(each)}
 
 
 class OwnLoop:

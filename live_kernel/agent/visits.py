@@ -12,10 +12,12 @@ import os
 import sys
 from time import monotonic
 
-from . import native
-from .frames import OURS, is_ours
+from . import native, scripts, strays
+from .frames import is_ours
+from .loops import Knocker
+from .putting_off import PutOff
 from .rousing import Rouser
-from .slots import Slots, SlotsUnknown
+from .slots import Slots
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,17 +31,8 @@ _AT_ONCE = 0.002
 _PAUSES = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5)
 """Seconds between the first attempts to rouse a thread; the last goes for all that follow."""
 
-_READ_WITHIN = 1.0
-"""Seconds that a thread may take from its slot to the first line of the script there."""
-
-_SCRIPTS = "/proc/self/fd"
-"""Where a file of memory has a path."""
-
-_SCRIPT = f"""\
-__name__ = {OURS + ".agent.script"!r}
-import sys
-sys.modules[{__name__!r}].arrive()
-"""
+_LEFT_AT_ONCE = 0.001
+"""Seconds within which a thread has left our code, once it has done what it was to do."""
 
 
 class ThreadGone(Exception):
@@ -50,26 +43,42 @@ class Visit:
     """`body` is to be run by the thread with the Python ident `thread`, once.
 
     `arrived` is set when it begins there, `ended` when it has run or never will: then
-    `error` tells what it raised, or why it was not run.
+    `error` tells what it raised, or why it was not run. `on_end(name)` is called there when the
+    program is asked to end meanwhile; this and all other signals it gets afterwards.
     """
 
-    def __init__(self, thread: int, body: Callable[[], object], ledger: Ledger) -> None:
+    def __init__(
+        self,
+        thread: int,
+        body: Callable[[], object],
+        ledger: Ledger,
+        on_end: Callable[[str], object] = lambda _name: None,
+    ) -> None:
         self.thread = thread
         self.arrived, self.ended = native.Signal(), native.Signal()
         self.error: BaseException | None = None
+        self.on_end = on_end
         self._body = body
-        self._ledger = ledger
+        self.ledger = ledger
         self._is_cancelled = False
+        self._is_made, self._gone = native.Signal(), native.Signal()
+        self._put_off: PutOff | None = None
 
     def begin(self) -> None:
-        """Ask for it. Raises ThreadGone, or SlotsUnknown where this Python can't be asked."""
+        """Ask for it. Raises ThreadGone, or SlotsUnknown where this Python can't be asked.
+
+        A thread that works comes for that alone; the rest is done on a thread of ours.
+        """
         slots = Slots()
-        if not os.path.isdir(_SCRIPTS):  # Python would complain that it can't open the script
-            raise SlotsUnknown(f"the program sees no {_SCRIPTS}, which this takes (chroot?)")
         if slots.waiting(self.thread) is None:
             raise ThreadGone(f"there is no thread {self.thread}")
+        script = scripts.Script(slots, self.thread, self.ledger)
+        rouser = Rouser(self.ledger)
         _doors.setdefault(self.thread, []).append(self)
-        native.start(self._knock, slots, name="live-kernel")
+        if not strays.has_any():
+            script.is_waiting()
+            rouser.look_up(self.thread)
+        native.start(self._see_to_it, script, rouser, name="live-kernel")
 
     def cancel(self) -> bool:
         """Don't do it. Returns whether that was in time: else it is being done, or is done."""
@@ -85,30 +94,80 @@ class Visit:
         while not self.arrived.wait(_PAUSES[-1]) and not self.ended.is_set:
             pass
 
-    def _knock(self, slots: Slots) -> None:
-        """On a thread of ours: see to it that the script waits for the thread, and rouse it."""
-        script = _Script(slots, self.thread, self._ledger)
-        rouser: Rouser | None = None
+    def see_off(self, seconds: float) -> None:
+        """Wait until the program has been sent the signals that came meanwhile, if any did."""
+        if self._put_off is not None and self._put_off.has_any:
+            self._gone.wait(seconds)
+
+    def _see_to_it(self, script: scripts.Script, rouser: Rouser) -> None:
+        """On a thread of ours, from the beginning to the end."""
+        knocker = Knocker(self.thread, self.ledger)
         try:
-            pauses = iter(_PAUSES)
-            pause = _AT_ONCE
-            while not self._is_over():
-                if not script.is_waiting():
-                    self._leave(ThreadGone(f"the thread {self.thread} has ended"))
-                    return
-                if rouser is None:
-                    rouser = Rouser(self._ledger)
-                    rouser.look_up(self.thread)
-                elif self.thread not in _visited:
-                    rouser.rouse(self.thread)
-                self._wait(pause)
-                pause = next(pauses, _PAUSES[-1])
+            self._knock(script, rouser, knocker)
+            if self.arrived.is_set:
+                self._is_made.wait()
+            pause = _LEFT_AT_ONCE
+            while not is_left(self.thread):
+                native.Signal().wait(pause)
+                pause = min(2 * pause, _PAUSES[-1])
+            self._hand_on(knocker)
         except BaseException as error:
             self._leave(error)
         finally:
-            if rouser is not None:
-                rouser.close()
+            script.forget()
+            knocker.close()
+            self._gone.set()
+
+    def _knock(self, script: scripts.Script, rouser: Rouser, knocker: Knocker) -> None:
+        """See to it that the script waits for the thread, and rouse that."""
+        try:
+            pauses = iter(_PAUSES)
+            self._wait(_AT_ONCE)
+            while not self._is_over():
+                if not self._is_script_there(script, knocker):
+                    self._leave(script.failure or ThreadGone(f"the thread {self.thread} has ended"))
+                    return
+                if self.thread not in _visited:
+                    rouser.rouse(self.thread)
+                    knocker.knock()
+                self._wait(next(pauses, _PAUSES[-1]))
+        finally:
+            rouser.close()
             script.take_back()
+
+    def _is_script_there(self, script: scripts.Script, knocker: Knocker) -> bool:
+        """What the program has yet to get comes before the script, in which it would be lost."""
+        if strays.has_any():
+            self._give_back(knocker)
+        return script.failure is None and script.is_waiting()
+
+    def _give_back(self, knocker: Knocker) -> None:
+        """Have the main thread raise what has been caught of the program's."""
+        for pause in _PAUSES:
+            strays.give_back()
+            if not strays.has_any():
+                break
+            knocker.knock()
+            native.Signal().wait(pause)
+
+    def _hand_on(self, knocker: Knocker) -> None:
+        """The thread is the program's again: let that have what has come for it meanwhile.
+
+        A signal that comes when the thread is about to wait again is noticed when it is roused.
+        """
+        is_some = self._put_off is not None and self._put_off.has_any
+        if self._put_off is not None:
+            self._put_off.hand_on()
+        self._gone.set()
+        if is_some:
+            rouser = Rouser(self.ledger)
+            for pause in _PAUSES[:4]:
+                native.Signal().wait(pause)
+                rouser.rouse(self.thread)
+                knocker.knock()
+            rouser.close()
+        if strays.has_any():
+            self._give_back(knocker)
 
     def _is_over(self) -> bool:
         return self.arrived.is_set or self._is_cancelled
@@ -122,8 +181,9 @@ class Visit:
         while not self._is_over() and monotonic() < until:
             self.arrived.wait(min(0.01, seconds))
 
-    def make(self) -> None:
+    def make(self, put_off: PutOff | None) -> None:
         """On the visited thread: do it, unless it has been cancelled."""
+        self._put_off = put_off
         with _lock:
             if self._is_cancelled:
                 return
@@ -134,6 +194,7 @@ class Visit:
         except BaseException as raised:
             error = raised
         self._leave(error)
+        self._is_made.set()
 
     def _leave(self, error: BaseException | None) -> None:
         visits = _doors.get(self.thread, [])
@@ -145,56 +206,12 @@ class Visit:
         self.ended.set()
 
 
-class _Script:
-    """The text that a thread runs to come to us: in memory, at a path below /proc."""
-
-    def __init__(self, slots: Slots, thread: int, ledger: Ledger) -> None:
-        self._slots, self._thread = slots, thread
-        self._filled_at = 0.0
-        self.has_run = native.Signal()
-        self._file = os.memfd_create("live-kernel")
-        self._path = f"{_SCRIPTS}/{self._file}"
-        self._entry = ledger.record("a script for a thread of the program", self._remove)
-        os.write(self._file, _SCRIPT.encode())
-        _scripts.setdefault(thread, []).append(self)
-
-    def is_waiting(self) -> bool:
-        """See to it that the script waits in the slot. Returns whether there is such a thread.
-
-        Where somebody else's waits (another launcher's), ours comes after that.
-        """
-        present = self._slots.waiting(self._thread)
-        if present == "" and not self._is_being_read():
-            self.has_run, self._filled_at = native.Signal(), monotonic()
-            return self._slots.fill(self._thread, self._path)
-        return present is not None
-
-    def _is_being_read(self) -> bool:
-        """Has the thread taken it from the slot, and not come to us yet?"""
-        return not self.has_run.is_set and monotonic() - self._filled_at < _READ_WITHIN
-
-    def take_back(self) -> None:
-        self._entry.undo()
-
-    def _remove(self) -> None:
-        """Nothing may be left that can't be opened: Python would complain of it."""
-        if self._slots.waiting(self._thread) == self._path:
-            self._slots.empty(self._thread)
-        elif self._is_being_read():
-            self.has_run.wait(_READ_WITHIN)
-        os.close(self._file)
-        _scripts[self._thread].remove(self)
-
-
 _lock = native.Lock()
 _doors: dict[int, list[Visit]] = {}
 """The visits that are wanted, by thread, in their order."""
 
-_scripts: dict[int, list[_Script]] = {}
-"""Those that are there for each thread."""
-
-_visited: set[int] = set()
-"""The threads on which a visit is being made."""
+_visited: dict[int, Visit] = {}
+"""The visit that is being made on a thread."""
 
 _pid = os.getpid()
 
@@ -204,16 +221,29 @@ def arrive() -> None:
     thread = native.get_ident()
     if os.getpid() != _pid:  # a forked child, which nobody visits
         return
-    for script in _scripts.get(thread, ()):
-        script.has_run.set()
+    scripts.has_run(thread)
     if thread in _visited:  # the visit that is being made comes first
         return
-    _visited.add(thread)
+    if native.on_main_thread() and (first := _doors.get(thread)):
+        with PutOff(first[0].ledger, lambda name: _on_end(thread, name)) as put_off:
+            _make_all(thread, put_off)
+    else:
+        _make_all(thread, None)
+
+
+def _make_all(thread: int, put_off: PutOff | None) -> None:
     try:
         while visits := _doors.get(thread):
-            visits.pop(0).make()
+            _visited[thread] = visits.pop(0)
+            _visited[thread].make(put_off)
     finally:
-        _visited.discard(thread)
+        _visited.pop(thread, None)
+
+
+def _on_end(thread: int, name: str) -> None:
+    """On the main thread, in a signal handler."""
+    if thread in _visited:
+        _visited[thread].on_end(name)
 
 
 def is_left(thread: int) -> bool:

@@ -92,8 +92,11 @@ LATE = (
         "agent.slots",
         "agent.dispositions",
         "agent.rousing",
-        "agent.visits",
+        "agent.loops",
         "agent.putting_off",
+        "agent.strays",
+        "agent.scripts",
+        "agent.visits",
         "agent.held",
     ),
     (
