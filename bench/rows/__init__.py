@@ -13,7 +13,18 @@ from collections.abc import Callable
 from ..peers import Workshop
 from ..plan import Plan
 from ..samples import Row
-from . import breakpoints, loops, memory, output, round_trip, spawn, speed, stall, trace
+from . import (
+    breakpoints,
+    loops,
+    memory,
+    output,
+    places,
+    round_trip,
+    spawn,
+    speed,
+    stall,
+    trace,
+)
 
 type Measurement = Callable[[Workshop, Plan], list[Row]]
 
@@ -21,6 +32,7 @@ MEASUREMENTS: dict[str, Measurement] = {
     "spawn": spawn.measure,
     "idle": round_trip.measure_idle,
     "busy": round_trip.measure_busy,
+    "main": places.measure,
     "complete": round_trip.measure_completion,
     "lines": output.measure_lines,
     "figure": output.measure_figure,
