@@ -9,9 +9,8 @@ if it had only been slow.
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # `signal` loads `enum`
-import sys
 
-from . import native
+from . import native, threads
 from .actions import Refused
 from .slots import SlotsUnknown
 from .visits import ThreadGone, Visit
@@ -19,12 +18,14 @@ from .visits import ThreadGone, Visit
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
     from .cell import Cell
 
 _TOLD_AFTER = 1.0
 """Seconds of waiting for the thread after which the user is told of it."""
+
+_INSISTING, _INSISTS_AFTER = 50, 0.1
+"""How often, and after how many seconds each time, a signal is sent again."""
 
 _LEFT_WITHIN = 1.0
 """Seconds within which the thread is the program's again when the cell has ended there."""
@@ -87,6 +88,20 @@ class ThreadRun:
             self._cell.interruption.requested = True
         else:
             self._cell.interruption.request()
+            native.start(self._insist, name="live-kernel")
+
+    def _insist(self) -> None:
+        """On a thread of ours: send the signal again until it is heard.
+
+        One that comes just before the thread begins to wait does not end that wait.
+        """
+        interruption = self._cell.interruption
+        for _ in range(_INSISTING):
+            native.Signal().wait(_INSISTS_AFTER)
+            send = interruption.send
+            if send is None or not interruption.is_on_its_way:
+                return
+            send()
 
     def give_up(self) -> None:
         """Wait no longer; what runs on the thread runs on."""
@@ -96,7 +111,7 @@ class ThreadRun:
 
     def _asked_to_end(self, signal: str) -> None:
         self._tell(_ENDING.format(signal))
-        self._cell.interruption.strike()
+        self._cell.interruption.request()
 
     def _tell(self, text: str) -> None:
         with self._cell.interruption:
@@ -166,19 +181,10 @@ def thread_named(text: str) -> int:
 
     Raises Refused.
     """
-    known = sys._current_frames()
-    if text in ("main", "MainThread"):
+    if text == "main":
         return native.main_ident()
-    if text.isdecimal() and int(text) in known:
-        return int(text)
-    found = [ident for ident in known if text in _names_of(ident)]
+    found = threads.named(text)
     if len(found) == 1:
-        return found[0]
+        return found[0].ident
     what = "No thread is" if not found else f"{len(found)} threads are"
     raise Refused("ThreadUnknown", f"{what} called {text!r}.", "%threads shows which there are.")
-
-
-def _names_of(ident: int) -> list[str]:
-    threading: Any = sys.modules.get("threading")
-    thread = getattr(threading, "_active", {}).get(ident)
-    return [] if thread is None else [str(thread.name), str(getattr(thread, "native_id", ""))]

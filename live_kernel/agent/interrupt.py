@@ -38,6 +38,8 @@ class Interruption:
         self.requested = False
         self.send: Callable[[], object] | None = None
         """What sends a signal instead of an exception, where that goes: see `strike`."""
+        self.is_on_its_way = False
+        """A signal has been sent, and its handler has not run yet."""
         self._sent = self._raised = 0
         self._is_over = False
         self._depth = 1  # shielded until the cell's code begins
@@ -84,13 +86,18 @@ class Interruption:
             self._waiting = True
         else:
             self._sent += 1
+            self.is_on_its_way = self.send is not None
             send()
 
     def strike(self) -> None:
-        """On the cell's thread, in a signal handler: raise the exception, or when it may be."""
+        """On the cell's thread, in the handler of the signal that was sent: raise the exception,
+        now or as soon as the shield is lifted. (One that was sent again comes for nothing.)
+        """
+        if not self.is_on_its_way:
+            return
+        self.is_on_its_way = False
         if self._is_over:
             return
-        self.requested = True
         if self._depth:
             self._waiting = True
         else:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 from itertools import accumulate, chain, compress, repeat, takewhile, tee
-from operator import attrgetter
+from operator import attrgetter, or_
 
 from . import capi
 
@@ -22,11 +22,17 @@ if TYPE_CHECKING:
 _COOKIE = int.from_bytes(b"xdebugpy", "little")
 _FLAG_SIZE, _PATH_SIZE = 4, 512
 
-_POSITIONS = {(3, 14): (27, 90, 92, 93, 94), (3, 15): (30, 106, 108, 109, 110)}
-"""By version, the words of `_Py_DebugOffsets` that tell where these lie: a thread's ident in its
-state, the slot there, and in that its flag, its path, and the path's size
+_POSITIONS = {(3, 14): (27, 89, 90, 92, 93, 94), (3, 15): (30, 105, 106, 108, 109, 110)}
+"""By version, the words of `_Py_DebugOffsets` that tell where these lie: in a thread's state its
+ident, its eval breaker, and the slot; and in that its flag, its path, and the path's size
 (Include/internal/pycore_debug_offsets.h).
 """
+
+_PLEASE_STOP = 1 << 5
+"""The bit of the eval breaker that the protocol says to set: the thread looks up from its work."""
+
+
+_NO_THREAD = object()
 
 
 class SlotsUnknown(Exception):
@@ -41,10 +47,13 @@ class Slots:
         positions = _POSITIONS.get(sys.version_info[:2])
         if positions is None or capi.word_at(table) != _COOKIE:
             raise SlotsUnknown(f"no slots are known of Python {sys.version.split()[0]}")
-        ident, slot, flag, path, size = (capi.word_at(table + 8 * word) for word in positions)
+        ident, breaker, slot, flag, path, size = (
+            capi.word_at(table + 8 * word) for word in positions
+        )
         if (path, size) != (flag + _FLAG_SIZE, _PATH_SIZE):
             raise SlotsUnknown("the slots of this Python look otherwise than expected")
         self._ident, self._slot = ident, slot + flag
+        self._from_slot_to_breaker = breaker - self._slot
         self._interpreter = capi.function_on_address("PyInterpreterState_Get")(0)
         self._first = capi.function_on_address("PyInterpreterState_ThreadHead")
         self._following = capi.function_on_address("PyThreadState_Next")
@@ -64,10 +73,18 @@ class Slots:
     def fill(self, thread: int, path: str) -> bool:
         """Have a thread run the script at this path. Returns whether there is such a thread.
 
-        The thread looks into its slot when something makes it look up from its work.
+        The thread looks into its slot as soon as it runs Python code.
         """
         flag = (1).to_bytes(_FLAG_SIZE, sys.byteorder)
-        return self._write(thread, flag + os.fsencode(path) + b"\0")
+        is_there = self._write(thread, flag + os.fsencode(path) + b"\0")
+        return is_there and self._break(thread)
+
+    def _break(self, thread: int) -> bool:
+        """Set the bit in its eval breaker, and leave the others. Returns whether there is one."""
+        breakers = map(self._from_slot_to_breaker.__add__, self._addresses(thread))
+        changed, read = (map(capi.Word.from_address, each) for each in tee(breakers))
+        bits = map(or_, map(attrgetter("value"), read), repeat(_PLEASE_STOP))
+        return next(map(setattr, changed, repeat("value"), bits), _NO_THREAD) is not _NO_THREAD
 
     def empty(self, thread: int) -> bool:
         """Take back what waits in a slot. Returns whether there is such a thread."""
