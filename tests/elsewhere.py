@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from snapshots import Program, Snapshot, landings
-from targets import PROGRAMS
+from targets import PROGRAMS, ROOT
 
 from live_kernel.attach import proc
 
@@ -23,10 +23,19 @@ AS_NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 _WITNESS = '[ -z "$WITNESS" ] || { mkdir -p ".${WITNESS%/*}"; chmod 777 ".${WITNESS%/*}"; }'
 """What a directory for the witness takes among the program's files; see `Program`."""
 
-PRIVATE_TMP = f'set -e; mount -t tmpfs tmpfs /tmp; (cd /; {_WITNESS}); exec "$@"'
+IS_HIDDEN = str(ROOT).startswith("/tmp/")
+KEEP = f'exec 9<"{ROOT}"' if IS_HIDDEN else ":"
+BRING_BACK = f'mkdir -p ".{ROOT}"; mount -c --rbind /proc/self/fd/9 ".{ROOT}"; exec 9<&-'
+BRING_BACK = BRING_BACK if IS_HIDDEN else ":"
+"""A checkout that is itself below /tmp would be gone with it: it is mounted there again."""
+
+PRIVATE_TMP = (
+    f'set -e; {KEEP}; mount -t tmpfs tmpfs /tmp; (cd /; {_WITNESS}; {BRING_BACK}); exec "$@"'
+)
 
 _NEW_ROOT = f"""
 set -e
+{KEEP}
 mount -t tmpfs -o mode=755 tmpfs /tmp
 cd /tmp
 for each in /*; do
@@ -39,6 +48,7 @@ mount --rbind /proc proc
 mount -t tmpfs tmpfs dev/shm
 chmod 1777 tmp dev/shm
 {_WITNESS}
+{BRING_BACK}
 """
 PIVOTED = f'{_NEW_ROOT}mkdir old; pivot_root . old; umount -l old; rmdir old; cd /; exec "$@"'
 CHROOTED = f'{_NEW_ROOT}exec chroot . "$@"'
