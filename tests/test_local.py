@@ -239,7 +239,7 @@ def test_completion_and_inspection_are_its_own(kernel: Kernel) -> None:
     reply = kernel.ask("inspect_request", code=code, cursor_pos=len(code), detail_level=0)
     assert reply["found"]
     assert "Counter" in reply["data"]["text/plain"]
-    assert kernel.complete("%%lo") == ["%%local"]
+    assert kernel.complete("%%loc") == ["%%local"]
 
 
 def test_its_help_is_there_before_it_is(kernel: Kernel) -> None:
