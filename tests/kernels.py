@@ -266,6 +266,11 @@ class Kernel:
         os.kill(self.launcher_pid, number)
         eventually(lambda: not self.is_running(), what="the end of the launcher")
 
+    def kill_for_good(self) -> None:
+        """Kill the launcher, and forget what it would know after a restart."""
+        self.kill()
+        (self.place / "kernel.live-kernel").unlink(missing_ok=True)
+
     def restart(self, now: bool = False) -> None:
         """Restart the launcher, as a front-end does; its channels are the same ones."""
         self.take_in()

@@ -165,6 +165,20 @@ def test_a_condition_that_raises_is_told_once_and_is_no_hit(kernel: Kernel) -> N
     kernel.run("%unbreak all")
 
 
+def test_a_condition_sees_what_is_there_and_the_notebook(kernel: Kernel) -> None:
+    """Also within a generator; of a function of the notebook's, all that a cell sees."""
+    kernel.run("least, squared = 3, 'hidden by that of the frame'")
+    condition = "any(n * doubled < squared for n in (1, least)) and turns and name == 'one'"
+    cell = kernel.run(f"%break --log squared > least debugged.py:{SQUARED + 1} if {condition}")
+    kernel.wait(lambda: "squared > least = True" in cell.stdout, what="a value")
+    assert cell.stderr == ""
+    kernel.run("def mine(a):\n    return a + 1")
+    cell = kernel.run("%break --log turns mine if least and turns and len")
+    kernel.run("mine(1)")
+    kernel.wait(lambda: "turns = {'main'" in cell.stdout, what="a value")
+    kernel.run("%unbreak all")
+
+
 @pytest.mark.parametrize(
     "code", ["%break step if 1 +", "%break --log 1 + step", "%break step if x = 1"]
 )
@@ -200,7 +214,15 @@ def test_places(kernel: Kernel, target: Program) -> None:
         "functools.py"
     )
     assert place(f"{inside}") == f"debugged.py:{inside} in decorated()"
-    assert place("wrapper").endswith("when traced.<locals>.wrapper() is called")
+    for text in ("wrapper", "traced.wrapper", "traced.<locals>.wrapper"):
+        assert place(text).endswith("when traced.<locals>.wrapper() is called"), text
+
+
+def test_what_the_user_should_know_of_a_place(kernel: Kernel) -> None:
+    cell = kernel.run("%break --log 1 decorated if False")
+    assert "(decorated is decorated: this is about decorated() at debugged.py:" in cell.stdout
+    assert "(it is a closure: " in kernel.run("%break --log 1 wrapper if False").stdout
+    kernel.run("%unbreak all")
 
 
 @pytest.mark.parametrize(
@@ -209,8 +231,8 @@ def test_places(kernel: Kernel, target: Program) -> None:
         ("", "CommandMisused", "needs a place"),
         ("nowhere.py:3", "FileUnknown", "nowhere.py"),
         ("debugged.py:2", "LineUnknown", "nearest lines with code are"),
-        ("no_such_function", "FunctionUnknown", "no_such_function"),
-        ("len", "NoPythonCode", "not written in Python"),
+        ("no_such_function", "NoSuchFunction", "no_such_function"),
+        ("len", "NotAPythonFunction", "no Python code"),
         ("__init__.py:1", "PlaceAmbiguous", "more of the path"),
         ("a b", "CommandMisused", "one place"),
     ],
@@ -306,7 +328,7 @@ def test_an_event_loop_that_stands_still_is_told_of(tmp_path: Path) -> None:
 
 
 FORKS = """
-import os, time
+import os, sys, time
 def work():
     return os.getpid()
 print("ready", flush=True)
@@ -314,6 +336,7 @@ while not os.path.exists(PLACE):
     time.sleep(0.005)
 if os.fork() == 0:
     print("child", work() == os.getpid(), flush=True)
+    print("with", {sys.monitoring.get_tool(n) for n in range(6)}, flush=True)
     os._exit(0)
 os.wait()
 print("parent goes on", flush=True)
@@ -326,10 +349,35 @@ def test_a_forked_child_passes_it(tmp_path: Path) -> None:
     program.write_text(f"PLACE = {str(tmp_path / 'go')!r}\n" + FORKS)
     with Target(program, options=["-W", "ignore"]) as target, Kernel("--pid", target.pid) as kernel:
         kernel.run("%break work")
+        kernel.run("%trace work --beside")
+        tools = kernel.value("{sys.monitoring.get_tool(n) for n in range(6)}")
+        assert tools == {None, "live-kernel: breakpoints", "live-kernel: traces"}
         (tmp_path / "go").touch()
         target.wait_for("child True")
+        target.wait_for("with {None}")
         target.wait_for("parent goes on")
         assert not target.errors()
+
+
+LEAVES = """
+import atexit, os, time
+def last():
+    print("last", flush=True)
+atexit.register(last)
+print("ready", flush=True)
+while not os.path.exists(PLACE):
+    time.sleep(0.005)
+"""
+
+
+def test_an_exit_is_not_kept_waiting(tmp_path: Path) -> None:
+    program = tmp_path / "leaves.py"
+    program.write_text(f"PLACE = {str(tmp_path / 'go')!r}\n" + LEAVES)
+    with Target(program) as target, Kernel("--pid", target.pid) as kernel:
+        assert "when last() is called" in kernel.run("%break last").stdout
+        (tmp_path / "go").touch()
+        target.wait_for("last")
+        assert target.wait() == 0
 
 
 OBSERVED = """
@@ -397,11 +445,11 @@ def test_two_sessions(target: Program, kernel: Kernel) -> None:
 
 
 def test_a_program_that_uses_all_of_monitoring(kernel: Kernel) -> None:
-    kernel.run("for n in range(2, 6): sys.monitoring.use_tool_id(n, 'theirs')")
+    kernel.run("for n in range(3, 6): sys.monitoring.use_tool_id(n, 'theirs')")
     cell = kernel.run("%break step")
-    assert cell.error[0] == "MonitoringInUse"
+    assert cell.error[0] == "NoToolFree"
     assert kernel.run("%breaks").stdout == "There are no breakpoints.\n"
-    kernel.run("for n in range(2, 6): sys.monitoring.free_tool_id(n)")
+    kernel.run("for n in range(3, 6): sys.monitoring.free_tool_id(n)")
 
 
 def test_another_sessions_cells_are_not_asked(target: Program, kernel: Kernel) -> None:

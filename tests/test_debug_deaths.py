@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -84,8 +85,7 @@ def test_the_launcher_is_killed(program: Program, state: str, name: str) -> None
     with Kernel("--pid", program.pid) as kernel:
         wait_at(kernel, state, name)
         assert stands_still(program, name)
-        runs_on(program, name, kernel.kill)
-        (kernel.place / "kernel.live-kernel").unlink(missing_ok=True)
+        runs_on(program, name, kernel.kill_for_good)
 
 
 def test_the_launcher_is_killed_while_a_debugged_thread_runs(program: Program) -> None:
@@ -94,8 +94,7 @@ def test_the_launcher_is_killed_while_a_debugged_thread_runs(program: Program) -
         kernel.answers.extend(["b 7 if number < 0", "c"])
         kernel.begin("%enter", allow_stdin=True)
         kernel.wait(lambda: not kernel.answers)
-        kernel.kill()
-        (kernel.place / "kernel.live-kernel").unlink(missing_ok=True)
+        kernel.kill_for_good()
 
 
 @pytest.mark.parametrize("end", ["shutdown", "restart"])
@@ -127,6 +126,24 @@ sys.stdin.read()
 """
 
 
+@contextmanager
+def other_client(file: str, *codes: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A front-end of this kernel in a process of its own, which was asked for input."""
+    client = subprocess.Popen(
+        [sys.executable, "-c", CLIENT, file, *codes],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+    )
+    try:
+        assert client.stdout is not None
+        assert client.stdout.readline() == b"asked\n"
+        yield client
+    finally:
+        client.kill()
+        client.communicate()
+
+
 @pytest.fixture
 def lonely(program: Program) -> Iterator[Kernel]:
     """A kernel whose own client has gone, but which runs on."""
@@ -144,20 +161,9 @@ def test_the_client_is_killed(
 ) -> None:
     """A front-end that did not start the launcher, whose parent lives on."""
     file = lonely.manager.connection_file
-    client = subprocess.Popen(
-        [sys.executable, "-c", CLIENT, file, *codes],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        cwd=ROOT,
-    )
-    try:
-        assert client.stdout is not None
-        assert client.stdout.readline() == b"asked\n"
+    with other_client(file, *codes) as client:
         eventually(lambda: stands_still(program, "main"))
         runs_on(program, "main", lambda: os.kill(client.pid, number))
-    finally:
-        client.kill()
-        client.communicate()
 
 
 @pytest.mark.client
@@ -166,19 +172,8 @@ def test_another_front_end_keeps_it_standing(program: Program) -> None:
     with Kernel("--pid", program.pid) as kernel:
         hit(kernel, kernel.run("%break tick if name == 'beside'"))
         file = kernel.manager.connection_file
-        client = subprocess.Popen(
-            [sys.executable, "-c", CLIENT, file, BREAK, "1", "%enter main"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=ROOT,
-        )
-        try:
-            assert client.stdout is not None
-            assert client.stdout.readline() == b"asked\n"
+        with other_client(file, BREAK, "1", "%enter main") as client:
             runs_on(program, "main", client.kill)
-        finally:
-            client.kill()
-            client.communicate()
         kernel.wait(lambda: "'beside' waits" in kernel.run("%breaks").stdout)
         assert kernel.run("%unbreak all").status == "ok"
 
@@ -189,22 +184,11 @@ def test_input_of_a_client_that_is_killed(program: Program) -> None:
     with Kernel("--pid", program.pid) as kernel:
         kernel.run("1")
         file = kernel.manager.connection_file
-        client = subprocess.Popen(
-            [sys.executable, "-c", CLIENT, file, "input()"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=ROOT,
-        )
-        try:
-            assert client.stdout is not None
-            assert client.stdout.readline() == b"asked\n"
+        with other_client(file, "input()") as client:
             behind = kernel.begin("3 + 4")
             client.kill()
             assert behind.finish().reply["status"] == "aborted"
             kernel.wait(lambda: kernel.run("3 + 4").status == "ok", what="the next cell")
-        finally:
-            client.kill()
-            client.communicate()
 
 
 @pytest.mark.console

@@ -79,8 +79,7 @@ def test_leaving_puts_it_back(store: Program, how: str) -> None:
             kernel.run("%%patch pricing.Order.big\ndef big(self): return True")
             sees(kernel, 5, 5, 5, 1.0, 5)
             if how == "killed":
-                kernel.kill()
-                (kernel.place / "kernel.live-kernel").unlink()  # what it knows for a restart
+                kernel.kill_for_good()
             else:
                 kernel.run("%detach")
         program.after_leaving()

@@ -66,6 +66,7 @@ def test_calls_are_shown_as_they_were(store: Program) -> None:
         ("pricing.numbers", r"count=2\) = None .* paused 2 times", ""),
         ("pricing.fetch", r"number=3\) = 6 .* paused once .*on looper", ""),
         ("views.closed", r"<lambda>|views.closed\(", "is a closure"),
+        ("wrapper", r"wrapper\(\*\(\d+,\)\) = \d+", "is a closure"),
         ("step", r"step\(number=1, handler=<function price>\)", ""),
     ],
 )
@@ -132,6 +133,7 @@ def test_only_calls_that_are_wanted() -> None:
         failing = kernel.run("%trace pricing.price if nothing_such")
         assert "its condition failed 100 times" in last_word(failing)
         assert "NameError: name 'nothing_such'" in last_word(failing)
+        assert failing.stdout.count("its condition raises NameError") == 1
 
 
 def test_it_ends_in_time_and_by_interrupt(kernel: Kernel, program: Program) -> None:
@@ -140,7 +142,7 @@ def test_it_ends_in_time_and_by_interrupt(kernel: Kernel, program: Program) -> N
     assert "0 calls" in last_word(cell)
     assert "its time is over" in last_word(cell)
     cell = kernel.begin("%trace total for 60s", allow_stdin=True)
-    eventually(lambda: "live-kernel" in program.from_inside()["monitoring"])
+    eventually(lambda: "live-kernel: traces" in program.from_inside()["monitoring"])
     kernel.interrupt()
     assert cell.finish().status == "ok"
     assert "ended by interrupt" in last_word(cell)
@@ -226,8 +228,7 @@ def test_leaving_ends_it(store: Program, how: str) -> None:
             cell = kernel.run("%trace pricing.price -n all --beside")
             kernel.wait(lambda: len(lines(cell)) > 3)
             if how == "killed":
-                kernel.kill()
-                (kernel.place / "kernel.live-kernel").unlink()  # what it knows for a restart
+                kernel.kill_for_good()
             else:
                 kernel.run("%detach")
                 program.after_leaving()
@@ -242,7 +243,7 @@ def test_two_notebooks(program: Program) -> None:
         assert "by another kernel" in two.run("%trace total").traceback
         two.run("%trace Order --beside")
         one.run("%detach")
-        eventually(lambda: "live-kernel" in program.from_inside()["monitoring"])
+        eventually(lambda: "live-kernel: traces" in program.from_inside()["monitoring"])
         cell = two.run("%trace total -n 1 --beside")
         two.run("total()")
         two.wait(lambda: "total() = 42" in cell.stdout)

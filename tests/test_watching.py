@@ -261,8 +261,7 @@ def test_the_program_is_left_as_it_was(program: Program, how: str) -> None:
         cells = [in_notebook(kernel, f"%watch {x} every 20ms") for x in ("word", "len(orders)")]
         kernel.wait(lambda: all(len(shown(cell)) > 2 for cell in cells))
         if how == "killed":
-            kernel.kill()
-            (kernel.place / "kernel.live-kernel").unlink()  # what it knows for a restart
+            kernel.kill_for_good()
         else:
             kernel.run("%detach")
             after = program.after_leaving()

@@ -10,8 +10,7 @@ from __future__ import annotations
 import reprlib
 import sys
 
-from . import codes, debugger, entering, hooks, native, stops
-from .actions import Refused
+from . import conditions, debugger, entering, line_events, locations, native, stops
 from .frames import is_ours
 from .stops import Stop, prepare
 from .streams import current_cell
@@ -19,7 +18,7 @@ from .telling import Telling, on_a_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import CodeType, FrameType
+    from types import FrameType
     from typing import Any
 
     from .cell import Cell
@@ -48,13 +47,13 @@ class Table:
         """The latest last."""
         self._last = 0
 
-    def set(self, cell: Cell, place: codes.Place, condition: str, log: str) -> Breakpoint:
+    def set(self, cell: Cell, location: locations.Location, condition: str, log: str) -> Breakpoint:
         """Set one. Raises Refused."""
         prepare()
-        made = Breakpoint(self, self._last + 1, cell, place, condition, log)
-        made.entry = self.shell.ledger.record(f"a breakpoint at {place.text}", made.remove)
+        made = Breakpoint(self, self._last + 1, cell, location, condition, log)
+        made.entry = self.shell.ledger.record(f"a breakpoint at {location.text}", made.remove)
         try:
-            hooks.watch(place.spots, made.on_hit)
+            line_events.watch(location.spots, made.on_hit)
         except BaseException:
             made.entry.undo()
             raise
@@ -84,26 +83,29 @@ class Breakpoint:
         table: Table,
         number: int,
         cell: Cell,
-        place: codes.Place,
+        location: locations.Location,
         condition: str,
         log: str,
     ) -> None:
-        self.number, self.place = number, place
+        self.number, self.location = number, location
         self.condition, self.log = condition, log
         self.hits = 0
         self._table = table
-        self._holds = _compiled("condition", condition)
-        self._value = _compiled("expression", log)
-        self._is_told = False
+        namespace = table.shell.namespace
+        self._condition = self._log = None
+        if condition:
+            self._condition = conditions.Condition(condition, namespace, self._failed)
+        if log:
+            self._log = conditions.Expression(log, namespace)
         self._cell, self._telling = cell, Telling(cell)
 
     @property
     def name(self) -> str:
-        return f"Breakpoint {self.number} at {self.place.text}"
+        return f"Breakpoint {self.number} at {self.location.text}"
 
     def remove(self) -> None:
         """Watch the place no longer, and let those go who wait there."""
-        hooks.unwatch(self.place.spots, self.on_hit)
+        line_events.unwatch(self.location.spots, self.on_hit)
         self._table.breakpoints.pop(self.number, None)
         for stop in list(self._table.stops):
             if stop.breakpoint is self:
@@ -112,7 +114,7 @@ class Breakpoint:
     def as_row(self) -> dict[str, Any]:
         return {
             "number": self.number,
-            "place": self.place.text,
+            "place": self.location.text,
             "condition": self.condition,
             "log": self.log,
             "hits": self.hits,
@@ -123,35 +125,17 @@ class Breakpoint:
 
     def on_hit(self, frame: FrameType) -> None:
         """A thread is at the place."""
-        if self._holds is not None and not self._is_met(frame):
+        if self._condition is not None and not self._condition.holds(frame):
             return
         self.hits += 1
-        if self._value is not None:
+        if self._log is not None:
             if self._telling.may_tell():
-                self._tell(self._logged(frame, self._value))
+                self._tell(_logged(frame, self._log))
         else:
             self._stop(frame)
 
-    def _is_met(self, frame: FrameType) -> bool:
-        try:
-            return bool(eval(self._holds, frame.f_globals, frame.f_locals))  # type: ignore[arg-type]
-        except Exception as error:
-            if not self._is_told:
-                self._is_told = True
-                self._tell(
-                    f"{self.name}: its condition raises {type(error).__name__}: {_plain(error)}. "
-                    "Where it does, the program goes on; this is told once.",
-                    "stderr",
-                )
-            return False
-
-    def _logged(self, frame: FrameType, value: CodeType) -> str:
-        where = f"{codes.short(frame.f_code)}:{frame.f_lineno}"
-        try:
-            text = _BRIEF.repr(eval(value, frame.f_globals, frame.f_locals))
-        except Exception as error:
-            text = f"raises {type(error).__name__}: {_plain(error)}"
-        return f"{where} {self.log} = {text}"
+    def _failed(self, how: str) -> None:
+        self._tell(f"{self.name}: {how}. Where it does, the program goes on.", "stderr")
 
     def _stop(self, frame: FrameType) -> None:
         thread = native.get_ident()
@@ -185,7 +169,9 @@ class Breakpoint:
 
     def _announce(self, frame: FrameType, stop: Stop) -> None:
         code = frame.f_code
-        where = f"{codes.called({code.co_qualname})} at {codes.short(code)}:{frame.f_lineno}"
+        where = (
+            f"{locations.called({code.co_qualname})} at {locations.short(code)}:{frame.f_lineno}"
+        )
         text = (
             f"Breakpoint {self.number} is hit: {stop.name} waits in {where}.{_loop_waits()}\n"
             f"%enter takes it up; %unbreak {self.number} removes the breakpoint and lets it go on."
@@ -198,23 +184,13 @@ class Breakpoint:
         self._telling.tell(text, stream)
 
 
-def _compiled(what: str, text: str) -> CodeType | None:
-    if not text:
-        return None
+def _logged(frame: FrameType, expression: conditions.Expression) -> str:
+    where = f"{locations.short(frame.f_code)}:{frame.f_lineno}"
     try:
-        return compile(text, f"<the {what} of a breakpoint>", "eval", dont_inherit=True)
-    except (SyntaxError, ValueError) as error:
-        raise Refused(
-            "ExpressionInvalid", f"The {what} {text!r} is no expression: {_plain(error)}."
-        ) from None
-
-
-def _plain(error: BaseException) -> str:
-    """What an exception says, if it can say it."""
-    try:
-        return error.msg if isinstance(error, SyntaxError) else str(error)
-    except Exception:
-        return "?"
+        text = _BRIEF.repr(expression.value(frame))
+    except Exception as error:
+        text = f"raises {conditions.as_raised(error)}"
+    return f"{where} {expression.text} = {text}"
 
 
 _BRIEF = reprlib.Repr()

@@ -25,7 +25,7 @@ from .pretty import sendable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
 TEXT = 60
@@ -152,3 +152,14 @@ def as_error(error: BaseException) -> str:
     """An exception, as in the last line of a traceback, without its `__str__`."""
     words = ", ".join(brief(each, 1) for each in _arguments(error)[:ITEMS])
     return f"{sendable(class_name(type(error)))}({words})"
+
+
+def listed(texts: Sequence[str], most: int = 8) -> str:
+    """The first of them, and how many more there are."""
+    more = f" and {len(texts) - most} more" if len(texts) > most else ""
+    return ", ".join(texts[:most]) + more
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 value`, `2 values`."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"

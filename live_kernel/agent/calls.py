@@ -7,12 +7,10 @@ what is noted is texts and numbers; nothing of the program lives longer because 
 from __future__ import annotations
 
 import os
-import sys
 from time import perf_counter
 
-from . import native
-from .brief import as_error, brief
-from .lookup import is_a, own_entry
+from . import brief, native, threads
+from .lookup import is_a
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +41,7 @@ class Call:
 
     def returned(self, value: object) -> None:
         self._end()
-        self.outcome = f"= {brief(value)}"
+        self.outcome = f"= {brief.brief(value)}"
 
     def left(self, error: BaseException) -> None:
         """It was ended by an exception; a generator that is closed has not failed."""
@@ -51,7 +49,7 @@ class Call:
         if is_a(error, GeneratorExit):
             self.outcome = "was closed"
         else:
-            self.outcome, self.has_raised = f"raised {as_error(error)}", True
+            self.outcome, self.has_raised = f"raised {brief.as_error(error)}", True
 
     def paused(self) -> None:
         """A generator yields, or a coroutine waits."""
@@ -75,8 +73,10 @@ def _arguments(frame: FrameType) -> str:
     names = list(code.co_varnames[:count])
     marks = [mark for flag, mark in ((_VARARGS, "*"), (_VARKEYWORDS, "**")) if code.co_flags & flag]
     starred = dict(zip(code.co_varnames[count : count + len(marks)], marks, strict=True))
-    words = [f"{name}={brief(local[name])}" for name in names if name in local]
-    words += [f"{mark}{brief(local[name])}" for name, mark in starred.items() if local.get(name)]
+    words = [f"{name}={brief.brief(local[name])}" for name in names if name in local]
+    words += [
+        f"{mark}{brief.brief(local[name])}" for name, mark in starred.items() if local.get(name)
+    ]
     text = ", ".join(words)
     return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
 
@@ -103,7 +103,7 @@ def told_of(call: Call, name: str, has_ended: bool = True) -> str:
     if call.caller:
         words.append(f"from {call.caller}")
     if call.thread != native.main_ident():
-        words.append(f"on {_thread_name(call.thread)}")
+        words.append(f"on {threads.name_of(call.thread) or f'thread {call.thread}'}")
     return "   ".join(words)
 
 
@@ -113,11 +113,3 @@ def duration(seconds: float) -> str:
         if seconds >= size / 10:
             return f"{seconds / size:.3g} {unit}"
     return f"{seconds * 1e6:.3g} µs"
-
-
-def _thread_name(thread: int) -> str:
-    threading = sys.modules.get("threading")
-    active = own_entry(threading, "_active") if threading is not None else None
-    known = active.get(thread) if type(active) is dict else None
-    name = own_entry(known, "_name") if known is not None else None
-    return name if type(name) is str else f"thread {thread}"

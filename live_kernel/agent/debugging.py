@@ -6,7 +6,7 @@ can't be done is said before anything is changed.
 
 from __future__ import annotations
 
-from . import breakpoints, codes, native, stops
+from . import breakpoints, locations, native, stops
 from .actions import Refused
 from .entering import Entered
 
@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 
 def break_(cell: Cell, shell: Shell, options: Options) -> None:
     """Set a breakpoint."""
-    place = codes.find(options["where"], shell.namespace)
-    made = breakpoints.of(shell).set(cell, place, options["condition"], options["log"])
+    location = locations.find(options["where"], shell.namespace)
+    made = breakpoints.of(shell).set(cell, location, options["condition"], options["log"])
     condition = f", if {made.condition}" if made.condition else ""
     what = "Logs" if made.log else "Breakpoint"
-    cell.output.write("stdout", f"{what} {made.number}: {place.text}{condition}\n")
+    cell.output.write("stdout", f"{what} {made.number}: {location.text}{condition}\n")
+    for note in location.notes:
+        cell.output.write("stdout", f"({note})\n")
 
 
 def unbreak(cell: Cell, shell: Shell, options: Options) -> None:
@@ -40,7 +42,7 @@ def unbreak(cell: Cell, shell: Shell, options: Options) -> None:
     for number in numbers:
         gone = known[number]
         gone.entry.undo()
-        cell.output.write("stdout", f"Removed {number}: {gone.place.text} ({gone.hits} hits)\n")
+        cell.output.write("stdout", f"Removed {number}: {gone.location.text} ({gone.hits} hits)\n")
     if not numbers:
         cell.output.write("stdout", "There are no breakpoints.\n")
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 
-from . import hooks, stops
+from . import line_events, stops
 from .compiling import Compiler
 from .frames import Binding, is_ours
 from .names import Names
@@ -88,7 +88,11 @@ class ProgramDebugger(Prompting):
             if isinstance(error, Exception):
                 return None  # a mistake of ours, or of pdb's
             raise  # by a signal handler of the program's
-        if event == "line" and self._is_over() and hooks.is_watched(frame.f_code, frame.f_lineno):
+        if (
+            event == "line"
+            and self._is_over()
+            and line_events.is_watched(frame.f_code, frame.f_lineno)
+        ):
             stops.passed[self._entered.thread] = id(frame), frame.f_lasti
         if is_last and not self._is_over():
             self.message("The thread has ended.")

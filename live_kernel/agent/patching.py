@@ -10,24 +10,20 @@ from __future__ import annotations
 
 import builtins
 
-from . import callables, definitions, forks, native, references
+from . import brief, definitions, forks, functions, native, references
 from .actions import Refused
 from .frames import OURS
 from .lookup import class_name, is_a
-from .showing import plural
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .callables import Found
     from .cell import Cell
+    from .functions import Found
     from .ledger import Entry, Ledger
     from .references import Place
     from .shell import Shell
-
-NAMED = 8
-"""So many places are listed."""
 
 _HEAP_TYPE = 1 << 9
 
@@ -127,7 +123,7 @@ def patch(cell: Cell, shell: Shell, action: dict[str, Any]) -> None:
     if not name:
         _list(shell.ledger)
         return
-    found = callables.find(name, shell.namespace)
+    found = functions.find(name, shell.namespace)
     _refuse_what_cant_be(found)
     if action["code"]:
         function = definitions.defined(cell, shell, name, action["code"])
@@ -195,10 +191,10 @@ def _refuse_what_cant_be(found: Found) -> None:
 
 def _told(made: Patch) -> str:
     names = sorted(map(str, made.places))
-    shown = ", ".join(names[:NAMED]) + (", …" if len(names) > NAMED else "")
-    text = f"{made.name} is patched under {plural(len(names), 'name')}: {shown}."
+    text = f"{made.name} is patched under {brief.plural(len(names), 'name')}: "
+    text += f"{brief.listed(names)}."
     if made.in_frames:
-        text += f" {plural(made.in_frames, 'variable')} of running functions, too."
+        text += f" {brief.plural(made.in_frames, 'variable')} of running functions, too."
     if made.failed:
         text += f" Not where it can't be changed: {', '.join(made.failed)}."
     return text
@@ -212,9 +208,9 @@ def _told_of_others(others: list[str] | None) -> list[str]:
         ]
     if not others:
         return []
-    shown = ", ".join(others[:NAMED]) + (", …" if len(others) > NAMED else "")
+    count = brief.plural(len(others), "other object")
     verb = "leads" if len(others) == 1 else "lead"
-    return [f"The original is still what {plural(len(others), 'other object')} {verb} to: {shown}."]
+    return [f"The original is still what {count} {verb} to: {brief.listed(others)}."]
 
 
 def unpatch(_cell: Cell, shell: Shell, action: dict[str, Any]) -> None:
@@ -237,6 +233,6 @@ def unpatch(_cell: Cell, shell: Shell, action: dict[str, Any]) -> None:
 def _list(ledger: Ledger) -> None:
     for each in _standing:
         whose = "" if each.is_of(ledger) else "  (by another kernel)"
-        print(f"{each.name}  {plural(len(each.places), 'name')}{whose}")
+        print(f"{each.name}  {brief.plural(len(each.places), 'name')}{whose}")
     if not _standing:
         print("Nothing is patched.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from itertools import islice
 
-from .brief import brief
+from . import brief
 from .lookup import ABSENT, exact, is_a, is_exactly, module_name, type_entry
 from .pretty import Printer
 
@@ -65,7 +65,7 @@ def numbers_in(value: Any, names: Sequence[str] = ()) -> dict[str, float]:
 def _named(value: Any, names: Sequence[str]) -> Iterable[tuple[str, Any]]:
     if is_exactly(value, exact(dict)):
         pairs = list(islice(value.items(), LINES))
-        return [(key if type(key) is str else brief(key), item) for key, item in pairs]
+        return [(key if type(key) is str else brief.brief(key), item) for key, item in pairs]
     fields = type_entry(type(value), "_fields")
     names = fields if type(fields) is tuple else names
     positions = [str(place) for place in range(len(value))]

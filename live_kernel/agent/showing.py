@@ -11,7 +11,7 @@ from collections import deque
 from math import inf, isfinite, nan
 from time import monotonic, strftime
 
-from . import plots
+from . import brief, plots
 from .plots import blocks, clock, number
 
 TYPE_CHECKING = False
@@ -105,10 +105,10 @@ class Series:
 
     def summary(self) -> str:
         """The last word."""
-        words = [f"{plural(self.count, 'value')} in {clock(monotonic() - self._begun)}"]
+        words = [f"{brief.plural(self.count, 'value')} in {clock(monotonic() - self._begun)}"]
         words += [line.told(name) for name, line in self.lines.items()]
         if self.errors:
-            words.append(plural(self.errors, "error"))
+            words.append(brief.plural(self.errors, "error"))
         text = "; ".join(filter(None, words))
         return f"%watch {self.expression}: {text} ({self.ended})"
 
@@ -125,11 +125,6 @@ class Series:
         )
         plain = [self.line(), f"  {notes}"]
         return {"text/plain": "\n".join(plain), "text/html": html}
-
-
-def plural(count: int, noun: str) -> str:
-    """`1 value`, `2 values`."""
-    return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
 def _escaped(text: str) -> str:

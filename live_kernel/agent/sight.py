@@ -8,7 +8,6 @@ Rule: nothing of the program is held once it has been evaluated.
 from __future__ import annotations
 
 import builtins
-import os
 
 from .frames import binding_after
 
@@ -23,23 +22,29 @@ if TYPE_CHECKING:
 
 
 class Names(dict[str, object]):
-    """The `__builtins__` of an expression, which ask these mappings in turn."""
+    """The `__builtins__` of an expression, which ask these mappings in turn.
 
-    __slots__ = ("_homes",)
+    `behind` comes last, and is asked as Python asks builtins: its `__missing__`, too.
+    """
 
-    def __init__(self, *homes: Mapping[str, Any] | None) -> None:
+    __slots__ = ("_behind", "_homes")
+
+    def __init__(
+        self, *homes: Mapping[str, Any] | None, behind: Mapping[str, Any] = builtins.__dict__
+    ) -> None:
         super().__init__()
         self._homes = [home for home in homes if home is not None]
+        self._behind = behind
 
     def __missing__(self, name: str) -> object:
         for home in self._homes:
             if name in home:
                 return home[name]
-        raise KeyError(name)
+        return self._behind[name]
 
     def let_go(self) -> None:
         """A function that the expression has made may have us still."""
-        self._homes = [builtins.__dict__]
+        self._homes, self._behind = [], builtins.__dict__
 
 
 class Sight:
@@ -71,9 +76,5 @@ class Sight:
         if self._present.is_gone():
             gone = self._present
             self._present = binding_after(gone)
-            _, name, line = gone.function or ("", "?", 0)
-            self.moved = (
-                f"{name}() ({os.path.basename(gone.file)}:{line}) has returned; since then at "
-                f"{self._present.describe()}"
-            )
+            self.moved = f"{gone.how_gone()}; since then at {self._present.describe()}"
         return self._present

@@ -28,9 +28,13 @@ if TYPE_CHECKING:
 
 
 class Standing:
-    """All of one kind in one session. `done` is what is done to them, `ender` what ends them."""
+    """All of one kind in one session, each begun by an action.
 
-    done = ender = ""
+    `subject`: the action's field that says what it is about. `done` is what is done to them,
+    `ender` what ends them.
+    """
+
+    subject = done = ender = ""
 
     def __init__(self, shell: Shell) -> None:
         self.shell = shell
@@ -42,6 +46,10 @@ class Standing:
         """A number that none of them has had."""
         self._count += 1
         return self._count
+
+    def begin(self, cell: Cell, action: dict[str, Any]) -> Lasting:
+        """Begin one. Raises Refused."""
+        raise NotImplementedError
 
     def show_list(self) -> None:
         """Print them as the output of the cell that runs."""
@@ -78,7 +86,19 @@ def of(kind: type[Standing], shell: Shell) -> Any:
     return _all[key]
 
 
-def wait_for(begun: Lasting, cell: Cell) -> None:
+def begin(kind: type[Standing], cell: Cell, shell: Shell, action: dict[str, Any]) -> None:
+    """Begin one, and wait for its end unless it is to go on beside; about nothing, list them."""
+    every = of(kind, shell)
+    if not action[kind.subject]:
+        every.show_list()
+        return
+    with cell.interruption:
+        begun = every.begin(cell, action)
+    if not action["beside"]:
+        _wait_for(begun, cell)
+
+
+def _wait_for(begun: Lasting, cell: Cell) -> None:
     """Keep the cell until the end of what it has begun; an interrupt is one way to end it."""
     try:
         while not begun.over.wait(0.1):

@@ -7,10 +7,9 @@ let its main thread go, and reach it there.
 
 from __future__ import annotations
 
-import sys
 from time import monotonic
 
-from . import native
+from . import native, threads
 from .telling import on_a_thread
 
 TYPE_CHECKING = False
@@ -107,6 +106,5 @@ def name_of(thread: int) -> str:
     """A thread in words, by its name where it has one."""
     if thread == native.main_ident():
         return "the main thread"
-    threading: Any = sys.modules.get("threading")
-    known = getattr(threading, "_active", {}).get(thread)
-    return f"thread {thread}" if known is None else f"thread {known.name!r}"
+    name = threads.name_of(thread)
+    return f"thread {name!r}" if name else f"thread {thread}"

@@ -38,10 +38,7 @@ class Seen:
         self.name = self._name()
 
     def _name(self) -> str:
-        name = _entry_of(self.known, "_name")
-        if type(name) is str and name:
-            return name
-        return "MainThread" if self.is_main else "unnamed"
+        return _name_in(self.known) or ("MainThread" if self.is_main else "unnamed")
 
     @property
     def is_main(self) -> bool:
@@ -116,3 +113,13 @@ def known_by(ident: int) -> object:
     """The program's `threading.Thread` of this number at this moment, or None."""
     known = getattr(sys.modules.get("threading"), "_active", None)
     return known.get(ident) if type(known) is dict else None
+
+
+def name_of(ident: int) -> str:
+    """What the program calls a thread; empty where it has no name for it."""
+    return _name_in(known_by(ident))
+
+
+def _name_in(known: object) -> str:
+    name = _entry_of(known, "_name")
+    return name if type(name) is str else ""

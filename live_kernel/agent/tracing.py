@@ -14,11 +14,9 @@ from collections import deque
 from itertools import count
 from time import monotonic, perf_counter
 
-from . import beats, callables, monitoring, native, standing
+from . import beats, brief, call_events, conditions, functions, native, standing
 from .calls import Call, duration, told_of
-from .conditions import Condition
 from .plots import clock
-from .showing import plural
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,14 +52,13 @@ class Trace(beats.Beating):
     def __init__(self, traces: Traces, number: int, cell: Cell, action: dict[str, Any]) -> None:
         self._traces, self.number, self._cell = traces, number, cell
         shell = traces.shell
-        found = callables.find(action["function"], shell.namespace)
-        self._function = callables.innermost(found)
-        self.code: CodeType = self._function.__code__
-        self.title, self.notes = found.name, found.notes
-        if self.code.co_freevars:
-            self.notes.append("it is a closure: all that the same lines have made are traced")
-        condition = action["condition"]
-        self._condition = Condition(condition, shell.namespace) if condition else None
+        code = functions.code_of(action["function"], shell.namespace)
+        self.code: CodeType = code.objects[0]
+        self.title, self.notes = code.name, code.notes
+        self._condition, self._failure = None, ""
+        if action["condition"]:
+            given = action["condition"], shell.namespace, self._failed
+            self._condition = conditions.Condition(*given)
         self._wanted: int = action["count"]
         self._begun = monotonic()
         self._until = monotonic() + action["seconds"] if action["seconds"] else float("inf")
@@ -69,7 +66,7 @@ class Trace(beats.Beating):
         self._seen = self._left_out = self._told_left_out = self._shown = 0
         self._under_way: dict[int, Call] = {}
         self._depths: dict[int, int] = {}
-        self._is_nested = not monitoring.pauses(self.code)
+        self._is_nested = not call_events.pauses(self.code)
         self._waiting: deque[Call] = deque()
         self._times: list[float] = []
         self._raised = 0
@@ -84,7 +81,7 @@ class Trace(beats.Beating):
     def begin(self) -> None:
         """Be told of calls from now on. Raises Refused."""
         try:
-            monitoring.watch(self.code, self)
+            call_events.watch(self.code, self)
         except BaseException:
             self._entry.undo()
             raise
@@ -108,9 +105,9 @@ class Trace(beats.Beating):
         """Too many come: until those that wait are written out, do as little as can be."""
         self._is_counting = True
         if not self._under_way:
-            monitoring.tell_of(self.code, endings=False)
+            call_events.tell_of(self.code, endings=False)
             if self._under_way:  # by another thread meanwhile
-                monitoring.tell_of(self.code)
+                call_events.tell_of(self.code)
 
     def _take(self, frame: FrameType) -> None:
         if self._condition is not None and not self._is_wanted(frame):
@@ -121,14 +118,14 @@ class Trace(beats.Beating):
                 return
             if taken == self._wanted:
                 self._has_all = True
-                monitoring.tell_of(self.code, beginnings=False)
+                call_events.tell_of(self.code, beginnings=False)
         call = Call(frame)
         if self._is_nested:
             call.depth = self._depths.get(call.thread, 0)
             self._depths[call.thread] = call.depth + 1
         self._under_way[id(frame)] = call
         if self._is_counting:  # since another thread has said so meanwhile
-            monitoring.tell_of(self.code, beginnings=not self._has_all)
+            call_events.tell_of(self.code, beginnings=not self._has_all)
         call.begun = call.resumed = perf_counter()
 
     def _is_wanted(self, frame: FrameType) -> bool:
@@ -139,6 +136,9 @@ class Trace(beats.Beating):
         if condition.failures >= FAILURES:
             self._close(f"its condition failed {FAILURES} times")
         return False
+
+    def _failed(self, how: str) -> None:
+        self._failure = f"({how})"
 
     def returned(self, frame: FrameType, value: object) -> None:
         """A call has come to its end."""
@@ -175,7 +175,7 @@ class Trace(beats.Beating):
 
     def _close(self, why: str) -> None:
         """Nothing more is wanted: away with it at once; what there is to say comes after."""
-        monitoring.leave(self.code)
+        call_events.leave(self.code)
         self._why = self._why or why
         self.due = 0.0
         self._traces.beats.wake()
@@ -189,14 +189,15 @@ class Trace(beats.Beating):
         self._room = min(WAITING, SHOWN - self._shown)
         if self._is_counting and self._room > 0 and not self._why:
             self._is_counting = False
-            monitoring.tell_of(self.code, beginnings=not self._has_all)
+            call_events.tell_of(self.code, beginnings=not self._has_all)
         if self._why:
             self.end(self._why)
         elif monotonic() >= self._until:
             self.end("its time is over")
 
     def _write(self) -> None:
-        lines = []
+        lines = [self._failure] if self._failure else []
+        self._failure = ""
         for _ in range(len(self._waiting)):
             call = self._waiting.popleft()
             self._shown += 1
@@ -207,7 +208,7 @@ class Trace(beats.Beating):
         if left_out:
             self._told_left_out += left_out
             if self._room > 0:
-                lines.append(f"… {plural(left_out, 'call')} more, not shown")
+                lines.append(f"… {brief.plural(left_out, 'call')} more, not shown")
         if lines:
             self._print(lines)
 
@@ -221,7 +222,7 @@ class Trace(beats.Beating):
             is_told, self._is_told = self._is_told, True
         if is_told:
             return
-        monitoring.leave(self.code)
+        call_events.leave(self.code)
         self._write()
         under_way = list(self._under_way.values())[:20]
         lines = [told_of(call, self.title, has_ended=False) for call in under_way]
@@ -229,7 +230,7 @@ class Trace(beats.Beating):
         self._entry.undo()
 
     def _summary(self) -> str:
-        words = [f"{plural(self._seen, 'call')} in {clock(monotonic() - self._begun)}"]
+        words = [f"{brief.plural(self._seen, 'call')} in {clock(monotonic() - self._begun)}"]
         if self._seen != self._shown:
             words.append(f"{self._shown:,} shown")
         if self._raised:
@@ -244,7 +245,7 @@ class Trace(beats.Beating):
 
     def stop(self) -> None:
         """Be over, without a word."""
-        monitoring.leave(self.code)
+        call_events.leave(self.code)
         self._under_way.clear()
         self._waiting.clear()
         self._traces.drop(self)
@@ -254,6 +255,7 @@ class Trace(beats.Beating):
 class Traces(standing.Standing):
     """The traces of one session."""
 
+    subject = "function"
     done, ender = "traced", "%untrace"
 
     def begin(self, cell: Cell, action: dict[str, Any]) -> Trace:
@@ -273,15 +275,8 @@ class Traces(standing.Standing):
 
 
 def trace(cell: Cell, shell: Shell, action: dict[str, Any]) -> None:
-    """`%trace`: begin one, and wait for its end unless it is to go on beside; or list them."""
-    traces = standing.of(Traces, shell)
-    if not action["function"]:
-        traces.show_list()
-        return
-    with cell.interruption:
-        begun = traces.begin(cell, action)
-    if not action["beside"]:
-        standing.wait_for(begun, cell)
+    """`%trace`: begin one, or list them."""
+    standing.begin(Traces, cell, shell, action)
 
 
 def untrace(_cell: Cell, shell: Shell, action: dict[str, Any]) -> None:

@@ -165,6 +165,7 @@ def _compiled(expression: str) -> tuple[CodeType, list[str]]:
 class Watches(standing.Standing):
     """The watches of one session."""
 
+    subject = "expression"
     done, ender = "watched", "%unwatch"
 
     def __init__(self, shell: Shell) -> None:
@@ -219,15 +220,8 @@ class Watches(standing.Standing):
 
 
 def watch(cell: Cell, shell: Shell, action: dict[str, Any]) -> None:
-    """`%watch`: begin one, and wait for its end unless it is to go on beside; or list them."""
-    watches = standing.of(Watches, shell)
-    if not action["expression"]:
-        watches.show_list()
-        return
-    with cell.interruption:
-        begun = watches.begin(cell, action)
-    if not action["beside"]:
-        standing.wait_for(begun, cell)
+    """`%watch`: begin one, or list them."""
+    standing.begin(Watches, cell, shell, action)
 
 
 def unwatch(_cell: Cell, shell: Shell, action: dict[str, Any]) -> None:

@@ -11,31 +11,33 @@ from __future__ import annotations
 
 import os
 
-from . import functions
+from . import brief, code_objects, functions
 from .actions import Refused
-from .held_code import file_of, functions_in, inner_codes, modules, running_codes
+from .frames import key
+from .line_events import START
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType
 
+    from .line_events import Spot
     from .namespace import Namespace
-
-START = 0
-"""The "line" of a place which is the begin of a function, whenever it is called."""
 
 _NEAREST = 3
 
 
-class Place:
-    """One place of the program's source, in words, and its code: code objects and lines."""
+class Location:
+    """One place of the program's source, in words, and its code: code objects and lines.
 
-    def __init__(self, text: str, spots: list[tuple[CodeType, int]]) -> None:
-        self.text, self.spots = text, spots
+    `notes`: what the user should know of it.
+    """
+
+    def __init__(self, text: str, spots: list[Spot], notes: list[str] | None = None) -> None:
+        self.text, self.spots, self.notes = text, spots, notes or []
 
 
-def find(text: str, namespace: Namespace) -> Place:
-    """The place that `text` names. Raises Refused."""
+def find(text: str, namespace: Namespace) -> Location:
+    """What `text` names. Raises Refused."""
     file, _, line = text.rpartition(":")
     if line.isdecimal():
         file = file or namespace.binding.file
@@ -48,8 +50,8 @@ def find(text: str, namespace: Namespace) -> Place:
 
 def _the_file(wanted: str) -> str:
     """The one file that is meant, which may be the end of its path. Raises Refused."""
-    known = {file_of(names) for _, names in modules()}
-    known |= {code.co_filename for code in running_codes()}
+    known = {code_objects.file_of(names) for _, names in code_objects.modules()}
+    known |= {code.co_filename for code in code_objects.running()}
     found: dict[str, str] = {}
     for file in known:
         if file.endswith(".py") and _is_meant(file, wanted):
@@ -68,7 +70,7 @@ def _the_file(wanted: str) -> str:
     if len(found) > 1:
         raise Refused(
             "PlaceAmbiguous",
-            f"There are {len(found)} files {wanted!r}: {functions.listed(sorted(found))}.",
+            f"There are {len(found)} files {wanted!r}: {brief.listed(sorted(found))}.",
             "Name more of the path, as in %break pkg/app.py:12.",
         )
     return next(iter(found))
@@ -86,7 +88,7 @@ def _codes_of_file(file: str) -> list[CodeType]:
     found: dict[int, CodeType] = {}
 
     def add(code: CodeType) -> None:
-        for each in inner_codes(code):
+        for each in code_objects.with_inner(code):
             if is_of_file(each):
                 found[id(each)] = each
 
@@ -98,17 +100,17 @@ def _codes_of_file(file: str) -> list[CodeType]:
             known[name] = name == file or os.path.realpath(name) == file
         return known[name]
 
-    for name, names in modules():
-        own = file_of(names)
+    for name, names in code_objects.modules():
+        own = code_objects.file_of(names)
         if own and (own == file or os.path.realpath(own) == file):
-            for function in functions_in(names, name):
+            for function in code_objects.functions_in(names, name):
                 add(function.__code__)
-    for code in running_codes():
+    for code in code_objects.running():
         add(code)
     return list(found.values())
 
 
-def _at_line(file: str, line: int) -> Place:
+def _at_line(file: str, line: int) -> Location:
     codes = _codes_of_file(file)
     spots = _spots(codes, line)
     if not spots:
@@ -120,8 +122,8 @@ def _at_line(file: str, line: int) -> Place:
     functions = {code.co_qualname for code, _ in spots}
     where = f"{name}:{line}"
     if all(start == START for _, start in spots):
-        return Place(f"{where}, when {called(functions)} is called", spots)
-    return Place(f"{where} in {called(functions)}", spots)
+        return Location(f"{where}, when {called(functions)} is called", spots)
+    return Location(f"{where} in {called(functions)}", spots)
 
 
 def short(code: CodeType) -> str:
@@ -134,7 +136,7 @@ def called(functions: set[str]) -> str:
     return ", ".join(f"{name}()" if name[-1] != ">" else name for name in sorted(functions))
 
 
-def _spots(codes: list[CodeType], line: int) -> list[tuple[CodeType, int]]:
+def _spots(codes: list[CodeType], line: int) -> list[Spot]:
     """A line with `def` or a decorator means the function: it has been defined already."""
     headed = [code for code in codes if _has_in_head(code, line)]
     named = [(code, START) for code in headed if code.co_name != "<lambda>"]
@@ -198,29 +200,23 @@ def _all_codes(file: str) -> list[CodeType]:
             if name not in files:
                 files[name] = name == file or os.path.realpath(name) == file
             if files[name]:
-                found |= {id(code): code for code in inner_codes(each.__code__)}
+                found |= {id(code): code for code in code_objects.with_inner(each.__code__)}
     return [*found.values(), *_codes_of_file(file)]
 
 
 # -- a function
 
 
-def _of_function(name: str, namespace: Namespace) -> Place:
-    if not all(part.isidentifier() for part in name.split(".")):
-        raise Refused(
-            "PlaceUnknown", f"{name!r} is no place.", "Name one as in app.py:12, or a function."
-        )
-    codes = functions.called(name, namespace)
-    first = codes[0]
+def _of_function(name: str, namespace: Namespace) -> Location:
+    code = functions.code_of(name, namespace)
+    first = code.objects[0]
     same = [
-        code
-        for running in running_codes()
-        for code in inner_codes(running)
-        if (code.co_filename, code.co_qualname) == (first.co_filename, first.co_qualname)
+        each
+        for running in code_objects.running()
+        for each in code_objects.with_inner(running)
+        if key(each) == key(first)
     ]
-    every = {id(code): code for code in [*codes, *same]}
+    every = {id(each): each for each in [*code.objects, *same]}
     where = f"{short(first)}:{first.co_firstlineno}"
-    return Place(
-        f"{where}, when {first.co_qualname}() is called",
-        [(code, START) for code in every.values()],
-    )
+    text = f"{where}, when {first.co_qualname}() is called"
+    return Location(text, [(each, START) for each in every.values()], code.notes)

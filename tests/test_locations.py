@@ -14,7 +14,7 @@ from types import ModuleType
 
 import pytest
 
-from live_kernel.agent import codes
+from live_kernel.agent import line_events, locations
 from live_kernel.agent.actions import Refused
 from live_kernel.agent.frames import Binding
 from live_kernel.agent.namespace import Namespace
@@ -150,13 +150,6 @@ INSIDE = {
 }
 
 
-@pytest.mark.parametrize("text", INSIDE)
-def test_lines(namespace: Namespace, text: str) -> None:
-    place = codes.find(f"package/places.py:{line_of(text)}", namespace)
-    ((code, line),) = place.spots
-    assert (code.co_qualname, line) == (INSIDE[text], line_of(text))
-
-
 HEADS = {
     "def plainly": "plainly",
     "short = ": "<lambda>",
@@ -166,11 +159,16 @@ HEADS = {
 }
 
 
-@pytest.mark.parametrize("text", HEADS)
-def test_lines_of_a_head(namespace: Namespace, text: str) -> None:
-    place = codes.find(f"places.py:{line_of(text)}", namespace)
-    ((code, line),) = place.spots
-    assert (code.co_qualname, line) == (HEADS[text], codes.START)
+SPOTS = [
+    *((text, function, line_of(text)) for text, function in INSIDE.items()),
+    *((text, function, line_events.START) for text, function in HEADS.items()),
+]
+
+
+@pytest.mark.parametrize(("text", "function", "line"), SPOTS)
+def test_lines(namespace: Namespace, text: str, function: str, line: int) -> None:
+    location = locations.find(f"package/places.py:{line_of(text)}", namespace)
+    assert [(code.co_qualname, line) for code, line in location.spots] == [(function, line)]
 
 
 FUNCTIONS = {
@@ -196,8 +194,8 @@ FUNCTIONS = {
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_functions(namespace: Namespace, name: str) -> None:
-    place = codes.find(name, namespace)
-    assert {(code.co_qualname, line) for code, line in place.spots} == {(FUNCTIONS[name], 0)}
+    location = locations.find(name, namespace)
+    assert {(code.co_qualname, line) for code, line in location.spots} == {(FUNCTIONS[name], 0)}
 
 
 def test_lines_that_python_tells_of(module: ModuleType) -> None:
@@ -219,25 +217,25 @@ def test_lines_that_python_tells_of(module: ModuleType) -> None:
         monitoring.free_tool_id(tool)
     for function in [*functions, module.waits, module.one, module.numbers]:
         code = function.__code__
-        assert codes.lines_of(code) == {line for name, line in told if name == code.co_qualname}
+        assert locations.lines_of(code) == {line for name, line in told if name == code.co_qualname}
 
 
 def test_two_files_of_a_name(namespace: Namespace) -> None:
     importlib.import_module("other.places")
     with pytest.raises(Refused, match=r"There are 2 files 'places\.py'"):
-        codes.find("places.py:5", namespace)
-    assert codes.find("package/places.py:5", namespace).spots
-    (spot,) = codes.find("other/places.py:2", namespace).spots
+        locations.find("places.py:5", namespace)
+    assert locations.find("package/places.py:5", namespace).spots
+    (spot,) = locations.find("other/places.py:2", namespace).spots
     assert spot[1] == 2
-    assert codes.find("5", namespace).text.startswith("places.py:5")
+    assert locations.find("5", namespace).text.startswith("places.py:5")
 
 
 def test_functions_of_one_name(namespace: Namespace) -> None:
     importlib.import_module("other.places")
     outside = Namespace(Binding("sys"), {})
     with pytest.raises(Refused, match="2 functions are called 'plainly'"):
-        codes.find("plainly", outside)
-    assert codes.find("package.places.plainly", outside).spots
+        locations.find("plainly", outside)
+    assert locations.find("package.places.plainly", outside).spots
 
 
 def test_a_function_that_only_a_list_somewhere_holds(
@@ -245,13 +243,13 @@ def test_a_function_that_only_a_list_somewhere_holds(
 ) -> None:
     kept = [module.plainly]
     del module.plainly, module.partial
-    place = codes.find(f"package/places.py:{line_of('b = a')}", namespace)
-    assert place.spots[0][0] is kept[0].__code__
+    location = locations.find(f"package/places.py:{line_of('b = a')}", namespace)
+    assert location.spots[0][0] is kept[0].__code__
 
 
 def test_no_code_there(namespace: Namespace) -> None:
     with pytest.raises(Refused) as caught:
-        codes.find("package/places.py:6", namespace)
+        locations.find("package/places.py:6", namespace)
     assert "nearest lines with code are 5, 7" in caught.value.remedy.replace("There", "")
 
 
@@ -269,6 +267,6 @@ def test_nothing_of_the_programs_is_called(namespace: Namespace, module: ModuleT
             raise AssertionError("__wrapped__")
 
     module.trap = module.Thing.trap = Trap()  # type: ignore[attr-defined]
-    assert codes.find(f"package/places.py:{line_of('return 1')}", namespace).spots
-    with pytest.raises(Refused, match="not written in Python"):
-        codes.find("trap", namespace)
+    assert locations.find(f"package/places.py:{line_of('return 1')}", namespace).spots
+    with pytest.raises(Refused, match="no Python code"):
+        locations.find("trap", namespace)
