@@ -10,12 +10,11 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
     from typing import Any
 
     from .cell import Cell
     from .shell import Shell
-
-    Action = Callable[[Cell, Shell, dict[str, Any]], object]
 
 
 class Refused(Exception):
@@ -33,86 +32,61 @@ class Refused(Exception):
 
 def act(cell: Cell, shell: Shell) -> None:
     """Do what the cell asks for. Raises Refused, and whatever the action raises."""
-    action = _ACTIONS.get(cell.action["name"])
-    if action is None:
-        raise Refused("ActionUnknown", f"this agent knows no action {cell.action['name']!r}")
+    name = cell.action["name"]
+    if name not in _ACTIONS:
+        raise Refused("ActionUnknown", f"this agent knows no action {name!r}")
+    module, function = _ACTIONS[name]
     cell.interruption.begin()
     try:
-        action(cell, shell, cell.action)
+        getattr(module(), function)(cell, shell, cell.action)
     finally:
         cell.interruption.end()
         cell.end()
 
 
-def _bind(cell: Cell, shell: Shell, action: dict[str, Any]) -> None:
+# Modules that are loaded by the first action of theirs.
+
+
+def _rebinding() -> ModuleType:
     from . import rebinding
 
-    rebinding.bind(cell, shell, action)
+    return rebinding
 
 
-def _watch(cell: Cell, shell: Shell, action: dict[str, Any]) -> None:
+def _watching() -> ModuleType:
     from . import watching
 
-    watching.watch(cell, shell, action)
+    return watching
 
 
-def _unwatch(cell: Cell, shell: Shell, action: dict[str, Any]) -> None:
-    from . import watching
-
-    watching.unwatch(cell, shell, action)
-
-
-def _trace(cell: Cell, shell: Shell, action: dict[str, Any]) -> None:
+def _tracing() -> ModuleType:
     from . import tracing
 
-    tracing.trace(cell, shell, action)
+    return tracing
 
 
-def _untrace(cell: Cell, shell: Shell, action: dict[str, Any]) -> None:
-    from . import tracing
-
-    tracing.untrace(cell, shell, action)
-
-
-def _patch(cell: Cell, shell: Shell, action: dict[str, Any]) -> None:
+def _patching() -> ModuleType:
     from . import patching
 
-    patching.patch(cell, shell, action)
+    return patching
 
 
-def _unpatch(cell: Cell, shell: Shell, action: dict[str, Any]) -> None:
-    from . import patching
-
-    patching.unpatch(cell, shell, action)
-
-
-def _break(cell: Cell, shell: Shell, options: dict[str, Any]) -> None:
+def _debugging() -> ModuleType:
     from . import debugging
 
-    debugging.break_(cell, shell, options)
+    return debugging
 
 
-def _unbreak(cell: Cell, shell: Shell, options: dict[str, Any]) -> None:
-    from . import debugging
-
-    debugging.unbreak(cell, shell, options)
-
-
-def _enter(cell: Cell, shell: Shell, options: dict[str, Any]) -> None:
-    from . import debugging
-
-    debugging.enter(cell, shell, options)
-
-
-_ACTIONS: dict[str, Action] = {
-    "bind": _bind,
-    "break": _break,
-    "unbreak": _unbreak,
-    "enter": _enter,
-    "patch": _patch,
-    "unpatch": _unpatch,
-    "trace": _trace,
-    "untrace": _untrace,
-    "watch": _watch,
-    "unwatch": _unwatch,
+_ACTIONS: dict[str, tuple[Callable[[], ModuleType], str]] = {
+    "bind": (_rebinding, "bind"),
+    "watch": (_watching, "watch"),
+    "unwatch": (_watching, "unwatch"),
+    "trace": (_tracing, "trace"),
+    "untrace": (_tracing, "untrace"),
+    "patch": (_patching, "patch"),
+    "unpatch": (_patching, "unpatch"),
+    "break": (_debugging, "break_"),
+    "unbreak": (_debugging, "unbreak"),
+    "enter": (_debugging, "enter"),
 }
+"""Each in its module, by the name of its function: that takes the cell, the shell, the fields."""

@@ -72,6 +72,15 @@ class Action(Command):
         self._in_target.run("", execution, done, action=action)
 
 
+class Ending(Action):
+    """An action that ends what another has begun: one of these, as the agent finds it, or all."""
+
+    words = ("all",)
+
+    def options(self, argument: str) -> dict[str, Any]:
+        return {"which": argument}
+
+
 class Question(Command):
     """A command that asks the agent something, also while cells run, and shows the answer.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .command import Action
+from .command import Action, Ending
 
 
 class PatchCell(Action):
@@ -57,7 +57,7 @@ class Patch(Action):
         raise self.misused("%patch is told which function, and the name of the new one.")
 
 
-class Unpatch(Action):
+class Unpatch(Ending):
     """Put back what a patch has replaced: that function, or all; if there is one, that.
 
     A name that the program has bound anew meanwhile is left as it is.
@@ -65,8 +65,4 @@ class Unpatch(Action):
 
     usage = "%unpatch [FUNCTION | all]"
     action = "unpatch"
-    words = ("all",)
     takes_code = True
-
-    def options(self, argument: str) -> dict[str, Any]:
-        return {"which": argument}

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from .. import durations
 from ..execution import Done, Execution
-from .command import Action, Command
+from .command import Action, Command, Ending
 
 _CLAUSE = re.compile(r"(?:^|\s)(every|for)\s+([\d.]+\s*[a-z]*)\s*$")
 _WHERE = re.compile(r"(?:^|\s)--(here|beside)\s*$|^--(here|beside)(?:\s|$)")
@@ -101,15 +101,11 @@ class Watch(Lasting):
         return {"expression": expression, "every": every, "seconds": seconds}
 
 
-class Unwatch(Action):
+class Unwatch(Ending):
     """End a watch: the only one, or that of this number, or all."""
 
     usage = "%unwatch [N | all]"
     action = "unwatch"
-    words = ("all",)
-
-    def options(self, argument: str) -> dict[str, Any]:
-        return {"which": argument}
 
 
 class Trace(Lasting):
@@ -155,12 +151,8 @@ class Trace(Lasting):
         return 0 if wanted == "all" else int(wanted), rest
 
 
-class Untrace(Action):
+class Untrace(Ending):
     """End a trace: the only one, or that of this number, or all."""
 
     usage = "%untrace [N | all]"
     action = "untrace"
-    words = ("all",)
-
-    def options(self, argument: str) -> dict[str, Any]:
-        return {"which": argument}
