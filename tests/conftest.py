@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Generator, Iterator
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
@@ -25,6 +26,9 @@ from targets import ROOT, Target
 from live_kernel.agent import native
 from live_kernel.errors import LiveKernelError, NotAttachable
 from live_kernel.handle import attach
+
+if TYPE_CHECKING:
+    from lab import Browser, Lab
 
 NEEDS_ATTACH = {"attach", "client", "console", "harm", "lab"}
 """Marks of tests that enter a live process."""
@@ -99,6 +103,22 @@ def kernel(program: Program) -> Iterator[Kernel]:
     """A kernel that is attached to it."""
     with Kernel("--pid", program.pid) as started:
         yield started
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    from lab import chromium
+
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def lab(browser: Browser) -> Iterator[Lab]:
+    from lab import Lab
+
+    with Lab(browser) as lab:
+        yield lab
 
 
 @pytest.fixture

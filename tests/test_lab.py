@@ -6,26 +6,13 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
 
 import pytest
-from lab import Browser, Lab, Notebook, chromium, expect
+from lab import Browser, Lab, Notebook, expect
 from snapshots import Program
 from targets import Target, eventually
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(120)]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def lab(browser: Browser) -> Iterator[Lab]:
-    with Lab(browser) as lab:
-        yield lab
 
 
 def attached(program: Target) -> dict[str, object]:

@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from lab import Browser, Lab, chromium, expect
+from lab import Lab, expect
 from snapshots import Program
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(120)]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def lab(browser: Browser) -> Iterator[Lab]:
-    with Lab(browser) as lab:
-        yield lab
 
 
 def test_a_watch_and_a_trace_go_on_below_their_cells(lab: Lab, program: Program) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from itertools import count
 
 from .actions import Refused
-from .sight import Names
+from .evaluation import Names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -21,9 +21,9 @@ from .frames import OURS
 from .interface import offer_input
 from .magics import NOT_HERE, Magics, ipython_module, present_cell, usage_error
 from .quiet import SHELL, Notes, Profile, QuietHistory, QuietTrap, WithoutDatabase
+from .side_effects import Watched
 from .streams import running_cell
 from .tracebacks import as_message
-from .watched import Watched
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

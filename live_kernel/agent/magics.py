@@ -12,8 +12,8 @@ import sys
 
 from . import debugger
 from .capture import Captured, is_captured
+from .side_effects import Watching
 from .streams import running_cell
-from .watched import Watching
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

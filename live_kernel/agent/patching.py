@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import builtins
 
-from . import brief, definitions, forks, functions, native, references
+from . import brief, forks, functions, native, references, replacements
 from .actions import Refused
 from .frames import OURS
 from .lookup import class_name, is_a
@@ -126,16 +126,16 @@ def patch(cell: Cell, shell: Shell, action: dict[str, Any]) -> None:
     found = functions.find(name, shell.namespace)
     _refuse_what_cant_be(found)
     if action["code"]:
-        function = definitions.defined(cell, shell, name, action["code"])
+        function = replacements.defined(cell, shell, name, action["code"])
     else:
         function = _value_of(action["by"], shell)
     with cell.interruption:
         original = _original(found.function)
-        function = definitions.settled(function, original, shell.namespace)
+        function = replacements.settled(function, original, shell.namespace)
         if function is found.function:
             raise Refused("PatchedAlready", f"{name} is that very function already.")
-        notes = [*found.notes, *definitions.differences(function, original)]
-        definitions.dress(function, original)
+        notes = [*found.notes, *replacements.differences(function, original)]
+        replacements.dress(function, original)
         made = Patch(name, found.function, function, shell.ledger)
         made.begin()
         if not made.places:

@@ -14,7 +14,7 @@ from collections import deque
 from itertools import count
 from time import monotonic, perf_counter
 
-from . import beats, brief, call_events, conditions, functions, native, standing
+from . import background, beats, brief, call_events, conditions, functions, native
 from .calls import Call, duration, told_of
 from .plots import clock
 
@@ -252,7 +252,7 @@ class Trace(beats.Beating):
         self.over.set()
 
 
-class Traces(standing.Standing):
+class Traces(background.Ongoing):
     """The traces of one session."""
 
     subject = "function"
@@ -276,9 +276,9 @@ class Traces(standing.Standing):
 
 def trace(cell: Cell, shell: Shell, action: dict[str, Any]) -> None:
     """`%trace`: begin one, or list them."""
-    standing.begin(Traces, cell, shell, action)
+    background.begin(Traces, cell, shell, action)
 
 
 def untrace(_cell: Cell, shell: Shell, action: dict[str, Any]) -> None:
     """`%untrace`: end one, or all."""
-    standing.of(Traces, shell).end(action["which"])
+    background.of(Traces, shell).end(action["which"])

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from time import monotonic
 
-from . import beats, native, sight, standing, tracebacks
+from . import background, beats, evaluation, native, tracebacks
 from .actions import Refused
 from .compiling import ONLY_AST
 from .readings import Reading, read
@@ -47,7 +47,7 @@ class Watch(beats.Beating):
         self._until = monotonic() + action["seconds"] if action["seconds"] else float("inf")
         self._cell = cell
         self._context = cell.context.copy()
-        self._sight = sight.Sight(watches.shell.namespace)
+        self._evaluator = evaluation.Evaluator(watches.shell.namespace)
         self._series = Series(self.title)
         self._show = shown_by(cell, action["updates"], action["beside"])
         self.worker: beats.Worker | None = None
@@ -85,7 +85,7 @@ class Watch(beats.Beating):
         reading, self._job, self._reading = self._reading, None, None
         if reading is None:
             return
-        self._series.add(reading, self._sight.moved)
+        self._series.add(reading, self._evaluator.moved)
         self._show(self._series)
         if self._series.errors_in_a_row >= ERRORS:
             self.end(f"{ERRORS} errors in a row")
@@ -136,7 +136,7 @@ class Watch(beats.Beating):
         keeps_cell.set(True)
         streams = split.enter(self._watches.shell.ledger)
         try:
-            self._reading = read(self._sight.evaluate(self._code), monotonic(), self._names)
+            self._reading = read(self._evaluator.evaluate(self._code), monotonic(), self._names)
         finally:
             streams.undo()
 
@@ -162,7 +162,7 @@ def _compiled(expression: str) -> tuple[CodeType, list[str]]:
         ) from None
 
 
-class Watches(standing.Standing):
+class Watches(background.Ongoing):
     """The watches of one session."""
 
     subject = "expression"
@@ -221,9 +221,9 @@ class Watches(standing.Standing):
 
 def watch(cell: Cell, shell: Shell, action: dict[str, Any]) -> None:
     """`%watch`: begin one, or list them."""
-    standing.begin(Watches, cell, shell, action)
+    background.begin(Watches, cell, shell, action)
 
 
 def unwatch(_cell: Cell, shell: Shell, action: dict[str, Any]) -> None:
     """`%unwatch`: end one, or all."""
-    standing.of(Watches, shell).end(action["which"])
+    background.of(Watches, shell).end(action["which"])

@@ -110,7 +110,7 @@ LATE = (
     ),
     (
         "agent.brief",
-        "agent.sight",
+        "agent.evaluation",
         "agent.conditions",
         "agent.code_objects",
         "agent.functions",
@@ -126,10 +126,10 @@ LATE = (
         "agent.breakpoints",
         "agent.debugging",
     ),
-    ("agent.watched", "agent.magics", "agent.quiet", "agent.ipython"),
+    ("agent.side_effects", "agent.magics", "agent.quiet", "agent.ipython"),
     (
         "agent.beats",
-        "agent.standing",
+        "agent.background",
         "agent.plots",
         "agent.readings",
         "agent.showing",
@@ -138,7 +138,7 @@ LATE = (
         "agent.calls",
         "agent.tracing",
         "agent.references",
-        "agent.definitions",
+        "agent.replacements",
         "agent.patching",
     ),
 )

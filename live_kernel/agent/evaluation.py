@@ -1,7 +1,7 @@
 """What an expression sees that is evaluated beside the cells: what they see, at that moment.
 
-Runs in the target, on a worker's thread. It has globals of its own, so that no cell which
-runs meanwhile is touched, and what it assigns is gone at once.
+Runs in the target, on a worker's thread; `Names` also on the program's. It has globals of
+its own, so that no cell which runs meanwhile is touched, and what it assigns is gone at once.
 Rule: nothing of the program is held once it has been evaluated.
 """
 
@@ -47,7 +47,7 @@ class Names(dict[str, object]):
         self._homes, self._behind = [], builtins.__dict__
 
 
-class Sight:
+class Evaluator:
     """Evaluates expressions as the session's cells would, at the place where they are bound.
 
     Where the bound function has returned, it goes on at its caller's, and says so in `moved`.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         def end(self, why: str) -> None: ...
 
 
-class Standing:
+class Ongoing:
     """All of one kind in one session, each begun by an action.
 
     `subject`: the action's field that says what it is about. `done` is what is done to them,
@@ -77,7 +77,7 @@ class Standing:
 _all: dict[tuple[type, Ledger], Any] = {}
 
 
-def of(kind: type[Standing], shell: Shell) -> Any:
+def of(kind: type[Ongoing], shell: Shell) -> Any:
     """All of this kind in the session."""
     key = kind, shell.ledger
     if key not in _all:
@@ -86,7 +86,7 @@ def of(kind: type[Standing], shell: Shell) -> Any:
     return _all[key]
 
 
-def begin(kind: type[Standing], cell: Cell, shell: Shell, action: dict[str, Any]) -> None:
+def begin(kind: type[Ongoing], cell: Cell, shell: Shell, action: dict[str, Any]) -> None:
     """Begin one, and wait for its end unless it is to go on beside; about nothing, list them."""
     every = of(kind, shell)
     if not action[kind.subject]:

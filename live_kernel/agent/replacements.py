@@ -11,7 +11,7 @@ import builtins
 import sys
 from types import FunctionType
 
-from . import sight
+from . import evaluation
 from .actions import Refused
 from .lookup import is_a, own_dict
 from .names import Names as NamesOf
@@ -76,7 +76,7 @@ def settled(function: Any, original: Any, namespace: Namespace) -> Any:
         )
     if wanted:
         homes = (namespace.scratch, module, builtins.__dict__, namespace.additions)
-        module = {"__builtins__": sight.Names(*homes), "__name__": module.get("__name__", "")}
+        module = {"__builtins__": evaluation.Names(*homes), "__name__": module.get("__name__", "")}
     how = function.__name__, function.__defaults__, function.__closure__
     made = FunctionType(function.__code__, module, *how)
     made.__kwdefaults__ = function.__kwdefaults__
