@@ -187,6 +187,7 @@ FUNCTIONS = {
     "managed": "managed",
     "waits()": "waits",
     "inner": "hidden.<locals>.inner",
+    "package.places.hidden.inner": "hidden.<locals>.inner",
     "package.places.numbers": "numbers",
     "Callback": "Callback.__init__",
 }
@@ -236,6 +237,8 @@ def test_functions_of_one_name(namespace: Namespace) -> None:
     with pytest.raises(Refused, match="2 functions are called 'plainly'"):
         locations.find("plainly", outside)
     assert locations.find("package.places.plainly", outside).spots
+    (spot,) = locations.find("other.places.plainly", outside).spots
+    assert spot[0].co_filename.endswith("other/places.py")
 
 
 def test_a_function_that_only_a_list_somewhere_holds(

@@ -64,24 +64,25 @@ def with_inner(code: CodeType) -> Iterator[CodeType]:
 
 
 def with_qualified_name(name: str) -> list[CodeType]:
-    """Those of the user's modules and running functions whose qualified name ends so."""
+    """Those of the user's modules and running functions whose full name ends so."""
     found: dict[int, CodeType] = {}
-    for outer in _of_the_user():
+    for module, outer in _of_the_user():
         for code in with_inner(outer):
-            plain = code.co_qualname.replace("<locals>.", "")
-            if plain == name or plain.endswith("." + name):
+            full = f".{module}.{code.co_qualname.replace('<locals>.', '')}"
+            if full.endswith("." + name):
                 found[id(code)] = code
     return list(found.values())
 
 
-def _of_the_user() -> Iterator[CodeType]:
+def _of_the_user() -> Iterator[tuple[object, CodeType]]:
+    """With the name of the module, where that is known."""
     for module, names in modules():
         if is_user_code(file_of(names) or "<frozen "):
             for function in functions_in(names, module):
-                yield function.__code__
+                yield function.__module__, function.__code__
     for code in running():
         if is_user_code(code.co_filename):
-            yield code
+            yield "", code
 
 
 def functions_in(
