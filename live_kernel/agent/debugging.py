@@ -90,6 +90,8 @@ def _thread(text: str) -> int:
     """The thread that is named, or 0. Raises Refused."""
     if not text:
         return 0
+    if text.isdecimal() and breakpoints.is_thread_of_ours(int(text)):
+        return int(text)  # which no name of the program's threads leads to
     from . import held
 
     return held.thread_named(text)
