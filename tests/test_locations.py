@@ -9,6 +9,7 @@ import asyncio
 import importlib
 import sys
 from collections.abc import Iterator
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
@@ -219,6 +220,23 @@ def test_lines_that_python_tells_of(module: ModuleType) -> None:
     for function in [*functions, module.waits, module.one, module.numbers]:
         code = function.__code__
         assert locations.lines_of(code) == {line for name, line in told if name == code.co_qualname}
+
+
+@pytest.mark.parametrize("name", ["started.as_module", "started"])
+def test_the_main_module_by_the_name_it_was_started_by(
+    namespace: Namespace, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    main = ModuleType("__main__")
+    if "." in name:
+        main.__spec__ = ModuleSpec(name, None)
+    else:
+        main.__file__ = f"/srv/{name}.py"
+    exec("def own(): pass", vars(main))
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    (spot,) = locations.find(f"{name}.own", namespace).spots
+    assert spot[0] is vars(main)["own"].__code__
+    with pytest.raises(Refused, match="There is no"):
+        locations.find("another.own", namespace)
 
 
 def test_two_files_of_a_name(namespace: Namespace) -> None:

@@ -84,10 +84,25 @@ def _sought(name: str, namespace: Namespace) -> Found | None:
     for count in range(len(parts) - 1, 0, -1):
         if found is not None:
             break
-        module = sys.modules.get(".".join(parts[:count]))
+        module = _module_called(".".join(parts[:count]))
         if module is not None:
             found = _walk(module, parts, count)
     return found
+
+
+def _module_called(name: str) -> Any:
+    """The loaded module of this name, or the main one, if it was started by it: `python -m NAME`,
+    or `python NAME.py`. None if there is none.
+    """
+    module = sys.modules.get(name)
+    main = sys.modules.get("__main__")
+    if module is not None or main is None:
+        return module
+    spec, file = own_entry(main, "__spec__"), own_entry(main, "__file__")
+    names = [getattr(spec, "name", None)]
+    if spec in (None, ABSENT) and type(file) is str:
+        names.append(file.rpartition("/")[2].removesuffix(".py"))
+    return main if name in names else None
 
 
 def _unknown(name: str) -> Refused:
