@@ -6,34 +6,25 @@ outcome is sent once, and the thread is fit for the next cell.
 
 from __future__ import annotations
 
-import contextvars
-
 from . import actions, tracebacks
 from .additions import additions
-from .compiling import IS_COROUTINE, Compiled, Compiler
+from .compiling import Compiled, Compiler
 from .display import bundle
+from .in_loops import InLoops
 from .names import Names
-from .places import LoopRun, OwnLoop, program_loop
+from .places import program_loop
 from .shell import Shell
 from .streams import current_cell, keeps_cell, split
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import CodeType
     from typing import Any
 
     from .cell import Cell
     from .errands import Errands
     from .ledger import Ledger
     from .namespace import Namespace
-
-_OF_THE_RUNNING_LOOP = {
-    "create_task", "current_task", "ensure_future", "get_event_loop", "get_running_loop",
-}  # fmt: skip
-"""Functions of asyncio that work in a running loop only."""
-
-_FUNCTION = type(lambda: 0)
 
 
 class Cells:
@@ -45,8 +36,8 @@ class Cells:
         self._namespace = namespace
         self._ledger = ledger
         self._mark = mark
-        self._own_loop: OwnLoop | None = None
         self._compiler = Compiler(namespace)
+        self._in_loops = InLoops(namespace, ledger, self._show)
         self.shell = Shell(namespace, ledger, self, errands)
         self._parts = 0
         namespace.additions.update(additions())
@@ -128,29 +119,12 @@ class Cells:
         try:
             if cell.place:
                 self._run_there(cell, compiled, scope)
-            elif compiled.is_coroutine or self._uses_running_loop(compiled):
-                self._run_in_loop(cell, compiled, scope, self._loop())
+            elif compiled.is_coroutine or self._in_loops.are_wanted(compiled):
+                self._in_loops.run(cell, compiled, scope)
             else:
                 cell.context.run(self._run_here, cell, compiled, scope)
         finally:
             self._namespace.settle(written)
-
-    def _await_inside(self, cell: Cell, compiled: Compiled, scope: tuple[Any, Any]) -> object:
-        """Run a coroutine to its end from within a cell on the cells' thread."""
-        if cell.in_loop is not None:
-            raise RuntimeError("a cell that awaits can't run another that does")
-        thread = cell.interruption.thread
-        cell.interruption.end()
-        cell.in_loop = LoopRun(self._loop(), cell.interruption)
-        result: list[Any] = []
-        try:
-            # In a copy: this thread is in the context itself.
-            steps = _in_turn(compiled.parts, scope, result)
-            cell.in_loop.run(steps, contextvars.copy_context())
-        finally:
-            self._leave_loop(cell, thread)
-            cell.interruption.begin()
-        return result[-1]
 
     def magics(self) -> list[str]:
         """The magics of the real IPython, if the session has brought one up."""
@@ -193,7 +167,7 @@ class Cells:
         value = None
         try:
             if compiled.is_coroutine:
-                value = self._await_inside(cell, compiled, scope)
+                value = self._in_loops.await_inside(cell, compiled, scope)
             else:
                 for part in compiled.parts:
                     value = eval(part, *scope)
@@ -205,25 +179,6 @@ class Cells:
             cell.interruption.begin()
         return value
 
-    def _uses_running_loop(self, compiled: Compiled) -> bool:
-        """Does the code, which awaits nothing, start tasks, as in a notebook it may?
-
-        There every cell runs in a loop. It is a loop's own method, or one of asyncio's functions.
-        """
-        names = {name for part in compiled.parts for name in part.co_names}
-        return not names.isdisjoint(_OF_THE_RUNNING_LOOP) and any(map(self._is_of_asyncio, names))
-
-    def _is_of_asyncio(self, name: str) -> bool:
-        if name == "asyncio":
-            return True
-        try:
-            value = self._namespace.lookup(name)
-        except KeyError:
-            return False
-        if isinstance(value, _FUNCTION):
-            return str(value.__module__).startswith("asyncio.")
-        return hasattr(type(value), "call_soon_threadsafe")
-
     def _run_there(self, cell: Cell, compiled: Compiled, scope: tuple[Any, Any]) -> None:
         """Where the user wants it: in the program's loop, or on one of its threads."""
         kind, at_most = cell.place["kind"], cell.place.get("at_most")
@@ -231,7 +186,7 @@ class Cells:
             loop = program_loop()
             if loop is None:
                 raise actions.Refused("NoEventLoop", "The program runs no event loop.", _NO_LOOP)
-            self._run_in_loop(cell, compiled, scope, loop, at_most)
+            self._in_loops.run(cell, compiled, scope, loop, at_most)
             return
         if compiled.is_coroutine:
             raise actions.Refused("AwaitHolds", _AWAITS_THERE, _USE_LOOP)
@@ -245,52 +200,6 @@ class Cells:
             cell.held.run(lambda: cell.context.run(self._run_here, cell, compiled, scope))
         finally:
             cell.held, cell.interruption.thread = None, own
-
-    def _run_in_loop(
-        self,
-        cell: Cell,
-        compiled: Compiled,
-        scope: tuple[Any, Any],
-        loop: Any,
-        at_most: float | None = None,
-    ) -> None:
-        # As with ipykernel, what a task writes after the end of its cell stays that cell's.
-        cell.context.run(keeps_cell.set, True)
-        thread = cell.interruption.thread
-        cell.in_loop = LoopRun(loop, cell.interruption, at_most)
-        result: list[Any] = []
-        try:
-            cell.in_loop.run(_in_turn(compiled.parts, scope, result), cell.context)
-            self._leave_loop(cell, thread)
-            if compiled.shows_last:
-                cell.context.run(self._show, cell, result[-1])
-        finally:
-            self._leave_loop(cell, thread)
-            cell.context.run(cell.end)
-
-    def _leave_loop(self, cell: Cell, thread: int) -> None:
-        """The cell's code is back on this thread."""
-        if cell.in_loop is not None:
-            if cell.in_loop.was_too_long:
-                cell.output.write("stderr", _TOO_LONG.format(cell.place["at_most"]))
-            self._split_for_tasks(cell, cell.in_loop)
-        cell.in_loop = None
-        cell.interruption.thread, cell.interruption.exception = thread, KeyboardInterrupt
-
-    def _split_for_tasks(self, cell: Cell, run: LoopRun) -> None:
-        """Keep the streams split as long as there are tasks that the cell has started."""
-        for task in run.left_running(lambda context: context.get(current_cell) is cell):
-            entry = split.enter(self._ledger)
-            run.call(task.add_done_callback, lambda _task, entry=entry: entry.undo())
-
-    def _loop(self) -> Any:
-        """The program's event loop if it runs one, else our own."""
-        loop = program_loop()
-        if loop is None:
-            if self._own_loop is None or self._own_loop.loop.is_closed():
-                self._own_loop = OwnLoop(self._ledger)
-            loop = self._own_loop.loop
-        return loop
 
     def _show(self, cell: Cell, value: object) -> None:
         """Display the value of the last expression, and keep it as `_` and in `Out`."""
@@ -339,7 +248,6 @@ class Cells:
             return {"status": "error", **tracebacks.as_message(error)}
 
 
-_TOO_LONG = "The cell has kept the event loop for {:g} s: it is interrupted, as was asked for.\n"
 _NO_LOOP = "A cell that awaits runs in a loop of the kernel's own, without %%loop."
 _AWAITS_THERE = "A cell that awaits can't hold a thread: what it awaits might need that thread."
 _USE_LOOP = "%%loop runs it in the program's event loop."
@@ -349,12 +257,3 @@ def _enter(cell: Cell) -> None:
     """In a cell's context: from here on, what is written belongs to it."""
     current_cell.set(cell)
     keeps_cell.set(False)
-
-
-async def _in_turn(parts: list[CodeType], scope: tuple[Any, Any], result: list[Any]) -> None:
-    """Run the parts of a cell, awaiting those that await."""
-    for part in parts:
-        value = eval(part, *scope)
-        if part.co_flags & IS_COROUTINE:
-            value = await value
-        result.append(value)

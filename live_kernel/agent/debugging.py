@@ -6,7 +6,7 @@ can't be done is said before anything is changed.
 
 from __future__ import annotations
 
-from . import breakpoints, locations, native, stops
+from . import breakpoints, brief, locations, native, stops
 from .actions import Refused
 from .entering import Entered
 
@@ -42,7 +42,8 @@ def unbreak(cell: Cell, shell: Shell, options: Options) -> None:
     for number in numbers:
         gone = known[number]
         gone.entry.undo()
-        cell.output.write("stdout", f"Removed {number}: {gone.location.text} ({gone.hits} hits)\n")
+        hits = brief.plural(gone.hits, "hit")
+        cell.output.write("stdout", f"Removed {number}: {gone.location.text} ({hits})\n")
     if not numbers:
         cell.output.write("stdout", "There are no breakpoints.\n")
 

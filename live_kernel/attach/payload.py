@@ -65,6 +65,7 @@ MODULES = (
     "agent.compiling",
     "agent.actions",
     "agent.additions",
+    "agent.in_loops",
     "agent.cells",
     "agent.stdin",
     "agent.peers",
