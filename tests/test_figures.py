@@ -128,7 +128,7 @@ class Slow(Artist):
         while True: pass
 plt.figure().add_artist(Slow()); plt.plot([1]);"""
     cell = kernel.begin(code)
-    cell.wait_for("drawing")
+    kernel.wait(lambda: "drawing" in cell.stdout, what="the drawing")  # so is the program called
     kernel.interrupt()
     assert cell.finish().error[0] == "KeyboardInterrupt"
     assert pictures(kernel, "plt.plot([1])") == 1

@@ -7,6 +7,8 @@ into the agent's own half-done work and never into the program's.
 
 from __future__ import annotations
 
+from _functools import partial  # type: ignore[import-not-found]  # `functools` loads more
+
 from .native import get_ident
 
 TYPE_CHECKING = False
@@ -125,9 +127,12 @@ class Interruption:
 
 
 def _sender(thread: int, exception: type[BaseException]) -> Callable[[], object]:
-    """What raises an exception in a thread, at its next bytecode boundary."""
+    """What raises an exception in a thread, at its next bytecode boundary.
+
+    It is C code all through: see `request`.
+    """
     from . import capi
 
     function = capi.function("PyThreadState_SetAsyncExc")
-    arguments = capi.Word(thread), capi.Object(exception)
-    return lambda: function(*arguments)
+    send: Callable[[], object] = partial(function, capi.Word(thread), capi.Object(exception))
+    return send
