@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from .attach import processes
 from .attach.processes import Process
-from .errors import AgentLost, LiveKernelError, TargetBlocked
+from .errors import AgentLost, CommandMisused, LiveKernelError, TargetBlocked
 from .launcher import placing
 from .launcher.attachment import State
 from .launcher.choosing import Choice
@@ -72,6 +72,7 @@ class Handle:
         "traceback"}}`. Raises AgentLost, CommandMisused.
         """
         place, code = placing.of_cell(code)
+        _refuse_commands(code)
         outcome: list[Outcome] = []
         lost: list[AgentLost] = []
 
@@ -129,6 +130,20 @@ class Handle:
         traceback: TracebackType | None,
     ) -> None:
         self.detach()
+
+
+def _refuse_commands(code: str) -> None:
+    """The commands of the kernel need a notebook, or a console. Raises CommandMisused."""
+    if not code.lstrip().startswith("%"):
+        return
+    from .launcher import commands  # which nobody needs here
+
+    found, _ = commands.split(code)
+    if found:
+        raise CommandMisused(
+            f"{found[0][0]} is a command of the kernel's, for notebooks and consoles.",
+            "Open one in the program: live-kernel attach PID",
+        )
 
 
 def _without_commands[E: LiveKernelError](error: E) -> E:

@@ -288,6 +288,8 @@ def test_the_api_runs_cells_there_too(placed: Program) -> None:
         assert "".join(shown) == f"{placed.pid}\n"
         with pytest.raises(CommandMisused, match="does not take 'often'"):
             program.run("%%main often\n1")
+        with pytest.raises(CommandMisused, match="%threads is a command of the kernel's"):
+            program.run("%threads")
         assert program.run("1")["status"] == "ok"
 
 
