@@ -17,12 +17,11 @@ from .streams import keeps_cell
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, Protocol
 
     from ..link.limits import Limits
     from .debugger import Debugging
     from .figures import CellFigures
-    from .held import ThreadRun
     from .lanes import Lane
     from .ledger import Ledger
     from .output import Deliver
@@ -30,6 +29,12 @@ if TYPE_CHECKING:
     from .shell import Shell
 
     Ask = Callable[["Cell", str, bool], str]
+
+    class Held(Protocol):
+        """What holds a thread of the program for a cell."""
+
+        def interrupt(self) -> None: ...
+        def give_up(self) -> None: ...
 
 
 class Cell:
@@ -59,7 +64,7 @@ class Cell:
         self.interruption = Interruption()
         self.context = contextvars.Context()
         self.in_loop: LoopRun | None = None
-        self.held: ThreadRun | None = None
+        self.held: Held | None = None
         """The thread of the program on which it runs, if that is what the user asked for."""
         self.may_hold: set[int] = set()
         """Threads of the program on which it may wait, by their idents."""

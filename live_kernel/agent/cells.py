@@ -195,9 +195,9 @@ class Cells:
         own = cell.interruption.thread
         binding = self._namespace.binding
         thread = held.thread_meant(kind, cell.place.get("thread", ""), binding.thread)
-        cell.held = held.ThreadRun(cell, thread, at_most)
+        run = cell.held = held.ThreadRun(cell, thread, at_most)
         try:
-            cell.held.run(lambda: cell.context.run(self._run_here, cell, compiled, scope))
+            run.run(lambda: cell.context.run(self._run_here, cell, compiled, scope))
         finally:
             cell.held, cell.interruption.thread = None, own
 

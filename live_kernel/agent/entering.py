@@ -76,7 +76,7 @@ class Entered:
             raise Refused("ThreadEntered", "That thread is being debugged already.")
         _entered[self.thread] = self
         own = cell.interruption.thread
-        cell.held = self  # type: ignore[assignment]
+        cell.held = self
         cell.may_hold.add(self.thread)
         entry = self.shell.ledger.record("a debugger on a thread of the program", self._leave)
         cell.interruption.end()
