@@ -36,14 +36,10 @@ class Rouser:
         self._is_closed = False
         self._entry = ledger.record("a signal handler that does nothing", self._give_back)
 
-    def look_up(self, thread: int) -> None:
-        """Have a thread look for what waits for it as soon as it runs Python code."""
-        if thread == native.main_ident():
-            self._on_main_thread(self._check, None)
-
     def rouse(self, thread: int) -> None:
         """Have a thread look for what waits for it, if what it waits in can be interrupted."""
-        self.look_up(thread)
+        if thread == native.main_ident():  # a wait for a lock looks for calls of that kind only
+            self._on_main_thread(self._check, None)
         self._attempts += 1
         for number in UNHEEDED:
             if self._is_mine(number):

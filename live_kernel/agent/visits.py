@@ -77,7 +77,6 @@ class Visit:
         _doors.setdefault(self.thread, []).append(self)
         if not strays.has_any():
             script.is_waiting()
-            rouser.look_up(self.thread)
         native.start(self._see_to_it, script, rouser, name="live-kernel")
 
     def cancel(self) -> bool:
@@ -173,10 +172,7 @@ class Visit:
         return self.arrived.is_set or self._is_cancelled
 
     def _wait(self, seconds: float) -> None:
-        """Wait for the arrival, taking the interpreter lock now and then.
-
-        Who wants the lock from a thread that computes makes it look up from its work.
-        """
+        """Wait for the arrival, or until there is to be none, which is looked for now and then."""
         until = monotonic() + seconds
         while not self._is_over() and monotonic() < until:
             self.arrived.wait(min(0.01, seconds))
