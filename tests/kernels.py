@@ -416,6 +416,15 @@ class Kernel:
         assert cell.status == "ok", cell
         return eval(cell.result or "None")
 
+    def wait_until_still(self, counter: str) -> None:
+        """Wait until the program no longer changes a global of its own, and so waits itself."""
+        self.run(
+            "import time\n"
+            "def is_still():\n"
+            f"    before = {counter}; time.sleep(0.1); return before == {counter}\n"
+            "while not is_still(): pass"
+        )
+
     def interrupt(self) -> None:
         """Interrupt the kernel as its kernelspec wants it: by a message."""
         assert self.ask("interrupt_request", "control")["status"] == "ok"

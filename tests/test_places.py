@@ -48,12 +48,7 @@ def set_mode(kernel: Kernel, mode: str) -> None:
     """Have the program's main thread do this, and wait until it is at it."""
     kernel.run(f"mode = {mode!r}")
     if mode == "queue":
-        kernel.run(
-            "import time\n"
-            "def is_settled():\n"
-            "    before = rounds; time.sleep(0.1); return before == rounds\n"
-            "while not is_settled(): pass"
-        )
+        kernel.wait_until_still("rounds")
 
 
 # -- the main thread

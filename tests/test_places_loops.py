@@ -84,12 +84,7 @@ def set_mode(kernel: Kernel, mode: str) -> None:
     """Have the program tick, or wait until it does no more."""
     kernel.run(f"mode = {mode!r}")
     if mode == "idle":
-        kernel.run(
-            "import time\n"
-            "def is_idle():\n"
-            "    before = ticks; time.sleep(0.1); return before == ticks\n"
-            "while not is_idle(): pass"
-        )
+        kernel.wait_until_still("ticks")
 
 
 def visit(kernel: Kernel, program: Program) -> None:

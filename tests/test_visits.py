@@ -111,8 +111,7 @@ def test_a_visit_that_is_wanted_when_the_kernel_leaves(how: str) -> None:
         with Kernel("--pid", program.pid) as kernel:
             kernel.begin("%%thread waiting\nprint('never')").wait_for("Waiting for that thread")
             if how == "kill":
-                kernel.kill()
-                (kernel.place / "kernel.live-kernel").unlink()  # for its next start
+                kernel.kill_for_good()
             else:
                 kernel.shutdown()
         program.assert_unharmed_since(before, interrupted=True)
@@ -134,8 +133,7 @@ def test_a_visit_that_is_made_when_the_kernel_leaves(how: str) -> None:
                 "%%main\nimport time\nprint('begun', flush=True)\ntime.sleep(600)"
             ).wait_for("begun")
             if how == "kill":
-                kernel.kill()
-                (kernel.place / "kernel.live-kernel").unlink()  # for its next start
+                kernel.kill_for_good()
             else:
                 kernel.shutdown()
         program.assert_unharmed_since(before, interrupted=True)
