@@ -275,6 +275,10 @@ class Kernel:
     def kill_for_good(self) -> None:
         """Kill the launcher, and forget what it would know after a restart."""
         self.kill()
+        self.forget()
+
+    def forget(self) -> None:
+        """Remove what a launcher leaves that was not asked to end."""
         (self.place / "kernel.live-kernel").unlink(missing_ok=True)
 
     def restart(self, now: bool = False) -> None:

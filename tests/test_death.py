@@ -20,11 +20,6 @@ from live_kernel.handle import attach
 pytestmark = [pytest.mark.attach, pytest.mark.harm]
 
 
-def forget(kernel: Kernel) -> None:
-    """Remove what a launcher leaves that was killed."""
-    (kernel.place / "kernel.live-kernel").unlink(missing_ok=True)
-
-
 # -- the launcher
 
 RUNNING = {
@@ -53,7 +48,7 @@ def test_launcher_is_killed(program: Program, what: str) -> None:
             kernel.begin(RUNNING[what], allow_stdin=True).wait_for("here")
         kernel.kill()
         program.assert_unharmed_since(before, interrupted=True)
-        forget(kernel)
+        kernel.forget()
     assert not [line for line in program.lines() if "x" in line], "a cell's output"
     with attach(program.pid) as handle:
         assert handle.run("word")["status"] == "ok"
@@ -66,7 +61,7 @@ def test_launcher_is_killed_while_a_cell_awaits_in_the_program(code: str) -> Non
         kernel.run(f"%attach {program.pid}")
         kernel.begin(f"import asyncio\nprint('here', flush=True)\n{code}").wait_for("here")
         kernel.kill()
-        forget(kernel)
+        kernel.forget()
         program.assert_unharmed_since(before, interrupted=True)
 
 
@@ -83,7 +78,7 @@ def test_launcher_is_killed_at_any_moment_of_the_attach(program: Program, moment
         # What it had scheduled may still run, and finds nobody: wait until it has.
         program.from_inside()
         program.assert_unharmed_since(before, interrupted=True)
-        forget(kernel)
+        kernel.forget()
         for landing in kernel.place.glob("live-kernel-*"):
             for file in landing.iterdir():
                 file.unlink()

@@ -221,12 +221,7 @@ def test_kill_of_the_whole_process_group(program: Program, what: str) -> None:
         os.killpg(group, signal.SIGKILL)
         eventually(lambda: not kernel.is_running())
         program.assert_unharmed_since(before, interrupted=True)
-        forget(kernel)
-
-
-def forget(kernel: Kernel) -> None:
-    """Remove what a launcher leaves that was not asked to end."""
-    (kernel.place / "kernel.live-kernel").unlink(missing_ok=True)
+        kernel.forget()
 
 
 def test_program_is_no_relative_of_the_launcher(program: Program) -> None:
@@ -272,7 +267,6 @@ def test_launcher_that_is_replaced_at_once(program: Program) -> None:
     """Lab starts a second one, and ends the first, when a cell comes before its session."""
     before = program.snapshot()
     with Kernel("--pid", program.pid) as first, Kernel("--pid", program.pid) as second:
-        first.kill()
-        forget(first)
+        first.kill_for_good()
         assert second.value(PID) == program.pid
     program.assert_unharmed_since(before)
