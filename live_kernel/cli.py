@@ -79,7 +79,7 @@ def attach(target: str, wake: bool) -> None:
         raise LiveKernelError(
             f"Jupyter does not know the kernel {NAME}.", "Run `live-kernel install`."
         )
-    words = [sys.executable, "-m", "jupyter_console", "--kernel", NAME]
+    words = [sys.executable, "-P", "-m", "jupyter_console", "--kernel", NAME]
     chosen = ["--pid", str(process.pid), *(["--wake"] if wake else [])]
     os.execv(sys.executable, [*words, "--", *chosen])
 

@@ -15,7 +15,7 @@ from targets import PROGRAMS, Target, eventually, older_launcher, python315
 
 from live_kernel.attach import blocked, interpreter, proc, syscalls
 from live_kernel.attach.blocked import Blocked, Frame
-from live_kernel.attach.processes import Process, identify
+from live_kernel.attach.processes import Process, candidates, identify
 
 PROGRAM = PROGRAMS / "blocked_in.py"
 
@@ -127,7 +127,7 @@ def test_root_looks_with_the_rights_of_the_target() -> None:
     try:
         process = identify(target.pid)
         code = "import os; print(os.getuid(), os.getgid(), os.getgroups())"
-        told = interpreter.run(process.pid, process.start_time, code, timeout=5)
+        told = interpreter.run(process, code, timeout=5)
         assert told.stdout.strip() == "65534 65534 []", told
     finally:
         target.close()
@@ -136,16 +136,17 @@ def test_root_looks_with_the_rights_of_the_target() -> None:
 def test_interpreter_of_a_reused_pid_is_not_run() -> None:
     with Target("verdict_idle") as target:
         process = identify(target.pid)
+        another = process._replace(start_time=process.start_time + 1)
         with pytest.raises(ProcessLookupError):
-            interpreter.run(process.pid, process.start_time + 1, "print(1)", timeout=5)
+            interpreter.run(another, "print(1)", timeout=5)
 
 
 def test_what_is_not_plainly_python_is_not_run() -> None:
     with subprocess.Popen(["sleep", "600"]) as sleeper:
         try:
-            start = proc.stat(sleeper.pid).start_time
+            found = {each.process.pid: each.process for each in candidates(all=True)}
             with pytest.raises(PermissionError, match="not plainly a Python"):
-                interpreter.run(sleeper.pid, start, "print(1)", timeout=5)
+                interpreter.run(found[sleeper.pid], "print(1)", timeout=5)
         finally:
             sleeper.kill()
 

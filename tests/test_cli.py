@@ -271,7 +271,7 @@ def test_install(tmp_path: Path) -> None:
     assert str(place) in done.stdout
     spec = json.loads((place / "kernel.json").read_text())
     assert spec["argv"] == [
-        sys.executable, "-m", "live_kernel", "kernel", "-f", "{connection_file}",
+        sys.executable, "-P", "-m", "live_kernel", "kernel", "-f", "{connection_file}",
     ]  # fmt: skip
     assert spec["display_name"] == "Attach to PID"
     assert spec["metadata"]["supported_encryption"] == ["curve"]

@@ -442,7 +442,7 @@ def test_its_interpreter_is_not_run_outside_of_its_container() -> None:
     with Elsewhere("idle") as program:
         process = identify(program.pid)
         with pytest.raises(PermissionError, match="not run here"):
-            interpreter.run(process.pid, process.start_time, "pass", timeout=5)
+            interpreter.run(process, "pass", timeout=5)
 
 
 def test_users_without_their_own_files() -> None:

@@ -106,7 +106,7 @@ def test_what_is_young_or_not_of_our_making_stays(
 
 @pytest.mark.root
 def test_root_removes_what_it_made_for_another_user(place: Path) -> None:
-    place.chmod(0o777)
+    place.chmod(0o1777)
     with subprocess.Popen([sys.executable, "-c", MAKES_FOR_NOBODY, str(place)]) as process:
         process.wait()
     (left,) = landings(place)

@@ -287,12 +287,21 @@ def test_it_is_reached_by_its_launcher_alone(kernel: Kernel) -> None:
     assert {path.name for path in kernel.place.iterdir()} <= {"kernel.json", "launcher.log"}
 
 
+def stand_in(place: Path, text: str) -> None:
+    """What the local kernel finds in place of ipykernel, with `place` in PYTHONPATH."""
+    (place / "ipykernel").mkdir()
+    (place / "ipykernel" / "__init__.py").touch()
+    (place / "ipykernel" / "kernelapp.py").write_text(text)
+
+
 def test_its_connection_file_is_private(tmp_path: Path) -> None:
-    (tmp_path / "ipykernel_launcher.py").write_text(
+    stand_in(
+        tmp_path,
         "import os, stat, sys\n"
         "path = sys.argv[sys.argv.index('-f') + 1]\n"
         "for place in (path, os.path.dirname(path)):\n"
         "    print(oct(stat.S_IMODE(os.stat(place).st_mode)), flush=True)\n"
+        "sys.exit()\n",
     )
     with Kernel(env={"PYTHONPATH": str(tmp_path)}) as kernel:
         local(kernel, "1")
@@ -353,7 +362,7 @@ def test_a_kernel_that_died_is_told_of_and_replaced() -> None:
 
 
 def test_a_kernel_that_cannot_start_says_so(tmp_path: Path) -> None:
-    (tmp_path / "ipykernel_launcher.py").write_text("import sys; sys.exit(3)")
+    stand_in(tmp_path, "import sys; sys.exit(3)")
     with Kernel(env={"PYTHONPATH": str(tmp_path)}) as kernel:
         cell = local(kernel, "1")
         assert cell.error[0] == "LocalKernelLost"
@@ -362,7 +371,7 @@ def test_a_kernel_that_cannot_start_says_so(tmp_path: Path) -> None:
 
 
 def test_an_interrupt_ends_the_wait_for_its_start(tmp_path: Path) -> None:
-    (tmp_path / "ipykernel_launcher.py").write_text("import time; time.sleep(600)")
+    stand_in(tmp_path, "import time; time.sleep(600)")
     with Kernel(env={"PYTHONPATH": str(tmp_path)}) as kernel:
         cell = begin(kernel, "1")
         eventually(psutil.Process(kernel.launcher_pid).children, what="the local kernel")

@@ -530,7 +530,8 @@ def test_the_same_realm() -> None:
         assert realm.of(target.pid) == realm.Realm()
         assert realm.inner_user(target.pid, 7) == 7
         assert realm.its_root_user(target.pid) == 0
-        assert proc.outer_thread(target.pid, 7) == 7
+        assert proc.outer_thread(target.pid, target.pid) == target.pid
+        assert proc.outer_thread(target.pid, 1) is None, "a thread of another process"
         assert proc.inner_thread(target.pid, target.pid) == target.pid
 
 

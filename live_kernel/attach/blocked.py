@@ -10,17 +10,18 @@ shorter for it. Nothing is done to the target.
 
 from __future__ import annotations
 
-import ast
 import os
 import re
+import struct
 import subprocess
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from . import awaited, caller, interpreter, permission, proc, runtime, syscalls, unwind
+from . import awaited, caller, interpreter, permission, proc, rights, runtime, syscalls, unwind
 from .processes import Process
 from .registers import Wait
+from .threadstates import thread_states
 from .verdicts import same_build
 
 _TIMEOUT = 2.0
@@ -242,8 +243,11 @@ def _wchan(pid: int, thread: int) -> str:
 
 
 def can_unwind(process: Process) -> bool:
-    """Whether our own `_remote_debugging` can read it: a build like ours, and where it says."""
-    return same_build(process.python, process.free_threaded) and _is_at_its_path(process)
+    """Whether our own `_remote_debugging` can read it, and may: a build like ours, where it says,
+    of a process that is our like. That is C code, which believes much of what it finds.
+    """
+    is_as_ours = same_build(process.python, process.free_threaded) and _is_at_its_path(process)
+    return is_as_ours and not rights.lesser(process)
 
 
 def _is_at_its_path(process: Process) -> bool:
@@ -259,10 +263,14 @@ def _stack(process: Process, thread: int) -> list[Frame]:
     if can_unwind(process):
         with suppress(ImportError, RuntimeError, OSError):
             return [Frame(*frame) for frame in unwind.stack(process.pid, thread)]
+    with suppress(OSError, ValueError, struct.error):  # a reader of our own: it believes little
+        states = thread_states(process.pid, with_stacks=True)
+        found = next((state.stack for state in states if state.native == thread), ())
+        if found:
+            return [Frame._make(frame) for frame in found]
     source = Path(unwind.__file__).read_text()
-    told = interpreter.run(
-        process.pid, process.start_time, source, str(process.pid), str(thread), timeout=_TIMEOUT
-    )
+    told = interpreter.run(process, source, str(process.pid), str(thread), timeout=_TIMEOUT)
     if told.returncode != 0:
         raise subprocess.SubprocessError(told.stderr)
-    return [Frame(*frame) for frame in ast.literal_eval(told.stdout)]
+    stacks, _ = unwind.told(told.stdout)
+    return [Frame(*frame) for frame in stacks.get(thread, ())]

@@ -134,7 +134,10 @@ def _proc_is_ours() -> Finding:
 
 
 def _directory() -> Finding:
-    path = landing.runtime_directory(os.geteuid())
+    try:
+        path = landing.runtime_directory(os.geteuid())
+    except OSError as error:
+        return Finding("directory", False, str(error), "Set TMPDIR to a directory of your own.")
     longest = len(os.fsencode(path)) + _LONGEST_NAME
     if not os.access(path, os.W_OK | os.X_OK):
         return Finding("directory", False, f"{path} can't be written", "Set TMPDIR to one.")

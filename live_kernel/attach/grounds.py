@@ -1,7 +1,7 @@
-"""Directories of a target that sees other files than we, where it can meet us.
+"""Directories in which launcher and target can meet: what is in the way to one, and whose it is.
 
-Runs in the launcher and the command line. Such a target is reached through
-/proc/PID/root, whose owner may be hostile: so directories are opened one below
+Runs in the launcher and the command line. A target that sees other files than we is reached
+through /proc/PID/root, whose owner may be hostile: so directories are opened one below
 the other, each relative to a descriptor, and no link is followed.
 Rule: nothing is changed; a directory counts only if nobody but the target's user
 and root could put something else in the place of what is made in it.
@@ -46,12 +46,30 @@ def of(pid: int, uid: int) -> Iterator[list[Ground]]:
         trusted = frozenset((0, uid, realm.its_root_user(pid)))
         for path in _names(pid, uid):
             with suppress(OSError):
-                found.append(Ground(_walk(root, path, trusted, uid), Path(path)))
+                found.append(Ground(_fit(root, path, trusted, uid), Path(path)))
         yield found
     finally:
         os.close(root)
         for ground in found:
             os.close(ground.descriptor)
+
+
+def is_fit(directory: str, uid: int) -> bool:
+    """Whether, among our own files, nobody but this user and root could put something else in
+    the place of what is made in this directory, whose path has no links in it.
+    """
+    trusted = frozenset((0, uid)) | realm.users_without_number()
+    try:
+        root = os.open("/", OPENED)
+    except OSError:
+        return False
+    try:
+        os.close(_walk(root, directory, trusted))
+    except OSError:
+        return False
+    finally:
+        os.close(root)
+    return True
 
 
 def _names(pid: int, uid: int) -> Iterator[str]:
@@ -83,8 +101,19 @@ def _working_directory(pid: int) -> str:
     return path.removeprefix(root) or "/" if f"{path}/".startswith(f"{root}/") else ""
 
 
-def _walk(root: int, path: str, trusted: frozenset[int], uid: int) -> int:
+def _fit(root: int, path: str, trusted: frozenset[int], uid: int) -> int:
     """Open a directory below `root`. Raises OSError, also where it is not fit."""
+    here = _walk(root, path, trusted)
+    try:
+        _check_use(here, uid)
+    except BaseException:
+        os.close(here)
+        raise
+    return here
+
+
+def _walk(root: int, path: str, trusted: frozenset[int]) -> int:
+    """Open a directory below `root`. Raises OSError, also where others could replace it."""
     here = os.open(".", OPENED, dir_fd=root)
     try:
         for name in filter(None, path.split("/")):
@@ -93,7 +122,6 @@ def _walk(root: int, path: str, trusted: frozenset[int], uid: int) -> int:
             here = below
             _check_owner(os.fstat(here), trusted)
         _check_owner(os.fstat(here), trusted)  # no matter whose its root directory is
-        _check_use(here, uid)
     except BaseException:
         os.close(here)
         raise

@@ -122,8 +122,7 @@ def _call_there(process: Process, script: str, bundle: Path | None) -> bool:
     text = (payload.HERE / "attach" / "foreign.py").read_text()
     try:
         run = interpreter.run(
-            process.pid,
-            process.start_time,
+            process,
             text,
             stdin=json.dumps(order),
             timeout=_FOREIGN_TIMEOUT,

@@ -19,6 +19,7 @@ import secrets
 import socket
 import stat
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,8 @@ LINK, BUNDLE, SCRIPT = "link", "bundle", "bootstrap.py"
 
 EVERYBODYS = Path("/tmp")
 """Where the targets of other users than ours are met."""
+_OTHERS = Path("/dev/shm"), Path("/var/tmp")
+"""Where that is not fit for it."""
 
 NAME = re.compile(r"live-kernel-[0-9a-f]{12}")
 
@@ -46,19 +49,39 @@ def runtime_directory(uid: int) -> Path:
 
     The user's own runtime directory if it is ours too and is as private as it
     ought to be, else the directory for temporary files; for another user's target
-    the one that is everybody's.
+    one that is everybody's. Raises OSError where in each of them somebody else could put
+    something in the place of what is made there.
     """
+    refused = []
+    for place in _candidates(uid):
+        if grounds.is_fit(str(place), uid):
+            return place
+        refused.append(str(place))
+    raise PermissionError(
+        f"{', '.join(refused)}: other users could put something in the place of what is made "
+        "there, for it is theirs, or can be written by all and is not sticky "
+        f"(chmod +t {EVERYBODYS})"
+    )
+
+
+def _candidates(uid: int) -> Iterator[Path]:
+    """Real paths, for a link may be changed by who owns it."""
     if uid == os.geteuid():
         for name, must_be_private in (("XDG_RUNTIME_DIR", True), ("TMPDIR", False)):
             configured = os.environ.get(name, "")
-            if _is_usable(configured, must_be_private):
-                return Path(configured)
-    return EVERYBODYS
+            if os.path.isabs(configured):
+                directory = os.path.realpath(configured)
+                if _is_usable(directory, must_be_private):
+                    yield Path(directory)
+    for place in (EVERYBODYS, *_OTHERS):
+        directory = os.path.realpath(place)
+        if place == EVERYBODYS or _is_usable(directory, must_be_private=False):
+            yield Path(directory)
 
 
 def _is_usable(directory: str, must_be_private: bool) -> bool:
     """Can sockets be made here, by a path that is short enough and the same for the target?"""
-    if not os.path.isabs(directory) or len(os.fsencode(directory)) >= 60:
+    if len(os.fsencode(directory)) >= 60:
         return False
     try:
         status = os.stat(directory)
@@ -72,11 +95,21 @@ def _is_usable(directory: str, must_be_private: bool) -> bool:
     )
 
 
-def private_directory(parent: Path) -> Path:
-    """A new directory that only its owner can enter (as `tempfile.mkdtemp`, which loads a lot)."""
-    path = parent / f"live-kernel-{secrets.token_hex(6)}"
+def private_directory() -> Path:
+    """A new directory that only we can enter, among our own. Raises OSError.
+
+    (As `tempfile.mkdtemp` makes it, which loads a lot.)
+    """
+    path = runtime_directory(os.geteuid()) / f"live-kernel-{secrets.token_hex(6)}"
     path.mkdir(0o700)
+    _check(os.stat(path, follow_symlinks=False), os.geteuid(), path)
     return path
+
+
+def _check(made: os.stat_result, uid: int, path: Path) -> None:
+    """Is this what we have just made? Raises PermissionError."""
+    if not stat.S_ISDIR(made.st_mode) or made.st_uid != uid or made.st_mode & 0o077:
+        raise PermissionError(f"{path} has been taken by somebody else")
 
 
 def opened(name: str, parent: int) -> int:
@@ -169,17 +202,24 @@ class Landing:
     def _make(self, uid: int) -> None:
         os.mkdir(self._name, 0o700, dir_fd=self._parent)
         self._descriptor = opened(self._name, self._parent)
-        if os.fstat(self._descriptor).st_uid != uid:
+        try:
+            _check(os.fstat(self._descriptor), uid, self.path)
+        except PermissionError:
             os.close(self._descriptor)
             self._descriptor = -1
-            raise PermissionError(f"{self.path} has been taken by somebody else")
+            raise
         lock(self._descriptor)  # for `leftovers.py`
 
     def _listen(self) -> None:
         self.listener.setblocking(False)
         # By the descriptor: among other files, its path is not ours, or too long.
         self.listener.bind(f"/proc/self/fd/{self._descriptor}/{LINK}")
-        os.chmod(LINK, 0o600, dir_fd=self._descriptor)
+        # Not by its name, in whose place its user could have put a link.
+        made = os.open(LINK, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._descriptor)
+        try:
+            os.chmod(f"/proc/self/fd/{made}", 0o600)
+        finally:
+            os.close(made)
         self.listener.listen(4)  # the agent is told who called this
 
     def write(self, name: str, data: bytes) -> Path:

@@ -4,7 +4,7 @@ Runs in a later launcher, on a thread that may wait. A private directory is lock
 as long as its launcher lives (`landing.py`); the system lets go of the lock however
 that ends. Rule: only what is our own user's (root: anyone's, and as that user), old,
 and nobody's any more; and a script that still waits in a program is taken back
-before its file goes.
+before its file goes, which stays where that can't be.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ OLD = 60.0
 
 def sweep_all() -> None:
     """Wherever a launcher of ours may have left something. Raises nothing."""
-    for directory in {landing.runtime_directory(os.geteuid()), landing.EVERYBODYS}:
+    directories = {landing.EVERYBODYS}
+    with suppress(OSError):  # none is fit for new ones
+        directories.add(landing.runtime_directory(os.geteuid()))
+    for directory in directories:
         sweep(directory)
     with suppress(OSError):
         for pid in proc.pids():
@@ -56,9 +59,11 @@ def _sweep(parent: int, path: Path) -> None:
     for name, descriptor in _abandoned(parent):
         try:
             with suppress(OSError):
-                if landing.SCRIPT in os.listdir(descriptor):
-                    _take_back(str(path / name / landing.SCRIPT))
-                with acting_as(_other_owner(os.fstat(descriptor))):
+                owner = os.fstat(descriptor)
+                has_script = landing.SCRIPT in os.listdir(descriptor)
+                if has_script and not _take_back(str(path / name / landing.SCRIPT), owner.st_uid):
+                    continue
+                with acting_as(_other_owner(owner)):
                     landing.remove(name, parent, descriptor)
         finally:
             os.close(descriptor)
@@ -83,7 +88,16 @@ def _other_owner(status: os.stat_result) -> tuple[int, int] | None:
     return None if status.st_uid == os.geteuid() else (status.st_uid, status.st_gid)
 
 
-def _take_back(script: str) -> None:
-    for candidate in processes.candidates():
-        if candidate.attachable and slot.waiting_script(candidate.process) == script:
-            slot.clear(candidate.process, script)
+def _take_back(script: str, owner: int) -> bool:
+    """Whether it is certain that no program will run it any more: whoever came first could put
+    another in the place of a directory that is gone.
+
+    Where the directory is another user's, only programs of that user's are looked at: a name
+    means nothing, which anybody can give to a directory of his own.
+    """
+    found = (candidate.process for candidate in processes.candidates())
+    is_ours = owner in (0, os.geteuid())
+    likely = [process for process in found if is_ours or process.uid == owner]
+    waits = [process for process in likely if slot.waiting_script(process) == script]
+    cleared = [slot.clear(process, script) for process in waits]
+    return all(cleared)

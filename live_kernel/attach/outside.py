@@ -8,7 +8,6 @@ Rule: never raises; what can't be learned is left out. Nothing is done to the ta
 
 from __future__ import annotations
 
-import ast
 import os
 import struct
 from collections.abc import Iterable
@@ -122,8 +121,5 @@ def _unwound(process: Process) -> tuple[dict[int, Any], list[dict[str, Any]]]:
         with suppress(ImportError, RuntimeError, OSError):
             return unwind.everything(process.pid)
     source = Path(unwind.__file__).read_text()
-    told = interpreter.run(
-        process.pid, process.start_time, source, str(process.pid), timeout=_TIMEOUT
-    )
-    found: tuple[dict[int, Any], list[dict[str, Any]]] = ast.literal_eval(told.stdout)
-    return found
+    told = interpreter.run(process, source, str(process.pid), timeout=_TIMEOUT)
+    return unwind.told(told.stdout)

@@ -70,7 +70,9 @@ class Status(NamedTuple):
     """The fields of /proc/PID/status that are used.
 
     `uids` and `gids`: real, effective, saved, file system. `inner_pids`: the
-    process's number in each pid namespace from ours inwards.
+    process's number in each pid namespace from ours inwards. `permitted`, `effective` and
+    `bounding`: sets of capabilities. `filters`: how many of seccomp's, 0 where older kernels
+    don't tell. `no_new_privs`: no program that it starts has more rights than it.
     """
 
     group: int
@@ -81,6 +83,10 @@ class Status(NamedTuple):
     permitted: int
     effective: int
     seccomp: int
+    groups: tuple[int, ...]
+    bounding: int
+    filters: int
+    no_new_privs: bool
 
     @property
     def may_trace(self) -> bool:
@@ -100,14 +106,22 @@ def status(pid: int | str) -> Status:
         permitted=int(fields["CapPrm"], 16),
         effective=int(fields["CapEff"], 16),
         seccomp=int(fields.get("Seccomp", "0")),
+        groups=tuple(map(int, fields["Groups"].split())),
+        bounding=int(fields["CapBnd"], 16),
+        filters=int(fields.get("Seccomp_filters", "0")),
+        no_new_privs=fields.get("NoNewPrivs", "0").strip() == "1",
     )
 
 
 def outer_thread(pid: int, inner: int) -> int | None:
-    """Our number of the thread that has the number `inner` in its own pid namespace."""
-    if not status(pid).inner_pids[1:]:
-        return inner
+    """Our number of the thread that has the number `inner` in its own pid namespace.
+
+    None where it has no such thread: the number comes from its memory, which it may have
+    filled with those of others.
+    """
     threads = map(int, os.listdir(f"/proc/{pid}/task"))
+    if not status(pid).inner_pids[1:]:
+        return inner if inner in threads else None
     first = sorted(threads, key=lambda thread: thread != pid)  # the one that is asked for most
     return next((thread for thread in first if inner_thread(pid, thread) == inner), None)
 

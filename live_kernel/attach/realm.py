@@ -67,6 +67,21 @@ def its_root_user(pid: int) -> int:
     return next((outer for inner, outer, _ in _map(pid) if inner == 0), 0)
 
 
+def users_without_number() -> frozenset[int]:
+    """By what number files appear to us that belong to nobody of our own user namespace.
+
+    Empty where there is only one namespace, and so a number for everybody.
+    """
+    try:
+        rows = [list(map(int, line.split())) for line in proc.read("self", "uid_map").splitlines()]
+        with open("/proc/sys/kernel/overflowuid") as file:
+            number = int(file.read())
+    except (OSError, ValueError):
+        return frozenset()
+    is_taken = any(inner <= number < inner + count for inner, _, count in rows)
+    return frozenset() if is_taken else frozenset({number})
+
+
 def _map(pid: int) -> list[tuple[int, int, int]]:
     """Ranges of uids: the first in its user namespace, the first in ours, how many."""
     if not _is_other(pid, "user"):

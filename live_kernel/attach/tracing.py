@@ -52,6 +52,15 @@ def request(number: int, thread: int, address: int = 0, data: int = 0) -> None:
         raise OSError(error, os.strerror(error))
 
 
+def process_of(thread: int) -> int:
+    """The process to which a thread belongs. Raises OSError.
+
+    What is asked of one that is held stays true: its number is nobody else's meanwhile.
+    """
+    with open(f"/proc/{thread}/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("Tgid"))
+
+
 class Held:
     """A thread that has been stopped, as `with Held(tid)`; it is let go at the end of the block.
 

@@ -4,7 +4,8 @@ Runs in the launcher where that is of the target's version, else in the target's
 own interpreter as a program of its own (`python -I -S -c SOURCE PID [TID]`): so it
 imports nothing of ours, little else, and keeps to what 3.14 and 3.15 have.
 Rule: reads the memory of a process that goes on running; what comes back may be
-torn, and any exception means only that there is nothing to tell.
+torn, and any exception means only that there is nothing to tell. It is C code that reads
+what the process may have forged: never with more rights than that has (`rights.py`).
 """
 
 import sys
@@ -67,6 +68,35 @@ def everything(pid: int) -> tuple[dict[int, list[tuple[str, int, str]]], list[di
     return stacks(pid), every
 
 
+def told(text: str) -> tuple[dict[int, list[tuple[str, int, str]]], list[dict[str, object]]]:
+    """What this file, run as a program, has said of itself. Raises ValueError, TypeError."""
+    import json
+
+    found = json.loads(text)
+    stacks = {int(number): _checked(frames) for number, frames in found["stacks"]}
+    tasks: list[dict[str, object]] = [
+        {
+            "id": int(task["id"]),
+            "name": str(task["name"]),
+            "thread": int(task["thread"]),
+            "frames": _checked(task["frames"]),
+            "waiters": [each for each in task["waiters"] if isinstance(each, str | int)],
+        }
+        for task in found["tasks"]
+    ]
+    return stacks, tasks
+
+
+def _checked(frames: object) -> list[tuple[str, int, str]]:
+    return [(str(file), int(line), str(name)) for file, line, name in frames]  # type: ignore[attr-defined]
+
+
+def _main(pid: int, thread: int = 0) -> None:
+    import json
+
+    found, tasks = ({thread: stack(pid, thread)}, []) if thread else everything(pid)
+    print(json.dumps({"stacks": list(found.items()), "tasks": tasks}))
+
+
 if __name__ == "__main__":
-    numbers = [int(argument) for argument in sys.argv[1:]]
-    print(ascii(stack(*numbers) if len(numbers) > 1 else everything(*numbers)))
+    _main(*map(int, sys.argv[1:]))

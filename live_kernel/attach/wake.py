@@ -39,17 +39,17 @@ class Outcome(NamedTuple):
     why: str = ""
 
 
-def nudge(thread: int) -> bool:
-    """Interrupt the system call of a thread, given by its native id, and let it go at once.
+def nudge(pid: int, thread: int) -> bool:
+    """Interrupt the system call of a thread of a process, and let it go at once.
 
     Returns whether that was possible: another tracer (a debugger, strace) or a
     missing right is no error.
     """
     if _is_our_child(thread):  # who waits for a child here would hear of its stop, too
-        return by_helper(waker.Order(thread, thread)).is_done
+        return by_helper(waker.Order(pid, thread)).is_done
     try:
         with tracing.Held(thread):
-            return True
+            return tracing.process_of(thread) == pid
     except (OSError, tracing.NotStopped, tracing.Ended):
         return False
 

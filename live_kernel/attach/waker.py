@@ -62,6 +62,8 @@ def carry_out(order: Order) -> tuple[str, str]:
     """Wake the thread. Returns one of the words above, and a reason."""
     try:
         with Held(order.thread) as held:
+            if tracing.process_of(order.thread) != order.pid:
+                return MOVED, "its number is another thread's now"
             if held.signal:
                 return MOVED, "a signal has just reached it"
             if not held.is_ours:

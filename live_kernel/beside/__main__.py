@@ -1,13 +1,13 @@
-"""The local kernel's first steps: `python -m live_kernel.beside FD -f FILE`.
+"""The local kernel's first steps: `python -P -m live_kernel.beside FD -f FILE`.
 
 Runs in the local kernel, on its main thread, and becomes a stock ipykernel.
-Rule: it never outlives the launcher, however that ends and whatever runs here.
+Rule: it never outlives the launcher, however that ends and whatever runs here; and it imports
+from its directory only what cells name (`-P`), and that only where the launcher says so.
 """
 
 from __future__ import annotations
 
 import os
-import runpy
 import signal
 import sys
 
@@ -27,7 +27,21 @@ def _end_with_parent() -> None:
         sys.exit(1)
 
 
+def _become_kernel() -> None:
+    from ipykernel.kernelapp import IPKernelApp
+
+    class LocalKernelApp(IPKernelApp):
+        def init_path(self) -> None:
+            """Where IPython has it: behind the standard library. (It leaves `-P` as it is.)"""
+            names = map(os.path.basename, sys.path)
+            installed = [i for i, name in enumerate(names) if name.endswith("-packages")]
+            if not self.ignore_cwd and "" not in sys.path:
+                sys.path.insert(min(installed, default=0), "")
+
+    LocalKernelApp.launch_instance()
+
+
 if __name__ == "__main__":
     _end_with_parent()
     bridge.connect(int(sys.argv.pop(1)))
-    runpy.run_module("ipykernel_launcher", run_name="__main__", alter_sys=False)
+    _become_kernel()

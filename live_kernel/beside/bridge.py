@@ -43,11 +43,17 @@ def lose_no_output() -> None:
     thread.schedule(lambda: thread.socket.setsockopt(zmq.XPUB_NODROP, 1))
 
 
-def unpack(number: int, sources: list[str], names: list[str], plain: bool) -> None:
-    """Assign the values of a parcel, `number` by the launcher's count, to names of cells."""
+def unpack(number: int, sources: list[str], names: list[str], plain: int | None) -> None:
+    """Assign the values of a parcel, `number` by the launcher's count, to names of cells.
+
+    `plain`: the bytes of it that are read, as JSON; None if it is to be unpickled.
+    """
     descriptor = _take(number)
     try:
-        read = parcels.read_plain(descriptor) if plain else parcels.read(descriptor, sources, HERE)
+        if plain is None:
+            read = parcels.read(descriptor, sources, HERE)
+        else:
+            read = parcels.read_plain(descriptor, plain)
     finally:
         os.close(descriptor)
     _shell().push(dict(zip(names, read, strict=True)))

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from ..attach import processes
 from ..attach.processes import Process
 from ..errors import LiveKernelError, TargetNotFound
+from .ownership import text_of_ours
 
 _IN_SIGHT = ("%attach", "the prompt", "the caller")
 """Sources of which nobody needs to be reminded: they have just said it."""
@@ -79,7 +80,10 @@ class Memory:
         kept = {"text": str(process.pid), "start_time": process.start_time}
         record = json.dumps({**kept, "pattern": text, "pinned": pinned})
         with contextlib.suppress(OSError):
-            descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            # Made anew: in a directory that is everybody's, what has its name may be anyone's,
+            # or a link to anything.
+            self._file.unlink(missing_ok=True)
+            descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w") as file:
                 file.write(record)
 
@@ -89,7 +93,7 @@ class Memory:
         A process chosen by its command line is sought by it again when it has ended.
         """
         try:
-            record = json.loads(self._file.read_text())
+            record = json.loads(text_of_ours(self._file))
         except (OSError, ValueError):
             return None
         match record:
@@ -115,7 +119,8 @@ def forget_dead(directory: Path) -> None:
     """Remove what launchers that were killed have kept beside connection files that are gone."""
     with contextlib.suppress(OSError):
         for file in directory.glob("*.live-kernel"):
-            if not file.with_suffix(".json").exists():
+            is_mine = file.lstat().st_uid == os.geteuid()
+            if is_mine and not file.with_suffix(".json").exists():
                 file.unlink(missing_ok=True)
 
 

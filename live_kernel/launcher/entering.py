@@ -171,6 +171,9 @@ class Entering:
         if accepted is None:
             return
         connection, peer = accepted
+        if peer != self._process.pid:  # by the kernel's word; nothing is read of others
+            connection.close()
+            return
         channel = Channel(connection, peer, self._reactor)
         channel.on_message = lambda message: self._on_message(channel, message)
         channel.on_closed = lambda: self._on_closed(channel)
@@ -179,7 +182,7 @@ class Entering:
         if channel in self._channels.values():
             if message["op"] == "ready":
                 self._ready = message
-        elif message["op"] == "bye" and channel.peer == self._process.pid:
+        elif message["op"] == "bye":
             channel.close()
             self._fail(message["detail"])  # it could not even be loaded
             return
@@ -197,7 +200,6 @@ class Entering:
             or self._is_over
             or name in self._channels
             or not hmac.compare_digest(hello["token"].encode(), token.encode())
-            or channel.peer != self._process.pid  # by the kernel's word, not by its own
         ):
             return False
         if hello["protocol"] != messages.PROTOCOL:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +17,8 @@ from pathlib import Path
 
 import zmq
 
+from . import exposure
+from .callers import Callers
 from .presence import Presence
 from .reactor import Reactor, Timer
 from .wire import Codec, Content, Frame, Request, WireError
@@ -58,12 +61,16 @@ class Frontend:
         on_congestion: Callable[[bool], None],
     ) -> None:
         self.connection = json.loads(connection_file.read_text())
+        for warning in exposure.check(self.connection, connection_file):
+            print(f"live-kernel: {warning}", file=sys.stderr)
         scheme = self.connection.get("signature_scheme", "hmac-sha256")
         self._codec = Codec(self.connection["key"].encode(), scheme)
         self._reactor = reactor
         self._on_request, self._on_input = on_request, on_input
         self._on_congestion = on_congestion
         self._context = zmq.Context()
+        welcome = exposure.welcome(connection_file)
+        self._callers = Callers(self._context, reactor, welcome)
         self._sockets = {name: self._bind(name) for name in _CHANNELS}
         self._outbox: list[Callable[[], tuple[str, list[Frame]]]] = []
         self._held: deque[list[Frame]] = deque()
@@ -90,11 +97,16 @@ class Frontend:
             socket.setsockopt(zmq.XPUB_VERBOSE, 1)
             socket.set_hwm(_IOPUB_BACKLOG)
         self._encrypt(socket)
+        if self.connection["transport"] == "tcp":
+            self._callers.watch(socket, self.connection[f"{name}_port"])
+        umask = os.umask(0o177)  # for ipc: the socket is a file
         try:
             socket.bind(self._address(name))
         except zmq.ZMQError as error:
             self._context.destroy(linger=0)
             raise OSError(error.errno, f"{self._address(name)}: {error}") from None
+        finally:
+            os.umask(umask)
         return socket
 
     def _encrypt(self, socket: zmq.Socket[bytes]) -> None:
@@ -286,4 +298,5 @@ class Frontend:
         for socket in self._sockets.values():
             self._reactor.forget(socket)
             socket.close(int(linger * 1000))
+        self._callers.close()
         self._context.term()

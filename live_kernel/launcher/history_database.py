@@ -9,10 +9,11 @@ Rule: what can't be saved is kept in memory and tried again; nothing is raised.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -148,6 +149,7 @@ class Database:
             path = self._path = self._file()
             if path is not None:
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                _make_private(path)
             self._connection = _connect(":memory:" if path is None else str(path))
         return self._connection
 
@@ -259,6 +261,12 @@ class Reader:
         if self._output:
             return [(row[0], row[1], (row[2], row[3])) for row in rows]
         return [(row[0], row[1], row[2]) for row in rows]
+
+
+def _make_private(path: Path) -> None:
+    """What people have typed is nobody else's business. (A file that is there stays as it is.)"""
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def _connect(place: str) -> sqlite3.Connection:

@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from .ownership import is_place_of_ours, text_of_ours
+
 _SETTINGS = ("ipython_config", "ipython_kernel_config")
 _CLASSES = ("HistoryAccessor", "HistoryManager")
 
@@ -28,10 +30,14 @@ def ipython_directory() -> Path:
 
 
 def history_file() -> Path | None:
-    """The database of IPython's default profile; None if the user's settings say to keep none."""
+    """The database of IPython's default profile; None if the user's settings say to keep none,
+    or it would be another user's.
+    """
     try:
         profile = ipython_directory() / "profile_default"
     except RuntimeError:  # this user has no home
+        return None
+    if not is_place_of_ours(profile):
         return None
     settings: dict[str, Any] = {}
     for name in _SETTINGS:
@@ -47,12 +53,15 @@ def history_file() -> Path | None:
 def _history_settings(file: Path) -> list[dict[str, Any]]:
     """What a file of IPython's settings says of the history. It is only run if it says anything."""
     try:
-        text = file.read_text()
+        text = text_of_ours(file)  # which may be run
         if not any(name in text for name in _CLASSES):
             return []
         config = json.loads(text) if file.suffix == ".json" else _run(file)
         return [dict(config[name]) for name in _CLASSES if name in config]
     except FileNotFoundError:
+        return []
+    except PermissionError as error:
+        print(f"live-kernel: {error}", file=sys.stderr)
         return []
     except Exception as error:  # the user's code, which may do anything
         print(f"live-kernel: {file} was not understood: {error}", file=sys.stderr)

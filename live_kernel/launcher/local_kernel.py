@@ -19,12 +19,15 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from ..attach.ending import describe_status
-from ..attach.landing import private_directory, runtime_directory
+from ..attach.landing import private_directory
+from .ipython_profile import ipython_directory
+from .ownership import is_place_of_ours
 from .reactor import Reactor
 from .wire import Codec, Content, Request, WireError
 
@@ -71,7 +74,7 @@ class LocalKernel:
         self._end: int | None = None
         key = secrets.token_hex(32)
         self._codec = Codec(key.encode())
-        self._place = private_directory(runtime_directory(os.geteuid()))
+        self._place = private_directory()
         self._context = zmq.Context()
         self._parcels, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._parcels.setblocking(False)
@@ -95,14 +98,20 @@ class LocalKernel:
     def _start(self, key: str, parcels: socket.socket) -> subprocess.Popen[bytes]:
         """In a session of its own, like any kernel: an interrupt reaches what it has started."""
         command = [
-            sys.executable, "-m", "live_kernel.beside", str(parcels.fileno()),
+            sys.executable, "-P", "-m", "live_kernel.beside", str(parcels.fileno()),
             "-f", self._write_connection_file(key),
             "--HistoryManager.enabled=False",  # the launcher keeps the history of all cells
         ]  # fmt: skip
+        environment = os.environ | {"JPY_PARENT_PID": str(os.getpid())}
+        with contextlib.suppress(RuntimeError):  # this user has no home
+            if not is_place_of_ours(ipython_directory()):  # of which it would run files
+                environment["IPYTHONDIR"] = str(self._place / "ipython")
+        if not is_place_of_ours(Path().absolute()):
+            command.append("--InteractiveShellApp.ignore_cwd=True")
         return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
-            env=os.environ | {"JPY_PARENT_PID": str(os.getpid())},
+            env=environment,
             pass_fds=[parcels.fileno()],
             start_new_session=True,
         )

@@ -4,9 +4,9 @@ Runs on the launcher's reactor, and only says who is to do what: a cell in the
 target and a request to the local kernel pack and unpack, in files of memory
 whose descriptors pass through here unread.
 Rule: to unpickle is to run whatever code the sender likes. So what comes from a
-target is unpickled only if the target belongs to our own user, who may do all
-that we may, and is in no container, which is there to keep it in; from any other,
-plain data comes as JSON. What goes into a
+target is unpickled only if the target may do all that we may (`attach/rights.py`): it
+belongs to our own user, and is in no container or sandbox, which is there to keep it in;
+from any other, plain data comes as JSON. What goes into a
 target is unpickled with the target's rights, and whoever is attached to it runs
 code in it anyway: that gives nobody anything, whatever our own rights are.
 """
@@ -24,8 +24,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from ..attach import rights
 from ..attach.landing import Landing, for_process
 from ..attach.payload import package_name
+from ..attach.processes import Process
 from ..errors import LiveKernelError, NotMoved, NotTrusted
 from .execution import Done, Execution
 from .local import BRIDGE, Local, error_of
@@ -179,26 +181,40 @@ class Pull(Move):
     def _pack(self) -> None:
         process = self._target.process
         assert process is not None
-        if not self._plain and process.has_other_files:
-            raise NotTrusted(
-                f"{process} sees other files than this kernel, as in a container, and to unpickle "
-                "what it says would let it run any code outside.",
-                f"%pull --json {self._names} brings plain data (numbers, texts, lists, "
-                "dictionaries). For all else, run the kernel in there.",
-            )
-        if not self._plain and process.uid != os.geteuid():
-            raise NotTrusted(
-                f"{process} belongs to {process.username}, and to unpickle what it says would let "
-                "that user run any code with the rights of this kernel.",
-                f"%pull --json {self._names} brings plain data (numbers, texts, lists, "
-                f"dictionaries). For all else, run the kernel as {process.username}.",
-            )
+        if not self._plain:
+            self._check_trust(process)
         place = str(self._land().path)
         names = self._names.sources
         values = "".join(f"{name}, " for name in names)
         self._largest = free_memory(process.pid)
         arguments = f"{place!r}, {names!r}, ({values}), {self._largest}, {self._plain}"
         self._run_in_target(f"{_agent()}.send({arguments})", self._take)
+
+    def _check_trust(self, process: Process) -> None:
+        """May what it says be unpickled? Raises NotTrusted."""
+        plain = (
+            f"%pull --json {self._names} brings plain data (numbers, texts, lists, dictionaries). "
+            "For all else, run the kernel"
+        )
+        lesser = rights.lesser(process)
+        if process.has_other_files:
+            raise NotTrusted(
+                f"{process} sees other files than this kernel, as in a container, and to unpickle "
+                "what it says would let it run any code outside.",
+                f"{plain} in there.",
+            )
+        if lesser.startswith("belongs to "):
+            raise NotTrusted(
+                f"{process} {lesser}, and to unpickle what it says would let "
+                "that user run any code with the rights of this kernel.",
+                f"{plain} as {lesser.removeprefix('belongs to ')}.",
+            )
+        if lesser:
+            raise NotTrusted(
+                f"{process} {lesser}, and to unpickle what it says would let it run any code "
+                "without that bound.",
+                f"{plain} where the program runs, with its rights.",
+            )
 
     def _take(self) -> None:
         """The target has connected and sent its descriptor before it said that it is done."""
@@ -207,22 +223,30 @@ class Pull(Move):
             raise NotMoved(f"{self._target.process} has sent nothing.")
         with connection:
             connection.setblocking(False)
-            _, descriptors, *_ = socket.recv_fds(connection, 1, 1)
+            _, descriptors, *_ = socket.recv_fds(connection, 1, 1, socket.MSG_CMSG_CLOEXEC)
             if not descriptors:
                 raise NotMoved(f"{self._target.process} has sent nothing.")
             self._descriptor = descriptors[0]
             if not is_parcel(self._descriptor, self._largest):
                 raise NotMoved(f"{self._target.process} has sent something else than a value.")
-            if not self._plain and _owner_of(connection) != os.geteuid():
-                raise NotTrusted(f"{self._target.process} has become another user's.")
+            if not self._plain:
+                self._check_trust_again(connection)
         self._local.when_ready(self._guarded(self._unpack), self._finish)
+
+    def _check_trust_again(self, connection: socket.socket) -> None:
+        """It may have given up rights meanwhile. Raises NotTrusted."""
+        process = self._target.process
+        assert process is not None
+        if _owner_of(connection) != os.geteuid():
+            raise NotTrusted(f"{process} has become another user's.")
+        self._check_trust(process)
 
     def _unpack(self) -> None:
         assert self._descriptor is not None
         size = os.fstat(self._descriptor).st_size
         number = self._local.hand_over(self._descriptor)
         sources, names = self._names
-        arguments = f"{number}, {sources!r}, {names!r}, {self._plain}"
+        arguments = f"{number}, {sources!r}, {names!r}, {size if self._plain else None}"
         self._evaluate(f"unpack({arguments})", lambda: self._tell(size))
 
     def _tell(self, size: int) -> None:

@@ -1,13 +1,17 @@
 """Lines of the program's source files, read as the program sees its files.
 
-Runs in the launcher, on a thread that may wait. Rule: only plain files are read, of a
-size that source has; a line that can't be had is empty.
+Runs in the launcher, on a thread that may wait. The program says which file it is, and may
+say anything. Rule: only plain files are read, of a size that source has, and none that the
+program's user could not read; a line that can't be had is empty.
 """
 
 from __future__ import annotations
 
 import os
 import stat
+
+from ..attach import proc
+from ..attach.acting import acting_as
 
 _LARGEST = 4 << 20
 """Bytes of a source file that is read."""
@@ -34,18 +38,35 @@ class Sources:
     def _read(self, file: str) -> list[str]:
         if file.startswith("<"):
             return []
-        place = "root" + file if file.startswith("/") else "cwd/" + file
         try:
-            return _text(f"/proc/{self._pid}/{place}").splitlines()
+            return _text(self._pid, file).splitlines()
         except (OSError, ValueError):
             return []
 
 
-def _text(path: str) -> str:
+def _text(pid: int, file: str) -> str:
     """Raises OSError or ValueError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-    with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode) or found.st_size > _LARGEST:
+    base, path = ("root", os.path.normpath(file).lstrip("/")) if file[:1] == "/" else ("cwd", file)
+    directory = os.open(f"/proc/{pid}/{base}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        status = proc.status(pid)
+        owner = status.uids[1], status.gids[1]
+        with acting_as(owner if os.geteuid() == 0 != owner[0] else None):
+            descriptor = _opened(path, directory)
+    finally:
+        os.close(directory)
+    with os.fdopen(descriptor, "rb") as found:
+        return found.read(_LARGEST).decode(errors="replace")
+
+
+def _opened(path: str, directory: int) -> int:
+    """A descriptor of a plain file: nothing else is even opened, for that may do something."""
+    found = os.open(path, os.O_PATH | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        status = os.fstat(found)
+        # Those of /proc have no size, and their text depends on who reads it.
+        if not stat.S_ISREG(status.st_mode) or not 0 < status.st_size <= _LARGEST:
             raise ValueError(f"{path} is no source file")
-        return file.read(_LARGEST).decode(errors="replace")
+        return os.open(f"/proc/self/fd/{found}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    finally:
+        os.close(found)

@@ -3,8 +3,8 @@
 Runs on the launcher's reactor. A fork inside a threaded program is harm, so the
 agent asks, and the command is a child of ours: in the target's directory, with
 the environment that the target sent, and never with more rights than the target
-has, since it is the target that asks. A target in a container does not get out of
-it by asking.
+has at that moment (`rights.py`), since it is the target that asks. A target in a
+container does not get out of it by asking.
 Rule: nothing here waits; whatever becomes of a command is told once by `ended`.
 """
 
@@ -13,14 +13,12 @@ from __future__ import annotations
 import codecs
 import contextlib
 import os
-import pwd
-import shutil
 import signal
 import subprocess
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Any
 
+from ..attach import rights
 from ..attach.processes import Process
 from .reactor import Reactor
 
@@ -185,17 +183,22 @@ def _start(
     shell = environment.get("SHELL", "")
     shell = shell if shell and os.access(shell, os.X_OK) else "/bin/sh"
     argv = [shell, "-c", command] if isinstance(command, str) else list(command)
-    with _as_input(text) as stdin:
-        return subprocess.Popen(
-            [shutil.which(argv[0], path=environment.get("PATH")) or argv[0], *argv[1:]],
-            stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=f"/proc/{process.pid}/cwd",
-            env=dict(environment),
-            start_new_session=True,
-            **_rights_of(process),
-        )
+    # The directory of this very process; `spawn` makes sure that it still is the one.
+    directory = os.open(f"/proc/{process.pid}/cwd", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with _as_input(text) as stdin:
+            return rights.spawn(
+                process,
+                argv,  # found in the PATH that is given, by the child, with the child's rights
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=f"/proc/self/fd/{directory}",
+                env=dict(environment),
+                start_new_session=True,
+            )
+    finally:
+        os.close(directory)
 
 
 @contextlib.contextmanager
@@ -204,18 +207,7 @@ def _as_input(text: str) -> Any:
     if not text:
         yield subprocess.DEVNULL
         return
-    with tempfile.TemporaryFile() as file:
+    with os.fdopen(os.memfd_create("live-kernel input", os.MFD_CLOEXEC), "w+b") as file:
         file.write(text.encode("utf-8", "replace"))
         file.seek(0)
         yield file
-
-
-def _rights_of(process: Process) -> dict[str, Any]:
-    """What makes a child of ours no mightier than the target, which may be another user's."""
-    if os.geteuid() == process.uid:
-        return {}
-    try:
-        groups = os.getgrouplist(pwd.getpwuid(process.uid).pw_name, process.gid)
-    except KeyError:
-        groups = [process.gid]
-    return {"user": process.uid, "group": process.gid, "extra_groups": groups}

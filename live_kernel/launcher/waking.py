@@ -108,7 +108,7 @@ class Waking:
 
         thread = blocked.thread_in_epoll(self._process.pid)
         if thread is not None:
-            wake.nudge(thread)
+            wake.nudge(self._process.pid, thread)
 
     def _look(self) -> None:
         """On a thread: find out why the target does not react."""

@@ -142,12 +142,15 @@ def write_plain(descriptor: int, values: Iterable[tuple[str, object]], largest: 
         file.write("".join(pieces).encode() + b"\n")
 
 
-def read_plain(descriptor: int) -> list[Any]:
-    """The values of a parcel of `write_plain`: nothing in it can make us run code."""
+def read_plain(descriptor: int, size: int) -> list[Any]:
+    """The values of a parcel of `write_plain`: nothing in it can make us run code.
+
+    `size`: bytes that it had when the launcher looked: it may have grown since.
+    """
     with open(descriptor, "rb", closefd=False) as file:
         file.seek(0)
         # Read once: whoever has sent it may still write to it.
-        return [json.loads(line) for line in file.read(os.fstat(descriptor).st_size).splitlines()]
+        return [json.loads(line) for line in file.read(size).splitlines()]
 
 
 class _Naming:

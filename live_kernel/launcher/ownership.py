@@ -1,0 +1,48 @@
+"""Whose files the launcher obeys: those of its own user and root, that nobody else can write to.
+
+Runs in the launcher. What is merely shown is no concern of it; what is run, imported, or says
+what is to be done, is. Above all where root works in another user's directory, or with
+that user's HOME (`sudo -E`). Rule: asked of an open descriptor, where there is one.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+_LARGEST = 1 << 20
+"""Bytes of a file that is read."""
+
+
+def is_ours(status: os.stat_result) -> bool:
+    """Could only our own user and root have written this?
+
+    A group counts as others for root; for a user, who may have a group to himself, it does not.
+    """
+    by_others = stat.S_IWOTH | (stat.S_IWGRP if os.geteuid() == 0 else 0)
+    return status.st_uid in (0, os.geteuid()) and not status.st_mode & by_others
+
+
+def text_of_ours(file: Path) -> str:
+    """What stands in a file. Raises FileNotFoundError; PermissionError if it is not ours alone."""
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+    with os.fdopen(os.open(file, flags), "rb") as opened:
+        status = os.fstat(opened.fileno())
+        if not stat.S_ISREG(status.st_mode) or not is_ours(status):
+            raise PermissionError(
+                f"{file} is not ours, or others can write to it: it is not obeyed"
+            )
+        return opened.read(_LARGEST).decode()
+
+
+def is_place_of_ours(directory: Path) -> bool:
+    """Whether a directory, or where it is not there yet the nearest that is, is ours."""
+    for each in (directory, *directory.parents):
+        try:
+            return is_ours(each.stat())
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return False
+    return False
