@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import stat
 import tempfile
@@ -12,9 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from live_kernel.attach import landing as landing_module
 from live_kernel.attach import proc
 from live_kernel.attach.acting import acting_as
-from live_kernel.attach.landing import LONGEST_SOCKET_PATH, Landing, runtime_directory
+from live_kernel.attach.landing import (
+    LONGEST_SOCKET_PATH,
+    Landing,
+    private_directory,
+    runtime_directory,
+)
 
 ME = os.geteuid()
 NOBODY = 65534
@@ -256,6 +263,85 @@ def test_it_must_be_there_and_a_directory(temporary: Path, monkeypatch: pytest.M
 def test_it_must_be_our_own(runtime: Path, temporary: Path) -> None:
     os.chown(runtime, NOBODY, NOBODY)
     assert runtime_directory(ME) == temporary
+
+
+@pytest.mark.root
+@needs_root
+@pytest.mark.parametrize("where", ["itself", "above"])
+@pytest.mark.parametrize(("owner", "mode"), [(0, 0o777), (0, 0o775), (NOBODY, 0o755)])
+def test_no_place_where_others_could_put_something_else(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch, where: str, owner: int, mode: int
+) -> None:
+    """They could rename our directory, and the target would run what lies in theirs."""
+    inner = temporary / "above" / "itself"
+    inner.mkdir(parents=True)
+    weak = inner if where == "itself" else inner.parent
+    monkeypatch.setenv("TMPDIR", str(inner))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(inner))
+    assert runtime_directory(ME) == inner
+    os.chown(weak, owner, owner)
+    weak.chmod(mode)
+    assert runtime_directory(ME) == Path("/tmp")
+    weak.chmod(mode | stat.S_ISVTX)
+    assert (runtime_directory(ME) == inner) == (owner == 0), "where only owners can rename"
+    shutil.rmtree(inner.parent)
+
+
+def test_links_to_a_place_are_followed_once(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is looked at is where they lead; and that is where things are made."""
+    link, place = temporary / "link", temporary / "place"
+    place.mkdir()
+    link.symlink_to(place)
+    monkeypatch.setenv("TMPDIR", str(link))
+    assert runtime_directory(ME) == place
+    link.unlink()
+    place.rmdir()
+
+
+def test_without_any_fit_place_nothing_is_made(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A /tmp that can be written by all and is not sticky, as badly made containers have it."""
+    weak = temporary / "weak"
+    weak.mkdir()
+    weak.chmod(0o777)
+    monkeypatch.setenv("TMPDIR", str(weak))
+    monkeypatch.setattr(landing_module, "EVERYBODYS", weak)
+    monkeypatch.setattr(landing_module, "_OTHERS", ())
+    for make in (lambda: Landing(ME, os.getegid()), lambda: Landing(NOBODY, NOBODY)):
+        with pytest.raises(PermissionError, match=r"is not sticky \(chmod \+t "):
+            make()
+    with pytest.raises(PermissionError):
+        private_directory()
+    assert list(weak.iterdir()) == []
+    weak.chmod(0o1777)
+    made = private_directory()
+    assert (made.parent, mode(made)) == (weak, 0o700)
+    made.rmdir()
+    weak.rmdir()
+
+
+@pytest.mark.parametrize("kind", ["directory", "link", "file"])
+def test_a_name_that_is_taken_is_not_used(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(landing_module.secrets, "token_hex", lambda _count: "0123456789ab")
+    taken, theirs = temporary / "live-kernel-0123456789ab", temporary / "theirs"
+    theirs.mkdir()
+    {
+        "directory": taken.mkdir,
+        "link": lambda: taken.symlink_to(theirs),
+        "file": taken.touch,
+    }[kind]()
+    with pytest.raises(FileExistsError):
+        Landing(ME, os.getegid())
+    with pytest.raises(FileExistsError):
+        private_directory()
+    assert list(theirs.iterdir()) == []
+    taken.rmdir() if kind == "directory" else taken.unlink()
+    theirs.rmdir()
 
 
 def test_a_long_path_is_avoided(

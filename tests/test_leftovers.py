@@ -160,3 +160,33 @@ def test_giving_up_does_not_wait_for_the_injection(
         goes_on.set()
         eventually(lambda: not landings(place))
         assert slot.waiting_script(identify(program.pid)) == ""
+
+
+@pytest.mark.attach
+@pytest.mark.root
+def test_a_name_alone_takes_nobody_s_script_back(place: Path) -> None:
+    """In a container, say, somebody may make a directory of a name that means another here."""
+    with Program("asleep") as program, launcher(program.pid):
+        process = identify(program.pid)
+        script = slot.waiting_script(process)
+        assert script
+        assert leftovers._take_back(script, 65534) is True, "no program of that user's runs it"
+        assert slot.waiting_script(process) == script
+        assert leftovers._take_back(script, os.geteuid()) is True
+        assert slot.waiting_script(process) == ""
+
+
+@pytest.mark.attach
+def test_what_may_still_run_is_not_removed(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else anybody could put another script where the program will look for ours."""
+    with Program("asleep") as program:
+        with launcher(program.pid) as killed:
+            killed.kill()
+            killed.wait()
+        with monkeypatch.context() as patched:
+            patched.setattr(slot, "clear", lambda _process, _script: False)
+            leftovers.sweep(place)
+        (left,) = landings(place)
+        assert (left / landing.SCRIPT).exists()
+        leftovers.sweep(place)
+        assert landings(place) == []

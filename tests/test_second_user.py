@@ -183,12 +183,12 @@ print(len(seen), taken, flush=True)
 
 def test_races_for_the_private_directory_are_lost(program: Program) -> None:
     squatter = subprocess.Popen(
-        [*become(SOMEBODY), python_for(SOMEBODY), "-I", "-S", "-c", SQUATTER, "4"],
+        [*become(SOMEBODY), python_for(SOMEBODY), "-I", "-S", "-c", SQUATTER, "3"],
         stdout=subprocess.PIPE, text=True, cwd="/",
     )  # fmt: skip
     code = (
         "import sys, time; from live_kernel.handle import attach\n"
-        "rounds = 0; end = time.monotonic() + 3\n"
+        "rounds = 0; end = time.monotonic() + 2\n"
         "while time.monotonic() < end:\n"
         "    with attach(int(sys.argv[1])) as handle:\n"
         "        assert handle.run('1')['status'] == 'ok'\n"

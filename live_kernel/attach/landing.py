@@ -248,13 +248,14 @@ class Landing:
         return connection, struct.unpack("3i", credentials)[0]
 
     def close(self) -> None:
-        """Remove everything, also what was never made."""
+        """Remove everything that was made."""
         if not self._is_open:
             return
         self._is_open = False
         self.listener.close()
-        with contextlib.suppress(OSError), acting_as(self._owner):
-            remove(self._name, self._parent, self._descriptor)
+        if self._descriptor >= 0:  # else what has this name, if anything, is not ours
+            with contextlib.suppress(OSError), acting_as(self._owner):
+                remove(self._name, self._parent, self._descriptor)
         for descriptor in (self._descriptor, self._parent):
             with contextlib.suppress(OSError):  # the first, if it has not been made
                 os.close(descriptor)

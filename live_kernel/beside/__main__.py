@@ -30,6 +30,10 @@ def _end_with_parent() -> None:
 def _become_kernel() -> None:
     from ipykernel.kernelapp import IPKernelApp
 
+    from . import forked
+
+    forked.use()
+
     class LocalKernelApp(IPKernelApp):
         def init_path(self) -> None:
             """Where IPython has it: behind the standard library. (It leaves `-P` as it is.)"""

@@ -10,12 +10,13 @@ known here, and is left to what the connection file demands.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
+import struct
 import sys
 from collections.abc import Collection, Iterator
 from contextlib import suppress
-from typing import NamedTuple
 
 import zmq
 
@@ -24,20 +25,16 @@ from .reactor import Reactor
 
 _HANDLER = "inproc://zeromq.zap.01"
 _DOMAIN = b"live-kernel"
-_TABLES = (("/proc/net/tcp", 4), ("/proc/net/tcp6", 16))
+_TABLES = {socket.AF_INET: "/proc/net/tcp", socket.AF_INET6: "/proc/net/tcp6"}
 
 _YES, _LATER = (b"200", b"OK"), (b"300", b"try again")
 
-_PAST = frozenset({"02", "03", "06", "07", "0A"})
-"""States in which nothing can be received: SYN_SENT, SYN_RECV, TIME_WAIT, CLOSE, LISTEN."""
-
-
-class Caller(NamedTuple):
-    """The other end of a connection to one of our ports."""
-
-    address: bytes
-    port: int
-    uid: int
+_SOCK_DIAG, _BY_FAMILY, _REQUEST = 4, 20, 1
+"""NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST: see sock_diag(7)."""
+_HEADER, _ASKED = struct.Struct("=IHHII"), struct.Struct("=BBBxI")
+_ENDS = struct.Struct("!HH16s16s")
+_UID_AT = _HEADER.size + 64
+"""In an answer: `idiag_uid` of `struct inet_diag_msg`."""
 
 
 class Callers:
@@ -51,8 +48,9 @@ class Callers:
     ) -> None:
         self._welcome = frozenset(welcome)
         self._ports: set[int] = set()
+        self._known: set[str] = set()
         self._told: set[int] = set()
-        self._socket = context.socket(zmq.REP)
+        self._socket = context.socket(zmq.ROUTER)
         self._socket.linger = 0
         self._socket.bind(_HANDLER)
         self._reactor = reactor
@@ -64,70 +62,119 @@ class Callers:
         socket.zap_domain = _DOMAIN
 
     def _on_asked(self) -> None:
+        asked = []
         while True:
             try:
-                version, request, *_ = self._socket.recv_multipart(zmq.NOBLOCK)
+                asked.append(self._socket.recv_multipart(zmq.NOBLOCK))
             except zmq.Again:
-                return
-            # Before the answer, upon which the first message could be sent.
-            others = [each for each in connected(self._ports) if each.uid not in self._welcome]
-            are_shut = [self._shut(caller) for caller in others]
-            answer = _YES if all(are_shut) else _LATER
-            self._socket.send_multipart([version, request, *answer, b"", b""])
+                break
+        # Before the answers, upon which the first message could be sent.
+        answer = _YES if self._shut_others_out() else _LATER
+        for *way, version, request in (frames[: frames.index(b"") + 3] for frames in asked):
+            self._socket.send_multipart([*way, version, request, *answer, b"", b""])
 
-    def _shut(self, caller: Caller) -> bool:
-        """End a connection. Returns whether that was possible."""
-        if caller.uid not in self._told:
-            self._told.add(caller.uid)
-            users = ", ".join(proc.user_name(uid) for uid in sorted(self._welcome))
+    def _shut_others_out(self) -> bool:
+        """Look at each connection that is new. Returns whether all that are there may be."""
+        found = dict(_sockets())
+        self._known &= found.keys()
+        are_welcome = True
+        for name in found.keys() - self._known:
+            self._known.add(name)
+            with suppress(OSError), socket.socket(fileno=os.dup(found[name])) as connection:
+                # It may be another one since: then that is looked at.
+                caller = self._caller(connection)
+                if caller is not None and caller not in self._welcome:
+                    are_welcome &= _shut(connection)
+                    self._tell(caller)
+        return are_welcome
+
+    def _caller(self, connection: socket.socket) -> int | None:
+        """The user at the other end, if it is a connection to one of the channels."""
+        if connection.family not in _TABLES or connection.type != socket.SOCK_STREAM:
+            return None
+        if connection.getsockname()[1] not in self._ports:
+            return None
+        return owner(connection)
+
+    def _tell(self, uid: int) -> None:
+        if uid not in self._told:
+            self._told.add(uid)
+            users = ", ".join(proc.user_name(each) for each in sorted(self._welcome))
             print(
-                f"live-kernel: refused to talk to {proc.user_name(caller.uid)}, who has connected "
+                f"live-kernel: refused to talk to {proc.user_name(uid)}, who has connected "
                 f"to a channel: they are for {users}",
                 file=sys.stderr,
             )
-        return _shut_connections(caller)
 
     def close(self) -> None:
         self._reactor.forget(self._socket)
         self._socket.close()
 
 
-def connected(ports: Collection[int]) -> Iterator[Caller]:
-    """Who of this machine (strictly: of our network namespace) is connected to these ports."""
-    for name, size in _TABLES:
-        with suppress(OSError, ValueError, IndexError), open(name) as table:  # noqa: PTH123 - /proc
-            next(table, None)
-            for line in table:
-                fields = line.split()
-                port = int(fields[2].rpartition(":")[2], 16)
-                if port in ports and fields[3] not in _PAST:
-                    address, _, own = fields[1].rpartition(":")
-                    yield Caller(_address(address, size), int(own, 16), int(fields[7]))
+def _shut(connection: socket.socket) -> bool:
+    """Returns whether that was possible (or it had ended)."""
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError as error:
+        return error.errno == errno.ENOTCONN
+    return True
 
 
-def _address(text: str, size: int) -> bytes:
-    """In the order of the network; the table has words in that of the machine."""
-    raw = bytes.fromhex(text)
-    words = (raw[at : at + 4] for at in range(0, size, 4))
-    return b"".join(word[::-1] if sys.byteorder == "little" else word for word in words)
-
-
-def _shut_connections(caller: Caller) -> bool:
-    """End ours with this caller, which ZMQ has accepted. Returns whether there was one."""
-    found = False
+def _sockets() -> Iterator[tuple[str, int]]:
+    """Sockets of ours: by what tells each from any other, and their descriptors."""
     for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - /proc
-        with suppress(OSError):  # closed meanwhile, or not connected to any place
-            if not os.readlink(f"/proc/self/fd/{name}").startswith("socket:"):  # noqa: PTH115
-                continue
-            with socket.socket(fileno=os.dup(int(name))) as connection:
-                if connection.family in (socket.AF_INET, socket.AF_INET6):
-                    address, port, *_ = connection.getpeername()
-                    if port == caller.port and _packed(address) == caller.address:
-                        connection.shutdown(socket.SHUT_RDWR)
-                        found = True
-    return found
+        with suppress(OSError):
+            link = os.readlink(f"/proc/self/fd/{name}")  # noqa: PTH115 - /proc
+            if link.startswith("socket:"):
+                yield link, int(name)
 
 
-def _packed(address: str) -> bytes:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    return socket.inet_pton(family, address)
+def owner(connection: socket.socket) -> int | None:
+    """Whose the other end of a TCP connection is, where that is on this machine (strictly: in our
+    network namespace); None for any other. Raises OSError if it is not connected any more.
+    """
+    there, here = connection.getpeername()[:2], connection.getsockname()[:2]
+    try:
+        return _by_diagnosis(connection.family, there, here)
+    except FileNotFoundError:
+        return None  # nobody here has that address
+    except OSError:
+        return _by_table(connection.family, there, here)  # no such way to ask here
+
+
+def _by_diagnosis(
+    family: socket.AddressFamily, there: tuple[str, int], here: tuple[str, int]
+) -> int:
+    """Ask the system about one connection, which takes microseconds however many there are."""
+    addresses = (socket.inet_pton(family, each[0]) for each in (there, here))
+    ends = _ENDS.pack(there[1], here[1], *addresses) + bytes(4) + b"\xff" * 8
+    asked = _ASKED.pack(family, socket.IPPROTO_TCP, 0, 0xFFFFFFFF) + ends
+    header = _HEADER.pack(_HEADER.size + len(asked), _BY_FAMILY, _REQUEST, 1, 0)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _SOCK_DIAG) as netlink:
+        netlink.settimeout(1)
+        netlink.send(header + asked)
+        answer = netlink.recv(4096)
+    _, kind, *_ = _HEADER.unpack_from(answer)
+    if kind != _BY_FAMILY:
+        (error,) = struct.unpack_from("=i", answer, _HEADER.size)
+        raise OSError(-error, os.strerror(-error))
+    return int(struct.unpack_from("=I", answer, _UID_AT)[0])
+
+
+def _by_table(
+    family: socket.AddressFamily, there: tuple[str, int], here: tuple[str, int]
+) -> int | None:
+    wanted = [_as_in_table(family, *end) for end in (there, here)]
+    with suppress(OSError), open(_TABLES[family]) as table:  # noqa: PTH123 - /proc
+        for line in table:
+            fields = line.split()
+            if fields[1:3] == wanted:
+                return int(fields[7])
+    return None
+
+
+def _as_in_table(family: socket.AddressFamily, address: str, port: int) -> str:
+    """Words in the machine's own order, as hexadecimal numbers."""
+    raw = socket.inet_pton(family, address)
+    words = struct.unpack(f"={len(raw) // 4}I", raw)
+    return "".join(f"{word:08X}" for word in words) + f":{port:04X}"
