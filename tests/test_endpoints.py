@@ -66,9 +66,14 @@ def links_of(pid: int) -> dict[str, str]:
     return links
 
 
+KEPT = re.compile(r"/libffi\.so[.\d]*$")
+"""A library that keeps itself open once `_ctypes` is loaded, for reading."""
+
+
 def files_of(pid: int) -> set[str]:
     """The files with a name, that is, by which somebody could get at them."""
-    return {link for link in links_of(pid).values() if link.startswith("/")}
+    links = links_of(pid).values()
+    return {link for link in links if link.startswith("/") and not KEPT.search(link)}
 
 
 # -- what there may be
