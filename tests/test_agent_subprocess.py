@@ -20,7 +20,8 @@ from snapshots import Program, memory, outside, system_calls
 from targets import eventually
 
 from live_kernel.attach import payload
-from live_kernel.attach.landing import BUNDLE, SCRIPT, Landing
+from live_kernel.attach.acting import acting_as
+from live_kernel.attach.landing import BUNDLE, LINK, SCRIPT, Landing
 from live_kernel.link import frames, messages
 
 Message = dict[str, Any]
@@ -188,6 +189,29 @@ def test_launcher_that_never_says_welcome(program: Program) -> None:
     before = program.snapshot()
     with ScriptedLauncher(program) as launcher:
         assert launcher.control.ended()
+    program.assert_unharmed_since(before)
+
+
+@pytest.mark.root
+def test_launcher_of_another_user_s(program: Program) -> None:
+    """Whoever listens there, the agent says no word to one that is neither root's nor its own."""
+    before = program.snapshot()
+    landing = Landing(os.geteuid(), os.getegid())
+    (landing.path / LINK).unlink()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(landing.path / LINK))
+        with acting_as((64444, 64444)):  # by which the system will know this socket
+            listener.listen()
+        listener.settimeout(PATIENCE)
+        landing.write(BUNDLE, payload.bundle())
+        script = landing.write(SCRIPT, payload.script(str(landing.path), landing.token).encode())
+        program.send(str(script))
+        for _ in ("the link", "the report of a failure"):
+            connection, _ = listener.accept()
+            with connection:
+                connection.settimeout(PATIENCE)
+                assert connection.recv(1) == b""
+    landing.close()
     program.assert_unharmed_since(before)
 
 

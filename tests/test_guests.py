@@ -15,6 +15,7 @@ from snapshots import Program, landings
 from targets import eventually
 
 from live_kernel.attach.landing import BUNDLE, LINK, SCRIPT
+from live_kernel.attach.processes import identify
 from live_kernel.handle import attach
 from live_kernel.link import frames, messages
 
@@ -159,3 +160,18 @@ def test_token_is_not_told_to_other_processes(asleep: Program) -> None:
                 assert token not in Path(f"/proc/{pid}/{name}").read_bytes()
         asleep.send("wake")
         assert cell.finish().result == "(False, False)"
+
+
+# -- whose turn it is
+
+
+def test_who_takes_the_turn_and_keeps_it_is_not_waited_for_for_ever(asleep: Program) -> None:
+    """Any user can bind an abstract address. That makes others wait, and no more."""
+    process = identify(asleep.pid)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as taken:
+        taken.bind(f"\0live-kernel/{process.pid}/{process.start_time}")
+        with Kernel("--pid", asleep.pid) as kernel:
+            cell = kernel.begin("state")
+            landing_of(kernel)
+            asleep.send("wake")
+            assert cell.finish().result == "'awake'"

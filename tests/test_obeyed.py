@@ -24,7 +24,7 @@ from users import NOBODY
 from live_kernel.attach.processes import identify
 from live_kernel.kernelspec import prepare
 from live_kernel.launcher import ipython_profile, ownership
-from live_kernel.launcher.choosing import Memory, forget_dead
+from live_kernel.launcher.choosing import Memory, forget_dead, from_notebook
 from live_kernel.launcher.history_database import Database
 
 needs_root = pytest.mark.root
@@ -151,6 +151,17 @@ def test_memory_that_others_could_write_is_not_believed(
     os.chown(tmp_path / "kernel.live-kernel", owner, owner)
     (tmp_path / "kernel.live-kernel").chmod(mode)
     assert memory.recall(pinned=True) is None
+
+
+@needs_root
+def test_a_notebook_of_another_s_does_not_choose_a_program(tmp_path: Path) -> None:
+    notebook = tmp_path / "a.ipynb"
+    notebook.write_text(json.dumps({"metadata": {"live_kernel": {"target": "service"}}}))
+    named = from_notebook({"JPY_SESSION_NAME": str(notebook)})
+    assert named is not None
+    assert named.text == "service"
+    os.chown(notebook, NOBODY, NOBODY)
+    assert from_notebook({"JPY_SESSION_NAME": str(notebook)}) is None
 
 
 @needs_root

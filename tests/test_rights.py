@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,6 +89,27 @@ def test_one_that_has_become_another_user_s_since(python_of_nobody: str) -> None
 @pytest.fixture
 def python_of_nobody() -> str:
     return python_for(NOBODY)
+
+
+def test_while_another_thread_acts_as_somebody() -> None:
+    """What counts is this thread's own user, whatever the main one is at the moment."""
+    with Target("idle", python_for(NOBODY), wrap=become(NOBODY)) as target:
+        process = identify(target.pid)
+        told: list[str] = []
+        started, entered = threading.Event(), threading.Event()
+
+        def look() -> None:
+            started.set()
+            entered.wait()
+            told.append(spawned(process))
+
+        looks = threading.Thread(target=look)
+        looks.start()
+        started.wait()
+        with acting_as((NOBODY, NOBODY)):
+            entered.set()
+            looks.join()
+        assert told[0].startswith(f"{NOBODY} {NOBODY} [] ")
 
 
 # -- what can't be taken over is refused

@@ -80,10 +80,10 @@ def watched(tally: Tally) -> Iterator[None]:
             tally.techniques.append(technique)
         return outcome
 
-    def nudging(thread: int) -> bool:
+    def nudging(pid: int, thread: int) -> bool:
         tally.tries += 1
         tally.techniques.append(Technique.NUDGE)
-        return nudge_it(thread)
+        return nudge_it(pid, thread)
 
     wake.wake, wake.nudge = noting, nudging
     try:

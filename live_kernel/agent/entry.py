@@ -103,15 +103,20 @@ def _compiled(data: bytes) -> Any:
 
 
 def _tell(text: str) -> None:
-    """Report a failure over a connection of its own, with nothing but sockets."""
+    """Report a failure over a connection of its own, with nothing but sockets; only to a launcher
+    that is root's or our own user's, as `peers.py` has it, which may not even be loaded.
+    """
     import _socket
+    import posix
 
     plain = "".join(c if " " <= c <= "~" and c not in '"\\' else " " for c in text)[:2000]
     body = f'{{"op":"bye","reason":"failed","detail":"{plain}"}}'.encode()
     connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
         connection.connect(PLACE + "/link")
-        connection.sendall(len(body).to_bytes(4, "big") * 2 + body)
+        peer = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
+        if int.from_bytes(peer[4:8], sys.byteorder) in (0, posix.geteuid()):
+            connection.sendall(len(body).to_bytes(4, "big") * 2 + body)
     finally:
         connection.close()
 

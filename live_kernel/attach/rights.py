@@ -85,7 +85,8 @@ def spawn(process: Process, command: Sequence[str], **options: Any) -> subproces
 
 
 def _both(process: Process) -> tuple[proc.Status, proc.Status]:
-    us, them = proc.status("self"), proc.status(process.pid)
+    # Of this very thread: another may be acting as some user just now (`acting.py`).
+    us, them = proc.status("thread-self"), proc.status(process.pid)
     if proc.stat(process.pid).start_time != process.start_time:
         raise ProcessLookupError(f"pid {process.pid} is another process now")
     return us, them

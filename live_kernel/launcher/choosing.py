@@ -16,7 +16,7 @@ from typing import NamedTuple
 from ..attach import processes
 from ..attach.processes import Process
 from ..errors import LiveKernelError, TargetNotFound
-from .ownership import text_of_ours
+from .ownership import is_ours, text_of_ours
 
 _IN_SIGHT = ("%attach", "the prompt", "the caller")
 """Sources of which nobody needs to be reminded: they have just said it."""
@@ -147,6 +147,8 @@ def from_notebook(environment: Mapping[str, str]) -> Choice | None:
     if path.suffix != ".ipynb":
         return None
     try:
+        if not is_ours(path.stat()):
+            return None  # others don't say which program root's kernel enters
         metadata = json.loads(path.read_text(encoding="utf-8"))["metadata"]
         target = metadata["live_kernel"]["target"]
     except (OSError, ValueError, KeyError, TypeError):

@@ -199,7 +199,7 @@ class Entering:
             hello["op"] != "hello"
             or self._is_over
             or name in self._channels
-            or not hmac.compare_digest(hello["token"].encode(), token.encode())
+            or not hmac.compare_digest(hello["token"].encode(errors="replace"), token.encode())
         ):
             return False
         if hello["protocol"] != messages.PROTOCOL:
