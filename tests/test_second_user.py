@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 from kernels import Kernel
-from snapshots import Program, landings
+from snapshots import Program
 from targets import PROGRAMS, Target, eventually
 from users import NOBODY, SOMEBODY, become, python_for, run_as, stranger
 
@@ -39,11 +39,13 @@ def python_of_nobody() -> str:
     return python_for(NOBODY)
 
 
-def new_landing(known: set[Path]) -> Path:
-    """The directory that was made last in /tmp, with all that belongs in it."""
+def landing_for(program: Program) -> Path:
+    """The directory whose script waits in the program, with all that belongs in it."""
 
     def whole() -> Path:
-        (landing,) = (each for each in landings(Path("/tmp")) if each not in known)
+        script = slot.waiting_script(identify(program.pid))
+        assert script
+        landing = Path(script).parent
         assert {path.name for path in landing.iterdir()} == {LINK, BUNDLE, SCRIPT}
         return landing
 
@@ -82,11 +84,10 @@ def test_the_stranger_knows_how(tmp_path: Path) -> None:
 
 
 def test_while_the_target_is_waited_for(asleep: Program) -> None:
-    before = set(landings(Path("/tmp")))
     with Kernel("--pid", asleep.pid, env=EVERYWHERE) as kernel:
         cell = kernel.begin("state")
         cell.wait_for("Waiting: ")
-        landing = new_landing(before)
+        landing = landing_for(asleep)
         pids, paths, ports = all_of(kernel)
         paths += [landing, *landing.iterdir()]
         assert stranger(SOMEBODY, pids | {asleep.pid}, paths, ports) == []
@@ -119,14 +120,13 @@ def told(kernel: Kernel) -> str:
 
 def test_between_two_users_root_is_a_wall(python_of_nobody: str) -> None:
     """Root has entered a program of one user's: a third gets nothing, and the owner no more."""
-    before = set(landings(Path("/tmp")))
     with (
         Program("asleep", python_of_nobody, wrap=become(NOBODY)) as program,
         Kernel("--pid", program.pid, env=EVERYWHERE) as kernel,
     ):
         cell = kernel.begin("state")
         cell.wait_for("Waiting: ")
-        landing = new_landing(before)
+        landing = landing_for(program)
         pids, paths, ports = all_of(kernel)
         places = [landing, *landing.iterdir()]
         assert stranger(SOMEBODY, pids | {program.pid}, paths + places, ports) == []
@@ -222,15 +222,14 @@ def test_root_attaches_to_another_user_s_program(python_of_nobody: str) -> None:
 
 def test_landing_for_another_user_s_program_is_that_user_s(python_of_nobody: str) -> None:
     """It is made where everybody can go, and nobody but that user and root can enter it."""
-    before = set(landings(Path("/tmp")))
     with (
         Program("asleep", python_of_nobody, wrap=become(NOBODY)) as program,
         Kernel("--pid", program.pid) as kernel,
     ):
         cell = kernel.begin("state")
         cell.wait_for("Waiting: ")
-        landing = new_landing(before)
-        assert slot.waiting_script(identify(program.pid)) == str(landing / SCRIPT)
+        landing = landing_for(program)
+        assert landing.parent == Path("/tmp")
         for path in (landing, *landing.iterdir()):
             assert (path.stat().st_uid, path.stat().st_gid) == (NOBODY, NOBODY), path
             assert not stat.S_IMODE(path.stat().st_mode) & 0o077, path
