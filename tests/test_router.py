@@ -18,14 +18,16 @@ from hypothesis import strategies as st
 
 from live_kernel.attach import processes
 from live_kernel.attach.processes import Candidate, Process
-from live_kernel.errors import AgentLost, LiveKernelError, NoTarget, TargetNotFound
+from live_kernel.errors import AgentLost, LiveKernelError, NoTarget, OnlyLooks, TargetNotFound
 from live_kernel.launcher import commands, in_target
 from live_kernel.launcher.attachment import State
 from live_kernel.launcher.choosing import Choice
+from live_kernel.launcher.rails import Rails
 from live_kernel.launcher.reactor import Reactor
 from live_kernel.launcher.router import Router
 from live_kernel.launcher.runner import asks_for_help, is_exit
 from live_kernel.launcher.target import CellRun, Waiter
+from live_kernel.launcher.use import Use
 from live_kernel.launcher.wire import Request
 
 _numbers = itertools.count(1)
@@ -104,6 +106,22 @@ class FakeTarget:
         self.refuses: LiveKernelError | None = None
         self.subshells: list[str] = []
         self.on_left: Callable[[], None] = lambda: None
+        self.on_entered: Callable[[], None] = lambda: None
+        self.rails, self.agreed, self.use = Rails(), False, Use()
+        self.left: Choice | None = None
+
+    @property
+    def idle(self) -> tuple[float, str]:
+        return self.use.limit(self.rails, Rails())
+
+    def only_looks(self, what: str) -> OnlyLooks:
+        return OnlyLooks(f"{what} is refused.", "")
+
+    def refuse_message(self) -> str | None:
+        return None
+
+    def take_strip(self) -> list[dict[str, str]]:
+        return []
 
     def set_subshells(self, names: list[str]) -> None:
         self.subshells = list(names)
@@ -319,7 +337,7 @@ def test_no_answer_is_no_match(attached: Kernel) -> None:
 def test_help_on_a_command(kernel: Kernel) -> None:
     reply = kernel.reply(kernel.ask("inspect_request", code="%attach", cursor_pos=3))
     assert reply["found"]
-    assert reply["data"]["text/plain"].startswith("%attach PID|TEXT [--wake]\n\nAttach to a")
+    assert reply["data"]["text/plain"].startswith("%attach PID|TEXT [--wake] [--obs")
 
 
 # -- what a cell says

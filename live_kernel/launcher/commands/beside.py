@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ...errors import LiveKernelError
 from ..execution import Done, Execution
+from ..guarding import Reach
 from ..local import MARK
 from .command import Command
 
@@ -20,6 +21,7 @@ class Pull(Command):
     only way from another user's program, whose pickles could run code with your rights.
     """
 
+    reach = Reach.RUNS
     usage = "%pull [--json] NAME [as OTHER] ..."
 
     def run(self, argument: str, execution: Execution, done: Done) -> None:
@@ -38,6 +40,7 @@ class Push(Command):
     What arrives is a copy, made by pickle, whose classes the program must be able to import.
     """
 
+    reach = Reach.RUNS
     usage = "%push NAME [as OTHER] ..."
 
     def run(self, argument: str, execution: Execution, done: Done) -> None:
@@ -55,6 +58,7 @@ class InLocal(Command):
     attached.
     """
 
+    reach = Reach.KERNEL
     usage = MARK
 
     def run(self, argument: str, execution: Execution, done: Done) -> None:
