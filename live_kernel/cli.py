@@ -127,15 +127,6 @@ def _console(rails: Rails) -> list[str]:
     ]
 
 
-@main.command(hidden=True, context_settings={"ignore_unknown_options": True})
-@click.argument("words", nargs=-1, type=click.UNPROCESSED)
-def console(words: tuple[str, ...]) -> None:
-    """Jupyter's console with the prompt of a guarded program."""
-    from .console import run
-
-    run(list(words))
-
-
 @main.command("exec")
 @click.argument("target", metavar="PID|TEXT")
 @click.argument("code", metavar="CODE|-")

@@ -48,7 +48,8 @@ class Table:
 
     def set(self, cell: Cell, location: locations.Location, condition: str, log: str) -> Breakpoint:
         """Set one. Raises Refused."""
-        prepare()
+        if not log:
+            prepare()
         made = Breakpoint(self, self._last + 1, cell, location, condition, log)
         made.entry = self.shell.ledger.record(f"a breakpoint at {location.text}", made.remove)
         try:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _SCALARS = exact(int, float, bool, str, bytes, type(None))
 _NUMBERS = exact(int, float, bool)
+_BOUNDS = exact(int, type(None))
 _SIZED = (str, bytes, bytearray, list, tuple, dict, set, frozenset, deque, range)
 _TABLES = exact(dict, list, tuple, str, bytes, range, deque)
 
@@ -143,7 +144,7 @@ def _keeps(owner: object, base: type, *methods: str) -> bool:
 def _slice(node: Any, names: Names) -> slice:
     parts = [node.lower, node.upper, node.step]
     bounds = [None if part is None else _read(part, names) for part in parts]
-    if not all(type(bound) in (int, type(None)) for bound in bounds):
+    if not all(is_exactly(bound, _BOUNDS) for bound in bounds):
         raise NotRead("only numbers can bound a slice here")
     return slice(*bounds)
 
@@ -176,8 +177,7 @@ def truth(value: object) -> bool:
     """Does it count as true? Raises NotRead where its class says so in code."""
     if is_exactly(value, _SCALARS):
         return bool(value)
-    entries = [type_entry(type(value), name) for name in ("__bool__", "__len__")]
-    if entries == [ABSENT, ABSENT]:
+    if all(type_entry(type(value), name) is ABSENT for name in ("__bool__", "__len__")):
         return True
     return _length(value) > 0
 

@@ -12,7 +12,6 @@ from enum import Enum
 from typing import Any
 
 from ..errors import LiveKernelError, NotConfirmed
-from .attachment import State
 from .execution import Done, Execution
 from .frontend import Frontend
 from .questions import Questions
@@ -77,8 +76,7 @@ class Guarding:
         target = self._target
         if not target.rails.confirm or target.agreed:
             return False
-        is_there = target.state in (State.ATTACHED, State.INJECTING)
-        return is_there and execution.confirmed_for is not target.attachment
+        return target.is_there and execution.confirmed_for is not target.attachment
 
     def _ask(self, what: str, execution: Execution, go_on: Callable[[], None], done: Done) -> None:
         target, asked_for = self._target, self._target.attachment
@@ -88,7 +86,7 @@ class Guarding:
             if word not in ("y", "yes", "a", "all"):
                 no = "Nobody has said yes" if text is None else "You have not said yes"
                 done(NotConfirmed(f"{what} was not run: {no.lower()} to it.", ""))
-            elif target.attachment is not asked_for:
+            elif target.attachment is not asked_for or not target.is_there:
                 done(target.failure or LiveKernelError(f"{what} was not run: the target is gone."))
             else:
                 target.agreed = word in ("a", "all")

@@ -79,7 +79,7 @@ class CellRun:
     ) -> None:
         self.produced, self.done, self.lost = produced, done, lost
         self.input_wanted, self.undelivered = input_wanted, undelivered
-        self.holds = self.lasts = self.awaits = False  # see `use.Run`
+        self.holds = self.lasts = self.awaits = self.is_silent = False  # see `use.Run`
 
 
 class Target:
@@ -131,6 +131,11 @@ class Target:
         return State.DETACHED if self.attachment is None else self.attachment.state
 
     @property
+    def is_there(self) -> bool:
+        """Is there a target, or one that is being entered?"""
+        return self.state in (State.ATTACHED, State.INJECTING)
+
+    @property
     def process(self) -> Process | None:
         """The process that this kernel is attached to or entering, or was last."""
         return None if self.attachment is None else self.attachment.process
@@ -167,7 +172,7 @@ class Target:
         self.attachment = Attachment(process, self.reactor, self, choice.wake, observe)
 
     def _is_already(self, process: Process) -> bool:
-        if self.attachment is None or self.state not in (State.ATTACHED, State.INJECTING):
+        if self.attachment is None or not self.is_there:
             return False
         present = self.attachment.process
         return (present.pid, present.start_time) == (process.pid, process.start_time)
@@ -269,7 +274,7 @@ class Target:
     @property
     def rails(self) -> Rails:
         """Those of the present attach, or what is known of the next one."""
-        if self.state in (State.ATTACHED, State.INJECTING):
+        if self.is_there:
             return self._rails
         with suppress(ConfigBroken):
             return self._own_rails()
@@ -459,7 +464,7 @@ class Target:
 
     def _end(self, cell: int, run: CellRun) -> None:
         self._runs.pop(cell, None)
-        self.use.go_on()
+        self.use.end(run)
         self._ended[cell] = run
         if len(self._ended) > _REMEMBERED:
             self._ended.popitem(last=False)

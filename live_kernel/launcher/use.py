@@ -25,6 +25,8 @@ class Run(Protocol):
     """It goes on until it is ended."""
     awaits: bool
     """It waits for an answer of the user's."""
+    is_silent: bool
+    """A front-end has sent it of its own accord."""
 
 
 class Use:
@@ -47,14 +49,20 @@ class Use:
 
     def note(self, request: dict[str, Any], run: Run) -> None:
         """Something begins to run: see whether it is use for as long as it does."""
-        self.go_on()
+        run.is_silent = bool(request.get("silent"))
+        self.end(run)
         action = request.get("action") or {}
         name, seconds = action.get("name"), action.get("seconds") or 0.0
         run.holds = name == "enter" or "place" in request
         run.lasts = name in _LASTING and not seconds
         if name in _LASTING:
-            self._kept_until = max(self._kept_until, self._last + seconds)
+            self._kept_until = max(self._kept_until, time.monotonic() + seconds)
         self.has_breakpoints |= name == "break"
+
+    def end(self, run: Run) -> None:
+        """It has been used for this until now."""
+        if not run.is_silent:
+            self.go_on()
 
     def is_on(self, runs: Iterable[Run]) -> bool:
         """Is it in use, with these running there?"""
