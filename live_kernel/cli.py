@@ -18,6 +18,7 @@ import click
 from . import __version__
 from .attach import doctor as diagnosis
 from .attach import processes
+from .attach.processes import Process
 from .errors import ConfigBroken, LiveKernelError
 from .launcher import durations, guards, tables
 from .launcher.choosing import named
@@ -111,18 +112,20 @@ def attach(target: str, wake: bool, observe: bool, confirm: bool, idle: str | No
     flags = {"--wake": wake, "--observe": observe, "--confirm": confirm}
     chosen = ["--pid", str(process.pid), *(name for name, is_set in flags.items() if is_set)]
     chosen += ["--idle", idle] if idle else []
-    words = [*_console(rails), "--kernel", NAME, "--", *chosen]
+    words = [*_console(rails, process, observe), "--kernel", NAME, "--", *chosen]
     os.execv(sys.executable, [sys.executable, "-m", *words])
 
 
-def _console(rails: Rails) -> list[str]:
+def _console(rails: Rails, process: Process, observe: bool) -> list[str]:
     """The console's module: Jupyter's own, or for a guarded program ours, with its prompt."""
-    if not rails.banner:
+    if not rails.banner and not rails.colour:
         return ["jupyter_console"]
+    name = tables.printable(rails.banner) or f"pid {process.pid}"
+    looks = " (only looks)" * (observe or bool(rails.observe))
     shell = "--GuardedShell"
     return [
         *("live_kernel", "console"),
-        f"{shell}.guarded={tables.printable(rails.banner)}",
+        f"{shell}.guarded={name}{looks}",
         f"{shell}.colour={rails.colour}",
     ]
 

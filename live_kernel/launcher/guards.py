@@ -159,6 +159,7 @@ def _meant(key: str, known: Sequence[str]) -> str:
 
 def _guard(file: Path, number: int, table: dict[str, Any]) -> Guard:
     name = f"[[guard]] {number}"
+    home = Path("~").expanduser()
 
     def wrong(key: str, what: str, remedy: str = _REMEDY) -> ConfigBroken:
         return _broken(file, f"{name}, `{key}`: {what}", remedy)
@@ -177,7 +178,7 @@ def _guard(file: Path, number: int, table: dict[str, Any]) -> Guard:
             f"{name} does not say which programs it is for",
             f'Give it one of {", ".join(_TELLING)}: match = "." fits all.\n{_REMEDY}',
         )
-    by = f"{name} of {file}"
+    by = f"{name} of {file}".replace(f" {home}/", " ~/")
     rails = Rails(
         by if table.get("observe") else "",
         by if table.get("confirm") else "",

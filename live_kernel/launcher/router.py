@@ -26,7 +26,6 @@ from .questions import Questions
 from .reactor import Reactor
 from .runner import Runner
 from .shells import Shells, UnknownSubshell
-from .showing import banners
 from .target import Target
 from .usage import Usage
 from .wire import PROTOCOL_VERSION, Content, Request
@@ -173,9 +172,13 @@ class Router:
         process = self._target.process
         if process is None:
             return f"live-kernel {__version__}. Attach to a running program: %attach PID or TEXT"
+        text = f"live-kernel {__version__}. Target: {process}"
         rails = self._target.rails
-        guard = f"\n{banners.line(rails, process, coloured=False)}" if rails.is_told else ""
-        return f"live-kernel {__version__}. Target: {process}{guard}"
+        if not rails.is_told:
+            return text
+        from .showing import banners
+
+        return f"{text}\n{banners.line(rails, process, coloured=False)}"
 
     def _on_connect_request(self, request: Request) -> None:
         connection = self._frontend.connection

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ..attach.processes import Candidate
 from ..errors import ConfigBroken
-from . import durations, guards
+from . import durations
 from .rails import Rails
 
 _WIDEST = 60
@@ -107,6 +107,8 @@ def _cut(text: str) -> str:
 def of_candidates(candidates: Sequence[Candidate]) -> Table:
     """Processes, and what guards them; why one can't be attached to is its row's tooltip."""
     why = ["" if each.error is None else each.error.explain() for each in candidates]
+    from . import guards
+
     rows, columns, more = [row(each) for each in candidates], _COLUMNS, [""]
     try:
         guarded = [in_short(rails) for rails in guards.of_all(candidates)]

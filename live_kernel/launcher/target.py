@@ -24,12 +24,11 @@ from ..errors import (
     TargetBlocked,
 )
 from ..link import messages
-from . import durations, guards, rails, syntax
+from . import durations, rails, syntax
 from .attachment import Attachment, State
 from .choosing import Choice, Memory
 from .rails import Rails
 from .reactor import Reactor
-from .showing import banners
 from .use import Use
 
 Message = dict[str, Any]
@@ -146,6 +145,8 @@ class Target:
         """Attach to what `choice` means. Raises LiveKernelError if that can't even be tried;
         what was attached before stays so then.
         """
+        from . import guards  # not before there is a target
+
         process = choice.resolve()
         guard = guards.of(process)
         found = self._own_rails().plus(choice.rails).plus(guard)
@@ -301,8 +302,12 @@ class Target:
 
     def take_strip(self) -> list[dict[str, str]]:
         """What is to be shown of the guard rails at the next occasion, once."""
-        is_due, self._is_strip_due = self._is_strip_due, False
-        return [banners.bundle(self.rails, self.process)] if is_due else []
+        if not self._is_strip_due:
+            return []
+        from .showing import banners
+
+        self._is_strip_due = False
+        return [banners.bundle(self.rails, self.process)]
 
     @property
     def idle(self) -> tuple[float, str]:

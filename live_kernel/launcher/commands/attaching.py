@@ -15,7 +15,6 @@ from ..choosing import Choice
 from ..execution import Done, Execution
 from ..guarding import Reach
 from ..rails import Rails
-from ..showing import banners
 from .command import Command
 
 
@@ -163,6 +162,8 @@ class Status(Command):
         }
         rails, (idle, by) = self._target.rails, self._target.idle
         if rails.banner:
+            from ..showing import banners
+
             rows = {"Guard": banners.ansi(banners.headline(rails, process), rails.colour)} | rows
         if rails.observe or rails.confirm:
             rows["Kernel"] = rails._replace(idle=0.0).in_words()
