@@ -99,11 +99,17 @@ def test_spans_are_written_as_they_are_read(seconds: float, text: str) -> None:
 # -- leaving
 
 
-def test_it_leaves_and_says_how_to_come_back(idle: Kernel, program: Program) -> None:
+def test_it_leaves_and_says_how_to_come_back(program: Program) -> None:
     before = program.snapshot()
-    assert idle.run("word").result == "'start'"
-    wait_until_left(program)
-    program.assert_unharmed_since(before)
+    with Kernel("--pid", program.pid, SOON) as idle:
+        assert idle.run("word").result == "'start'"
+        wait_until_left(program)
+        program.assert_unharmed_since(before)
+        is_told(idle, program)
+
+
+def is_told(idle: Kernel, program: Program) -> None:
+    """What the next cells say."""
     assert "detached" in idle.run("%status").stdout
     cell = idle.run("word")
     assert cell.error[0] == "IdleTooLong"
@@ -156,16 +162,18 @@ def test_no_cell_is_cut_off(idle: Kernel) -> None:
     assert cell.result == "'whole'"
 
 
-def test_nor_one_that_asks_or_runs_beside(idle: Kernel, program: Program) -> None:
-    cell = idle.begin("input('?')", allow_stdin=True)
-    idle.wait(lambda: idle.prompts, what="the question")
-    end = time.monotonic() + 1.2
-    while time.monotonic() < end:
-        idle.take_in(0.1)
-    idle.client.input("here")
-    assert cell.finish().result == "'here'"
-    assert idle.run("%%local\nimport time; time.sleep(1.2); 'beside'").result == "'beside'"
-    assert idle.run("word").result == "'start'"
+def test_nor_one_that_asks_or_runs_beside(program: Program) -> None:
+    with Kernel("--pid", program.pid, "--idle=2s") as kernel:
+        cell = kernel.begin("input('?')", allow_stdin=True)
+        kernel.wait(lambda: kernel.prompts, what="the question")
+        end = time.monotonic() + 2.5
+        while time.monotonic() < end:
+            kernel.take_in(0.1)
+        kernel.client.input("here")
+        assert cell.finish().result == "'here'"
+        beside = kernel.run("%%local\nimport time; time.sleep(2.5); 'beside'")
+        assert beside.result == "'beside'"
+        assert kernel.run("word").result == "'start'"
 
 
 def test_a_watch_without_an_end_is_no_use(idle: Kernel, program: Program) -> None:
