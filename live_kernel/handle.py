@@ -49,7 +49,7 @@ class Handle:
         self._confirm = confirm
         self._reactor = Reactor()
         self._target = Target(self._reactor, None, "wake=True (on the command line: --wake)")
-        self._target.given = Rails(observe="observe=True" * observe)
+        self._target.protection.given = Rails(observe="observe=True" * observe)
         self._count = 0
         try:
             self._enter(timeout, tell, wake)

@@ -80,7 +80,8 @@ class Printer:
         click.secho(text, fg="yellow", err=True)
 
     def strip(self, rails: Rails, process: Process) -> None:
-        """What guards the program, where anything does: on stderr."""
+        """What guards the program, where anything does: on stderr. (We leave before we idle.)"""
+        rails = rails._replace(idle=0.0)
         if rails.is_told:
             coloured = sys.stderr.isatty()
             click.echo(banners.line(rails, process, coloured), err=True, color=coloured)

@@ -149,10 +149,10 @@ def test_polls_are_no_use(idle: Kernel, program: Program) -> None:
 
 
 def test_completion_is_use(program: Program) -> None:
-    with Kernel("--pid", program.pid, "--idle=2s") as kernel:
+    with Kernel("--pid", program.pid, "--idle=1.5s") as kernel:
         kernel.run("1")
         begin = time.monotonic()
-        while time.monotonic() - begin < 3:
+        while time.monotonic() - begin < 2:
             assert "word" in kernel.complete("wor")
             kernel.take_in(0.1)
 
@@ -163,15 +163,15 @@ def test_no_cell_is_cut_off(idle: Kernel) -> None:
 
 
 def test_nor_one_that_asks_or_runs_beside(program: Program) -> None:
-    with Kernel("--pid", program.pid, "--idle=2s") as kernel:
+    with Kernel("--pid", program.pid, "--idle=1.5s") as kernel:
         cell = kernel.begin("input('?')", allow_stdin=True)
         kernel.wait(lambda: kernel.prompts, what="the question")
-        end = time.monotonic() + 2.5
+        end = time.monotonic() + 1.8
         while time.monotonic() < end:
             kernel.take_in(0.1)
         kernel.client.input("here")
         assert cell.finish().result == "'here'"
-        beside = kernel.run("%%local\nimport time; time.sleep(2.5); 'beside'")
+        beside = kernel.run("%%local\nimport time; time.sleep(1.8); 'beside'")
         assert beside.result == "'beside'"
         assert kernel.run("word").result == "'start'"
 

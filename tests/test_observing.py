@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kernels import Kernel
 from snapshots import Program
-from targets import Target, eventually
+from targets import ROOT, Target, eventually, older_launcher, python315
 from test_comms import tell
 
 import live_kernel
@@ -23,6 +23,7 @@ from live_kernel.errors import AgentFailed, CommandMisused, OnlyLooks
 from live_kernel.launcher import commands
 from live_kernel.launcher.commands.command import Action, Command
 from live_kernel.launcher.guarding import Reach
+from live_kernel.launcher.protection import Found
 from live_kernel.launcher.rails import NO_RAILS
 from live_kernel.launcher.target import CellRun
 from live_kernel.link import messages
@@ -330,6 +331,20 @@ def test_it_looks_and_the_program_notices_nothing(store: Program) -> None:
         store.assert_unharmed_since(before)
 
 
+@pytest.mark.older
+@pytest.mark.python315
+def test_between_other_versions() -> None:
+    with Program("store/app", python315()) as store:
+        env = {"PYTHONPATH": str(ROOT)}
+        with Kernel("--pid", store.pid, "--observe", python=older_launcher(), env=env) as kernel:
+            assert kernel.run("steps").error[0] == "OnlyLooks"
+            watch = kernel.run("%watch len(seen) == 5, seen[0] if seen else 0 for 60ms")
+            assert "its time is over" in watch.stdout
+            assert "= (True, " in watch.text
+            log = kernel.run("%break --log order.total + 1 pricing.price")
+            kernel.wait(lambda: "order.total + 1 = " in log.stdout, what="a value")
+
+
 REFUSED = {
     "steps": "The cell",
     "%%main\nsteps": "%%main",
@@ -506,7 +521,9 @@ def test_a_handle_that_only_looks(program: Program) -> None:
 def outcome_of(handle: live_kernel.Handle, send: Callable[[CellRun], None]) -> dict[str, Any]:
     """What the agent makes of something that no launcher should have sent."""
     target = handle._target
-    target._rails = NO_RAILS  # the launcher has forgotten that it only looks
+    target.protection._found = Found(
+        NO_RAILS, NO_RAILS
+    )  # the launcher has forgotten that it only looks
     outcome: list[Any] = []
     send(CellRun(lambda _: None, outcome.append, outcome.append, undelivered=lambda: None))
     assert target.reactor.run_until(lambda: bool(outcome), 20)

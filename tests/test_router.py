@@ -22,6 +22,7 @@ from live_kernel.errors import AgentLost, LiveKernelError, NoTarget, OnlyLooks, 
 from live_kernel.launcher import commands, in_target
 from live_kernel.launcher.attachment import State
 from live_kernel.launcher.choosing import Choice
+from live_kernel.launcher.protection import Protection
 from live_kernel.launcher.rails import Rails
 from live_kernel.launcher.reactor import Reactor
 from live_kernel.launcher.router import Router
@@ -112,8 +113,12 @@ class FakeTarget:
         self.subshells: list[str] = []
         self.on_left: Callable[[], None] = lambda: None
         self.on_entered: Callable[[], None] = lambda: None
-        self.rails, self.agreed, self.use = Rails(), False, Use()
+        self.protection, self.use = Protection(lambda: self.is_there), Use()
         self.left: Choice | None = None
+
+    @property
+    def rails(self) -> Rails:
+        return self.protection.rails
 
     @property
     def idle(self) -> tuple[float, str]:
@@ -121,12 +126,6 @@ class FakeTarget:
 
     def only_looks(self, what: str) -> OnlyLooks:
         return OnlyLooks(f"{what} is refused.", "")
-
-    def refuse_message(self) -> str | None:
-        return None
-
-    def take_strip(self) -> list[dict[str, str]]:
-        return []
 
     def set_subshells(self, names: list[str]) -> None:
         self.subshells = list(names)

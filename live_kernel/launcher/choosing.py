@@ -123,10 +123,13 @@ def forget_dead(directory: Path) -> None:
 
 
 def _kept_rails(kept: object) -> Rails:
+    """What a launcher has kept. What is not understood, of another version's, only looks."""
     match kept:
+        case None:
+            return NO_RAILS
         case [str(observe), str(confirm), int() | float() as idle, str(idle_by), str(), str()]:
             return Rails(observe, confirm, float(idle), idle_by)
-    return NO_RAILS
+    return Rails(observe="%attach before the restart")
 
 
 def _is_alive(choice: Choice) -> bool:

@@ -79,7 +79,7 @@ class Comms:
         if not isinstance(name, str) or self._target.state is not State.ATTACHED:
             self.end(request)
             return
-        refusal = self._target.refuse_message()
+        refusal = self._target.protection.refuse_message(self._target.process)
         if refusal is not None:
             if refusal:
                 Outlet(request, self._frontend).print(refusal, "stderr")

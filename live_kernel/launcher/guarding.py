@@ -74,7 +74,7 @@ class Guarding:
 
     def _must_ask(self, execution: Execution) -> bool:
         target = self._target
-        if not target.rails.confirm or target.agreed:
+        if not target.rails.confirm or target.protection.agreed:
             return False
         return target.is_there and execution.confirmed_for is not target.attachment
 
@@ -89,7 +89,7 @@ class Guarding:
             elif target.attachment is not asked_for or not target.is_there:
                 done(target.failure or LiveKernelError(f"{what} was not run: the target is gone."))
             else:
-                target.agreed = word in ("a", "all")
+                target.protection.agreed = word in ("a", "all")
                 execution.confirmed_for = asked_for
                 go_on()
 
@@ -103,7 +103,7 @@ class Guarding:
         rails = self._target.rails
         if not execution.expressions or not (rails.observe or rails.confirm):
             return execution.expressions, {}
-        if not rails.observe and self._target.agreed:
+        if not rails.observe and self._target.protection.agreed:
             return execution.expressions, {}
         error = (
             self._target.only_looks("An expression")

@@ -145,7 +145,7 @@ class InTarget:
     def tell_notices(self, execution: Execution) -> None:
         """Show what the user should know by now, such as to what the kernel is attached."""
         if not execution.silent:
-            for strip in self._target.take_strip():
+            for strip in self._target.protection.take_strip(self._target.process):
                 execution.display(strip)
             for notice in self._target.take_notices():
                 execution.note(notice)

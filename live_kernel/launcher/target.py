@@ -7,16 +7,13 @@ and nothing that happens to it ends the kernel.
 
 from __future__ import annotations
 
-import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from typing import Any
 
 from ..attach.processes import Process
 from ..errors import (
     AgentLost,
-    ConfigBroken,
     IdleTooLong,
     LiveKernelError,
     NoTarget,
@@ -24,9 +21,10 @@ from ..errors import (
     TargetBlocked,
 )
 from ..link import messages
-from . import durations, rails, syntax
+from . import durations, syntax
 from .attachment import Attachment, State
 from .choosing import Choice, Memory
+from .protection import Protection
 from .rails import Rails
 from .reactor import Reactor
 from .use import Use
@@ -111,13 +109,7 @@ class Target:
         self.on_left: Callable[[], None] = lambda: None
         """Called when there is no target any more, however that came."""
         self._blocked: TargetBlocked | None = None
-        self.given = Rails()
-        """What is asked for all attaches: see `rails.py`."""
-        self._rails = self.guard = Rails()
-        """Of the present attach, or the last: all of them, and what the configuration sets."""
-        self.agreed = False
-        """The user has said yes to all cells of this attach."""
-        self._was_refused = self._is_strip_due = False
+        self.protection = Protection(lambda: self.is_there)
         self.use = Use()
         self.left: Choice | None = None
         """What was left because nobody used it."""
@@ -145,14 +137,10 @@ class Target:
         """Attach to what `choice` means. Raises LiveKernelError if that can't even be tried;
         what was attached before stays so then.
         """
-        from . import guards  # not before there is a target
-
         process = choice.resolve()
-        guard = guards.of(process)
-        found = self._own_rails().plus(choice.rails).plus(guard)
-        if self._is_already(process) and bool(found.observe) == bool(self._rails.observe):
-            self.agreed &= found.confirm == self._rails.confirm
-            self._rails, self.guard, self._is_strip_due = found, guard, found.is_told
+        found = self.protection.of(process, choice.rails)
+        if self._is_already(process) and self.protection.is_within(found):
+            self.protection.go_on(found)
             self._choice, self._is_pinned = choice, pinned
             self.on_entered()
             self._pin(process, choice, pinned)
@@ -165,11 +153,11 @@ class Target:
             return
         self.detach()
         self.failure, self._choice, self._is_pinned = None, choice, pinned
-        self._rails, self.guard, self.agreed, self._was_refused = found, guard, False, False
+        self.protection.begin(found)
         self.left = None
         if waiter is not None:
             self._waiters.append(waiter)
-        observe = bool(found.observe)
+        observe = bool(found.rails.observe)
         self.attachment = Attachment(process, self.reactor, self, choice.wake, observe)
 
     def _is_already(self, process: Process) -> bool:
@@ -229,6 +217,8 @@ class Target:
 
         `why` is told to what still runs there.
         """
+        if forget:
+            self.left = None
         if forget and self._memory is not None:
             self._memory.forget()
         if self.give_up():
@@ -268,51 +258,19 @@ class Target:
 
     # -- guard rails --------------------------------------------------------------------
 
-    def _own_rails(self) -> Rails:
-        """What is asked for all attaches. Raises ConfigBroken."""
-        return self.given.plus(rails.from_environment(os.environ))
-
     @property
     def rails(self) -> Rails:
         """Those of the present attach, or what is known of the next one."""
-        if self.is_there:
-            return self._rails
-        with suppress(ConfigBroken):
-            return self._own_rails()
-        return self.given
+        return self.protection.rails
 
     def only_looks(self, what: str) -> OnlyLooks:
         """The error that refuses something; `what` is the subject of its sentence."""
-        by = self.rails.observe
-        whom = "at programs" if self.process is None else f"at {self.process}"
-        text = f"{what} is refused: this kernel only looks {whom}, and runs nothing in it ({by})."
-        return OnlyLooks(text, f"%threads, %stack, %watch and other looks work. {_anew(by)}")
-
-    def refuse_message(self) -> str | None:
-        """None if what a front-end says on a comm may be delivered, for code of the program's is
-        run by it; else why not, said once.
-        """
-        if not self.rails.observe and (not self.rails.confirm or self.agreed):
-            return None
-        why = "only looks" if self.rails.observe else "asks before each cell"
-        was_told, self._was_refused = self._was_refused, True
-        more = "" if self.rails.observe else " Answering `a` to the next cell lets them through."
-        text = f"The kernel {why}: what widgets say does not reach {self.process}.{more}"
-        return "" if was_told else text
-
-    def take_strip(self) -> list[dict[str, str]]:
-        """What is to be shown of the guard rails at the next occasion, once."""
-        if not self._is_strip_due:
-            return []
-        from .showing import banners
-
-        self._is_strip_due = False
-        return [banners.bundle(self.rails, self.process)]
+        return self.protection.only_looks(what, self.process)
 
     @property
     def idle(self) -> tuple[float, str]:
         """Seconds without use after which it is left, 0 for never; and who has set that."""
-        return self.use.limit(self.rails, self.guard)
+        return self.use.limit(self.rails, self.protection.guard)
 
     def set_idle(self, seconds: float) -> None:
         """From now on it is left after so long; 0 for never."""
@@ -421,7 +379,7 @@ class Target:
         if not self.is_quiet:
             self.notices.append(self.describe())
         self.is_quiet = False
-        self._is_strip_due = self._rails.is_told
+        self.protection.tell()
         self.use.begin()
         self.on_entered()
         for name in self._subshells:
@@ -498,10 +456,6 @@ class Target:
         self.failure = error
         for run in self._forget_cells():
             run.lost(error)
-
-
-def _anew(by: str) -> str:
-    return rails.remedy(by, "observe")
 
 
 _GIVEN_UP = "Nothing was changed in it. Try again with %attach once it is awake."

@@ -43,7 +43,7 @@ class Idle(Command):
             raise self.misused(f"{error}.") from None
 
     def _set(self, seconds: float) -> None:
-        guard = self._target.guard
+        guard = self._target.protection.guard
         if not guard.allows_idle(seconds):
             raise Guarded(
                 f"This program is to be left after {durations.written(guard.idle)} without use: "
