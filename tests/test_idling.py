@@ -171,7 +171,7 @@ def test_nor_one_that_asks_or_runs_beside(program: Program) -> None:
             kernel.take_in(0.1)
         kernel.client.input("here")
         assert cell.finish().result == "'here'"
-        beside = kernel.run("%%local\nimport time; time.sleep(1.8); 'beside'")
+        beside = kernel.run("%%local\nimport time; time.sleep(2); 'beside'")
         assert beside.result == "'beside'"
         assert kernel.run("word").result == "'start'"
 

@@ -9,6 +9,7 @@ from ...errors import LiveKernelError
 from ..execution import Done, Execution
 from ..guarding import Reach
 from ..local import MARK
+from ..wire import Content
 from .command import Command
 
 
@@ -67,7 +68,12 @@ class InLocal(Command):
             raise LiveKernelError(
                 f"{MARK} takes nothing on its own line.", "The code stands on the lines below it."
             )
+
+        def ended(error: LiveKernelError | Content | None) -> None:
+            self._target.use.go_on()  # by who was at work beside it
+            done(error)
+
         if code.strip():
-            self._local.run(code, execution, done)
+            self._local.run(code, execution, ended)
         else:
             done(None)
