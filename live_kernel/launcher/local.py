@@ -84,8 +84,8 @@ class Local:
 
     @property
     def is_running(self) -> bool:
-        """Does a cell run in it?"""
-        return any(relay.execution for relay in self._relays.values())
+        """Does a cell run in it, or wait for it to start?"""
+        return bool(self._waiting) or any(relay.execution for relay in self._relays.values())
 
     # -- the kernel ---------------------------------------------------------------------
 
