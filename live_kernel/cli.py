@@ -117,11 +117,14 @@ def attach(target: str, wake: bool, observe: bool, confirm: bool, idle: str | No
 
 
 def _console(rails: Rails, process: Process, observe: bool) -> list[str]:
-    """The console's module: Jupyter's own, or for a guarded program ours, with its prompt."""
-    if not rails.banner and not rails.colour:
+    """The console's module: Jupyter's own; for a guarded program, or to look, one with a prompt
+    that says so.
+    """
+    observe |= bool(rails.observe)
+    if not (rails.banner or rails.colour or observe):
         return ["jupyter_console"]
     name = tables.printable(rails.banner) or f"pid {process.pid}"
-    looks = " (only looks)" * (observe or bool(rails.observe))
+    looks = " (only looks)" * observe
     shell = "--GuardedShell"
     return [
         *("live_kernel", "console"),

@@ -248,7 +248,8 @@ def test_the_console_says_where_one_is_and_asks(
 def test_a_console_that_only_looks(program: Program, kernelspecs: Path, artefacts: Path) -> None:
     arguments = (program.pid, "--observe", "--idle", "1h")
     with console(kernelspecs, {}, artefacts / "screen.txt", *arguments) as terminal:
-        terminal.wait_for("In [1]:", "only looks, and runs no cells (--observe)", "after 1 h")
+        prompt = f" pid {program.pid} (only looks)  In [1]:"
+        terminal.wait_for(prompt, "only looks, and runs no cells (--observe)", "after 1 h")
         terminal.enter("word = 'changed'")
         terminal.wait_for("OnlyLooks", "start a kernel without --observe", "In [2]:")
         terminal.enter("%watch word for 200ms")

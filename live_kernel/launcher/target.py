@@ -251,9 +251,10 @@ class Target:
         """The line that is shown at attach."""
         assert self.attachment is not None
         process, ready = self.attachment.process, self.attachment.ready
+        looks, who = (", only to look", "expressions") if self.rails.observe else ("", "cells")
         return (
-            f"Attached to {process}, Python {ready['python']};\n"
-            f"cells see {ready['binding']['place']}."
+            f"Attached to {process}, Python {ready['python']}{looks};\n"
+            f"{who} see {ready['binding']['place']}."
         )
 
     # -- guard rails --------------------------------------------------------------------
