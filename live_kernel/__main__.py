@@ -17,6 +17,11 @@ def main() -> int:
         from .launcher.arguments import run_kernel
 
         return run_kernel(sys.argv[2:])
+    if sys.argv[1:2] == ["console"]:  # `attach` runs it; what comes after `--` is the kernel's
+        from .console import run
+
+        run(sys.argv[2:])
+        return 0
     from .cli import main as command_line
 
     command_line()

@@ -18,8 +18,12 @@ import click
 from . import __version__
 from .attach import doctor as diagnosis
 from .attach import processes
-from .errors import LiveKernelError
+from .attach.processes import Process
+from .errors import ConfigBroken, LiveKernelError
+from .launcher import durations, guards, tables
 from .launcher.choosing import named
+from .launcher.guards import Guards
+from .launcher.rails import Rails
 
 EXIT_CELL_FAILED = 1
 
@@ -53,12 +57,25 @@ def main() -> None:
 def ps(as_json: bool, everything: bool) -> None:
     """List the processes that can be attached to, and why others can't."""
     found = processes.candidates(all=everything)
+    guarded = _guards()
+    rails = [guarded.of(candidate.process) for candidate in found]
     if as_json:
-        click.echo(json.dumps([candidate.as_json() for candidate in found], indent=2))
+        both = zip(found, rails, strict=True)
+        rows = [candidate.as_json() | {"guard": each._asdict()} for candidate, each in both]
+        click.echo(json.dumps(rows, indent=2))
         return
     from .terminal import print_candidates
 
-    print_candidates(found)
+    print_candidates(found, rails)
+
+
+def _guards() -> Guards:
+    """What is configured; nothing, and a word on stderr, where that is not understood."""
+    try:
+        return guards.read()
+    except ConfigBroken as error:
+        click.secho(f"live-kernel: {error}\n{error.remedy}", fg="red", err=True)
+        return Guards()
 
 
 _wake = click.option(
@@ -66,22 +83,54 @@ _wake = click.option(
 )
 
 
+def _span(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str:
+    try:
+        return text if text is None else f"{durations.parse(text)}s"  # type: ignore[return-value]
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 @main.command()
 @click.argument("target", metavar="PID|TEXT")
 @_wake
+@click.option("--observe", is_flag=True, help="Only look at it: run no cells in it.")
+@click.option("--confirm", is_flag=True, help="Ask before each cell.")
+@click.option(
+    "--idle", callback=_span, metavar="SPAN", help="Detach after so long without use: 30m, say."
+)
 @_explained
-def attach(target: str, wake: bool) -> None:
+def attach(target: str, wake: bool, observe: bool, confirm: bool, idle: str | None) -> None:
     """Open a Jupyter console in a running program."""
     from .kernelspec import NAME, is_installed
 
     process = named(target)
+    rails = guards.of(process)
     if not is_installed():
         raise LiveKernelError(
             f"Jupyter does not know the kernel {NAME}.", "Run `live-kernel install`."
         )
-    words = [sys.executable, "-P", "-m", "jupyter_console", "--kernel", NAME]
-    chosen = ["--pid", str(process.pid), *(["--wake"] if wake else [])]
-    os.execv(sys.executable, [*words, "--", *chosen])
+    flags = {"--wake": wake, "--observe": observe, "--confirm": confirm}
+    chosen = ["--pid", str(process.pid), *(name for name, is_set in flags.items() if is_set)]
+    chosen += ["--idle", idle] if idle else []
+    words = [*_console(rails, process, observe), "--kernel", NAME, "--", *chosen]
+    os.execv(sys.executable, [sys.executable, "-P", "-m", *words])
+
+
+def _console(rails: Rails, process: Process, observe: bool) -> list[str]:
+    """The console's module: Jupyter's own; for a guarded program, or to look, one with a prompt
+    that says so.
+    """
+    observe |= bool(rails.observe)
+    if not (rails.banner or rails.colour or observe):
+        return ["jupyter_console"]
+    name = tables.printable(rails.banner) or f"pid {process.pid}"
+    looks = " (only looks)" * observe
+    shell = "--GuardedShell"
+    return [
+        *("live_kernel", "console"),
+        f"{shell}.guarded={name}{looks}",
+        f"{shell}.colour={rails.colour}",
+    ]
 
 
 @main.command("exec")
@@ -97,8 +146,9 @@ def attach(target: str, wake: bool) -> None:
     help="How long to wait for a target that is blocked.",
 )
 @_wake
+@click.option("--yes", is_flag=True, help="Run it also where a guard wants to be asked.")
 @_explained
-def execute(target: str, code: str, as_json: bool, timeout: float, wake: bool) -> None:
+def execute(target: str, code: str, as_json: bool, timeout: float, wake: bool, yes: bool) -> None:
     """Run CODE (or stdin, for -) once in a running program, and print what it shows."""
     from .handle import attach as attach_to
     from .terminal import Printer
@@ -106,10 +156,22 @@ def execute(target: str, code: str, as_json: bool, timeout: float, wake: bool) -
     source = sys.stdin.read() if code == "-" else code
     printer = Printer(as_json)
     process = named(target)
-    with attach_to(process.pid, timeout=timeout, on_waiting=printer.waiting, wake=wake) as handle:
+    confirm = _confirm(yes, is_piped=code == "-")
+    how = {"timeout": timeout, "on_waiting": printer.waiting, "wake": wake, "confirm": confirm}
+    with attach_to(process.pid, **how) as handle:  # type: ignore[arg-type]
+        printer.strip(handle.rails, process)
         outcome = handle.run(source, printer.show)
     printer.finish(process, outcome)
     sys.exit(0 if outcome["status"] == "ok" else EXIT_CELL_FAILED)
+
+
+def _confirm(yes: bool, is_piped: bool) -> Callable[[str], bool] | None:
+    """Who says whether the code may run: the user has, or is asked where there is a terminal."""
+    if yes:
+        return lambda _question: True
+    if is_piped or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return None
+    return lambda question: click.confirm(f"{question}\n", err=True)
 
 
 @main.command(

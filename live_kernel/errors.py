@@ -52,6 +52,38 @@ class LimitUnknown(LiveKernelError):
     kind = "no limit"
 
 
+class ConfigBroken(LiveKernelError):
+    """What is configured can't be understood. Nothing is attached: a guard may stand there."""
+
+    exit_code = 21
+    kind = "configuration"
+
+
+class Guarded(LiveKernelError):
+    """A guard rail is in the way."""
+
+    exit_code = 22
+    kind = "guarded"
+
+
+class OnlyLooks(Guarded):
+    """This attach is there to look at the program: it runs no code in it."""
+
+    kind = "only looks"
+
+
+class NotConfirmed(Guarded):
+    """The user, who is asked before each cell, has not said yes, or could not be asked."""
+
+    kind = "not confirmed"
+
+
+class IdleTooLong(Guarded):
+    """The kernel has detached, since nothing was asked of it for as long as was set."""
+
+    kind = "idle"
+
+
 class TargetError(LiveKernelError):
     """Something about one process; `pid` names it."""
 

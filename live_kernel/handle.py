@@ -14,10 +14,18 @@ from typing import Any, Self
 
 from .attach import processes
 from .attach.processes import Process
-from .errors import AgentLost, CommandMisused, LiveKernelError, TargetBlocked
-from .launcher import placing
+from .errors import (
+    AgentLost,
+    CommandMisused,
+    LiveKernelError,
+    NotConfirmed,
+    OnlyLooks,
+    TargetBlocked,
+)
+from .launcher import guarding, placing
 from .launcher.attachment import State
 from .launcher.choosing import Choice
+from .launcher.rails import Rails
 from .launcher.reactor import Reactor
 from .launcher.target import CellRun, Target, Waiter
 
@@ -34,10 +42,14 @@ class Handle:
         timeout: float | None,
         tell: Callable[[str], None],
         wake: bool = False,
+        observe: bool = False,
+        confirm: Callable[[str], bool] | None = None,
     ) -> None:
         self.process = process
+        self._confirm = confirm
         self._reactor = Reactor()
         self._target = Target(self._reactor, None, "wake=True (on the command line: --wake)")
+        self._target.protection.given = Rails(observe="observe=True" * observe)
         self._count = 0
         try:
             self._enter(timeout, tell, wake)
@@ -61,6 +73,11 @@ class Handle:
         """To what the handle is attached and what cells see, in a sentence."""
         return self._target.describe()
 
+    @property
+    def rails(self) -> Rails:
+        """What guards the process: whether the handle only looks, whether cells are asked about."""
+        return self._target.rails
+
     def run(self, code: str, show: Callable[[Event], None] | None = None) -> Outcome:
         """Run a cell and wait for its end. KeyboardInterrupt interrupts the cell.
 
@@ -69,12 +86,13 @@ class Handle:
         `show` is called with each event (a dict with `event`: stream, display, update,
         clear or result); what the cell shows as bytes comes as memoryviews. Returns
         `{"status": "ok", …}` or `{"status": "error", "error": {"ename", "evalue",
-        "traceback"}}`. Raises AgentLost, CommandMisused.
+        "traceback"}}`. Raises AgentLost, CommandMisused; OnlyLooks, NotConfirmed.
         """
         place, code = placing.of_cell(code)
         _refuse_commands(code)
+        self._ask_about(code)
         outcome: list[Outcome] = []
-        lost: list[AgentLost] = []
+        lost: list[LiveKernelError] = []
 
         def produced(events: list[Event]) -> None:
             for event in events:
@@ -96,6 +114,39 @@ class Handle:
         if lost:
             raise _without_commands(lost[0])
         return outcome[0]
+
+    def _ask_about(self, code: str) -> None:
+        """Raises what the guard rails have against a cell."""
+        rails = self._target.rails
+        if rails.observe:
+            raise self._target.only_looks("The cell")
+        if not rails.confirm:
+            return
+        if self._confirm is None:
+            raise NotConfirmed(
+                f"The cell was not run: {self.process} wants to be asked about first "
+                f"({rails.confirm}), and nobody is here to be asked.",
+                "Give attach() a function: confirm=lambda question: …, which says yes by True. "
+                "(`live-kernel exec` asks at a terminal, or takes --yes.)",
+            )
+        if not self._confirm(guarding.question(self._target, code)):
+            raise NotConfirmed("The cell was not run: you have not said yes to it.")
+
+    def look(self, about: str, what: str = "") -> dict[str, Any]:
+        """What the process is doing, as plain data: `about` is threads, stack, tasks or where.
+
+        `what`: of a stack, whose it is: a thread or a task, by its name or number. Empty where
+        no answer has come. Raises CommandMisused.
+        """
+        if about not in _LOOKS:
+            raise CommandMisused(f"{about!r} can't be looked at.", f"One of {', '.join(_LOOKS)}.")
+        answers: list[dict[str, Any]] = []
+        attachment = self._target.attachment
+        if attachment is None:
+            return {}
+        attachment.ask(about, answers.append, what=what)
+        self._wait(lambda: bool(answers))
+        return answers[0]
 
     def complete(self, code: str, cursor: int | None = None) -> list[str]:
         """What could stand at the cursor (in characters; the end by default)."""
@@ -159,15 +210,21 @@ def attach(
     timeout: float | None = 30.0,
     on_waiting: Callable[[str], None] = lambda _text: None,
     wake: bool = False,
+    observe: bool = False,
+    confirm: Callable[[str], bool] | None = None,
 ) -> Handle:
     """Attach to the process `pid`; use the handle in a `with` statement.
 
     `timeout`: seconds to wait for a target that is blocked (None: for ever);
     `on_waiting` is told what it waits in, and what `wake` would do; `wake`: wake it
-    from that. Raises NotAttachable errors,
-    TargetBlocked, AgentFailed.
+    from that. `observe`: only look at it, and run no code in it; `confirm` gets a
+    question and says whether a cell may run, where a guard or LIVE_KERNEL_CONFIRM wants that.
+    Raises NotAttachable errors, TargetBlocked, AgentFailed, ConfigBroken.
     """
-    return Handle(processes.identify(pid), timeout, on_waiting, wake)
+    return Handle(processes.identify(pid), timeout, on_waiting, wake, observe, confirm)
 
 
-__all__ = ["AgentLost", "Handle", "TargetBlocked", "attach"]
+_LOOKS = ("threads", "stack", "tasks", "where")
+
+
+__all__ = ["AgentLost", "Handle", "NotConfirmed", "OnlyLooks", "TargetBlocked", "attach"]

@@ -20,6 +20,8 @@ from rich.table import Table
 from .attach.doctor import Finding
 from .attach.processes import Candidate, Process
 from .launcher import tables
+from .launcher.rails import Rails
+from .launcher.showing import banners
 
 _MARKS = {True: "[green]ok[/]", False: "[red]no[/]", None: "[yellow]?[/]"}
 
@@ -30,19 +32,27 @@ def _console() -> Console:
     return console if console.is_terminal else Console(highlight=False, width=200)
 
 
-def print_candidates(candidates: Sequence[Candidate]) -> None:
-    """A table of processes with their verdicts."""
+def print_candidates(candidates: Sequence[Candidate], rails: Sequence[Rails]) -> None:
+    """A table of processes with their verdicts, and what guards them where anything does."""
     if not candidates:
         click.echo(tables.NOBODY)
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("PID", "Python", "User", "Up", "Command", "Attach"):
         table.add_column(name, justify="right" if name == "PID" else "left", overflow="fold")
-    for candidate in candidates:
+    is_guarded = any(each.is_told for each in rails)
+    if is_guarded:
+        table.add_column("Guard", overflow="fold")
+    for candidate, each in zip(candidates, rails, strict=True):
         *cells, _ = tables.row(candidate)
         verdict = "[green]yes[/]" if candidate.attachable else f"no: {escape(candidate.reason)}"
-        table.add_row(*map(escape, cells), verdict)
+        table.add_row(*map(escape, cells), verdict, *([_guard(each)] * is_guarded))
     _console().print(table)
+
+
+def _guard(rails: Rails) -> str:
+    text = escape(tables.in_short(rails))
+    return f"[{rails.colour}]{text}[/]" if rails.colour else text
 
 
 def print_findings(findings: Sequence[Finding]) -> None:
@@ -68,6 +78,13 @@ class Printer:
     def waiting(self, text: str) -> None:
         """The target is blocked; there will be an error, or a result after all."""
         click.secho(text, fg="yellow", err=True)
+
+    def strip(self, rails: Rails, process: Process) -> None:
+        """What guards the program, where anything does: on stderr. (We leave before we idle.)"""
+        rails = rails._replace(idle=0.0)
+        if rails.is_told:
+            coloured = sys.stderr.isatty()
+            click.echo(banners.line(rails, process, coloured), err=True, color=coloured)
 
     def show(self, event: dict[str, Any]) -> None:
         """One event of the cell."""

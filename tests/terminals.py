@@ -58,6 +58,10 @@ class Terminal:
         """What stands on it now, without the empty lines below."""
         return self._run("capture-pane", "-p", "-S", "-200").rstrip()
 
+    def coloured(self) -> str:
+        """What stands on it, with the terminal's codes for colours."""
+        return self._run("capture-pane", "-p", "-e", "-S", "-200")
+
     def type(self, *keys: str) -> None:
         """Type text, or press keys by their tmux names, such as Enter, Tab and C-c."""
         self._run("send-keys", *keys)

@@ -27,6 +27,7 @@ from live_kernel.launcher.choosing import (
     from_notebook,
     named,
 )
+from live_kernel.launcher.rails import Rails
 
 
 def process(pid: int = 42, start_time: int = 7) -> Process:
@@ -284,3 +285,34 @@ def test_the_first_source_that_says_something_holds(
         remembered = present[0] in ("pinned", "kept")
         assert choice.text == ("42" if remembered else present[0])
         assert (choice.start_time == 7) is remembered
+
+
+@pytest.mark.parametrize(
+    "rails",
+    [
+        Rails(),
+        Rails(observe="%attach --observe"),
+        Rails(confirm="%attach --confirm", idle=300.0, idle_by="%attach --idle"),
+    ],
+)
+def test_rails_of_attach_are_kept_over_a_restart(
+    tmp_path: Path, system: System, rails: Rails
+) -> None:
+    memory = Memory(tmp_path / "kernel.json")
+    for text in ("42", "app.py"):
+        memory.remember(process(), text, True, rails)
+        choice = memory.recall(pinned=True)
+        assert choice is not None
+        assert choice.rails == rails
+
+
+@pytest.mark.parametrize("kept", [[], "yes", {"observe": True}, [True, "", 0, "", "", ""]])
+def test_rails_that_are_not_understood_only_look(tmp_path: Path, kept: object) -> None:
+    memory = Memory(tmp_path / "kernel.json")
+    memory.remember(process(), "42", True)
+    file = tmp_path / "kernel.live-kernel"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"rails": kept}))
+    choice = memory.recall(pinned=True)
+    assert choice is not None
+    assert choice.rails.observe
+    assert not choice.rails.confirm

@@ -35,9 +35,10 @@ ROOMS = {
     "handle": {"handle", "launcher", "attach", "errors"},
     "kernelspec": {"kernelspec", "errors"},
     "terminal": {"terminal", "launcher", "attach"},
+    "console": {"console"},
     "cli": {"cli", "handle", "kernelspec", "terminal", "launcher", "attach", "errors", "__init__"},
     "__init__": {"__init__", "handle"},
-    "__main__": {"__main__", "cli", "launcher"},
+    "__main__": {"__main__", "cli", "console", "launcher"},
 }
 """Each room, and those from which it may import."""
 

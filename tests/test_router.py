@@ -18,18 +18,25 @@ from hypothesis import strategies as st
 
 from live_kernel.attach import processes
 from live_kernel.attach.processes import Candidate, Process
-from live_kernel.errors import AgentLost, LiveKernelError, NoTarget, TargetNotFound
+from live_kernel.errors import AgentLost, LiveKernelError, NoTarget, OnlyLooks, TargetNotFound
 from live_kernel.launcher import commands, in_target
 from live_kernel.launcher.attachment import State
 from live_kernel.launcher.choosing import Choice
+from live_kernel.launcher.protection import Protection
+from live_kernel.launcher.rails import Rails
 from live_kernel.launcher.reactor import Reactor
 from live_kernel.launcher.router import Router
 from live_kernel.launcher.runner import asks_for_help, is_exit
 from live_kernel.launcher.target import CellRun, Waiter
+from live_kernel.launcher.use import Use
 from live_kernel.launcher.wire import Request
 
 _numbers = itertools.count(1)
 ERROR = {"ename": "ValueError", "evalue": "no", "traceback": ["ValueError: no"]}
+
+
+BOTH = Rails(observe="%attach --observe", confirm="%attach --confirm")
+SOON = Rails(idle=300.0, idle_by="%attach --idle")
 
 
 def process(pid: int = 42) -> Process:
@@ -101,9 +108,24 @@ class FakeTarget:
         self.calls: list[Any] = []
         self.ran: list[dict[str, Any]] = []
         self.run_now: CellRun
+        self.chosen: Choice
         self.refuses: LiveKernelError | None = None
         self.subshells: list[str] = []
         self.on_left: Callable[[], None] = lambda: None
+        self.on_entered: Callable[[], None] = lambda: None
+        self.protection, self.use = Protection(lambda: self.is_there), Use()
+        self.left: Choice | None = None
+
+    @property
+    def rails(self) -> Rails:
+        return self.protection.rails
+
+    @property
+    def idle(self) -> tuple[float, str]:
+        return self.use.limit(self.rails, Rails())
+
+    def only_looks(self, what: str) -> OnlyLooks:
+        return OnlyLooks(f"{what} is refused.", "")
 
     def set_subshells(self, names: list[str]) -> None:
         self.subshells = list(names)
@@ -113,11 +135,16 @@ class FakeTarget:
         return State.DETACHED if self.attachment is None else self.attachment.state
 
     @property
+    def is_there(self) -> bool:
+        return self.state in (State.ATTACHED, State.INJECTING)
+
+    @property
     def process(self) -> Process | None:
         return None if self.attachment is None else self.attachment.process
 
     def choose(self, choice: Choice, pinned: bool, waiter: Waiter | None = None) -> None:
         self.calls.append(("choose", choice.text, pinned))
+        self.chosen = choice
         if self.refuses is not None:
             raise self.refuses
         self.attachment = FakeAttachment()
@@ -316,10 +343,39 @@ def test_no_answer_is_no_match(attached: Kernel) -> None:
     assert (reply["found"], reply["data"]) == (False, {})
 
 
+@pytest.mark.parametrize(
+    ("line", "text", "rails"),
+    [
+        ("--observe 42", "42", Rails(observe="%attach --observe")),
+        ("42 --observe", "42", Rails(observe="%attach --observe")),
+        ("--confirm --wake app.py 8000 --observe", "app.py 8000", BOTH),
+        ("--idle 5m 42", "42", Rails(idle=300.0, idle_by="%attach --idle")),
+        ("app.py --idle 5m --confirm", "app.py", SOON._replace(confirm="%attach --confirm")),
+        ("app.py --idle-timeout=5", "app.py --idle-timeout=5", Rails()),
+        ("a  b", "a  b", Rails()),
+    ],
+)
+def test_options_of_attach(kernel: Kernel, line: str, text: str, rails: Rails) -> None:
+    assert kernel.reply(kernel.cell(f"%attach {line}"))["status"] == "ok"
+    assert (kernel.target.chosen.text, kernel.target.chosen.rails) == (text, rails)
+    assert kernel.target.chosen.wake is ("--wake" in line)
+
+
+@pytest.mark.parametrize("line", ["42 --idle", "--idle soon 42", "42 --idle 0", "--observe --idle"])
+def test_options_of_attach_that_make_no_sense(kernel: Kernel, line: str) -> None:
+    assert kernel.reply(kernel.cell(f"%attach {line}"))["ename"] == "CommandMisused"
+    assert kernel.target.calls == []
+
+
+@pytest.mark.parametrize("line", ["--observe", "--idle 5m --confirm"])
+def test_options_of_attach_without_a_program(kernel: Kernel, line: str) -> None:
+    assert kernel.reply(kernel.cell(f"%attach {line}"))["ename"] == "NoTarget"
+
+
 def test_help_on_a_command(kernel: Kernel) -> None:
     reply = kernel.reply(kernel.ask("inspect_request", code="%attach", cursor_pos=3))
     assert reply["found"]
-    assert reply["data"]["text/plain"].startswith("%attach PID|TEXT [--wake]\n\nAttach to a")
+    assert reply["data"]["text/plain"].startswith("%attach PID|TEXT [--wake] [--obs")
 
 
 # -- what a cell says

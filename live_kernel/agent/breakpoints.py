@@ -7,7 +7,6 @@ cell that set it; and only threads of the program wait there, never one of ours.
 
 from __future__ import annotations
 
-import reprlib
 import sys
 
 from . import conditions, debugger, entering, line_events, locations, native, stops
@@ -49,7 +48,8 @@ class Table:
 
     def set(self, cell: Cell, location: locations.Location, condition: str, log: str) -> Breakpoint:
         """Set one. Raises Refused."""
-        prepare()
+        if not log:
+            prepare()
         made = Breakpoint(self, self._last + 1, cell, location, condition, log)
         made.entry = self.shell.ledger.record(f"a breakpoint at {location.text}", made.remove)
         try:
@@ -187,15 +187,10 @@ class Breakpoint:
 def _logged(frame: FrameType, expression: conditions.Expression) -> str:
     where = f"{locations.short(frame.f_code)}:{frame.f_lineno}"
     try:
-        text = _BRIEF.repr(expression.value(frame))
+        text = expression.text_of(expression.value(frame))
     except Exception as error:
         text = f"raises {conditions.as_raised(error)}"
     return f"{where} {expression.text} = {text}"
-
-
-_BRIEF = reprlib.Repr()
-_BRIEF.maxstring = _BRIEF.maxother = _BRIEF.maxlong = 200
-_BRIEF.maxlist = _BRIEF.maxtuple = _BRIEF.maxdict = _BRIEF.maxset = 20
 
 
 def is_thread_of_ours(thread: int) -> bool:

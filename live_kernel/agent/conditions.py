@@ -7,29 +7,39 @@ first time, and the program of none.
 
 from __future__ import annotations
 
+import reprlib
 from itertools import count
 
+from . import brief
 from .actions import Refused
-from .evaluation import Names
+from .evaluation import Names, value_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import FrameType
+    from types import CodeType, FrameType
     from typing import Any
 
     from .namespace import Namespace
+    from .observing import Expression as FromMemory
 
 
 class Expression:
-    """It sees the frame's variables, its globals, the notebook's names, and builtins."""
+    """It sees the frame's variables, its globals, the notebook's names, and builtins.
+
+    In a session that only looks, it is read from memory: see `observing.py`.
+    """
 
     kind = "expression"
 
     def __init__(self, text: str, namespace: Namespace) -> None:
         self.text, self._namespace = text, namespace
+        self._code: CodeType | FromMemory
         try:
-            self._code = compile(text, f"<{self.kind}>", "eval", dont_inherit=True)
+            if namespace.only_looks:
+                self._code = _observing().Expression(text)
+            else:
+                self._code = compile(text, f"<{self.kind}>", "eval", dont_inherit=True)
         except (SyntaxError, ValueError) as error:
             raise Refused(
                 "ExpressionInvalid",
@@ -45,9 +55,28 @@ class Expression:
             homes += own.binding.names()
         names = Names(*homes, behind=frame.f_builtins)  # of a patch, names of its own
         try:
-            return eval(self._code, {"__builtins__": names})
+            return value_of(self._code, names)
         finally:
             names.let_go()
+
+    def text_of(self, value: object) -> str:
+        """The value in a few words. Raises whatever its `repr` does."""
+        return brief.brief(value) if self._namespace.only_looks else _BRIEF.repr(value)
+
+    def is_true(self, value: object) -> bool:
+        """Raises whatever its `__bool__` does."""
+        return _observing().truth(value) if self._namespace.only_looks else bool(value)
+
+
+def _observing() -> Any:
+    from . import observing
+
+    return observing
+
+
+_BRIEF = reprlib.Repr()
+_BRIEF.maxstring = _BRIEF.maxother = _BRIEF.maxlong = 200
+_BRIEF.maxlist = _BRIEF.maxtuple = _BRIEF.maxdict = _BRIEF.maxset = 20
 
 
 class Condition(Expression):
@@ -65,7 +94,7 @@ class Condition(Expression):
     def holds(self, frame: FrameType) -> bool:
         """Is this hit or call wanted? Raises nothing of its own."""
         try:
-            return bool(self.value(frame))
+            return self.is_true(self.value(frame))
         except Exception as error:
             self.failures = next(self._failing)
             if self.failures == 1:

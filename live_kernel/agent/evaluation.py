@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from .frames import Binding
     from .namespace import Namespace
+    from .observing import Expression
 
 
 class Names(dict[str, object]):
@@ -47,6 +48,17 @@ class Names(dict[str, object]):
         self._homes, self._behind = [], builtins.__dict__
 
 
+def value_of(code: CodeType | Expression, names: Names, module: str | None = None) -> object:
+    """What code that sees these names comes to. Raises whatever it raises."""
+    if not isinstance(code, _CODE):
+        return code.value(names)
+    own = {} if module is None else {"__name__": module}
+    return eval(code, {"__builtins__": names, **own})
+
+
+_CODE = type((lambda: 0).__code__)
+
+
 class Evaluator:
     """Evaluates expressions as the session's cells would, at the place where they are bound.
 
@@ -58,14 +70,14 @@ class Evaluator:
         self._bound = self._present = namespace.binding
         self.moved = ""
 
-    def evaluate(self, code: CodeType) -> object:
-        """The value of compiled code. Raises whatever that raises."""
+    def evaluate(self, code: CodeType | Expression) -> object:
+        """The value of compiled code, or of what is read from memory. Raises what that raises."""
         local, module = self._binding().names()
         namespace = self._namespace
         homes = (namespace.scratch, local, module, builtins.__dict__, namespace.additions)
         names = Names(*homes)
         try:
-            return eval(code, {"__builtins__": names, "__name__": self._present.module})
+            return value_of(code, names, self._present.module)
         finally:
             names.let_go()
 

@@ -11,7 +11,7 @@ import functools
 import sys
 from types import FunctionType, MethodType, ModuleType
 
-from .asking import PATIENCE, ask
+from .asking import PATIENCE, ask, may_ask
 from .cursor import Scan, is_word
 from .expressions import promised_class, read_text
 from .lookup import (
@@ -199,6 +199,10 @@ def _string_form(value: object) -> str:
         except BaseException as error:
             return failure(error)
 
+    if not may_ask():
+        from . import brief
+
+        return str(brief.brief(value))
     found = text() if is_exactly(value, SCALARS) else ask(text)
     return LATE.format(PATIENCE) if found is None else found
 

@@ -260,6 +260,8 @@ class Namespace:
         self.binding = binding
         self.additions = dict(additions)
         self.scratch: dict[str, Any] = {}
+        self.only_looks = False
+        """Its session runs no code: no cell, and no expression that would call something."""
         self.task_numbers: Any = None
         """By which numbers the user knows the program's tasks, once he has seen any."""
         self._program = ProgramNames(binding)

@@ -26,6 +26,7 @@ LENGTH = 500
 _ITEMS = 20
 _REAL = ("decimal", "fractions")
 _CONTAINERS = exact(dict, tuple, list)
+_NUMBERS = exact(int, float, bool)
 
 
 class Reading:
@@ -42,6 +43,22 @@ def read(value: object, at: float, names: Sequence[str] = ()) -> Reading:
     printer = Printer(LENGTH, _ITEMS)
     printer.pretty(value)
     return Reading(at, printer.finish(), numbers_in(value, names), False)
+
+
+def from_memory(value: Any, at: float, names: Sequence[str] = ()) -> Reading:
+    """As `read`, without code of the program's: no `repr`, and only plain numbers."""
+    if is_exactly(value, exact(dict)):
+        items = {brief.brief(key): item for key, item in list(value.items())[: LINES + 1]}
+    elif is_exactly(value, exact(tuple, list)):
+        labels = names if len(names) == len(value) else [*map(str, range(len(value)))]
+        items = dict(zip(labels, value, strict=False))
+    else:
+        items = {"": value}
+    are_numbers = items and all(is_exactly(item, _NUMBERS) for item in items.values())
+    found = items if are_numbers and len(items) <= LINES else {}
+    return Reading(
+        at, brief.brief(value), {name: float(item) for name, item in found.items()}, False
+    )
 
 
 def numbers_in(value: Any, names: Sequence[str] = ()) -> dict[str, float]:

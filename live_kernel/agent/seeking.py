@@ -14,6 +14,7 @@ from . import chains, tasks, threads
 from .actions import Refused
 from .bindings import OfThread, Suspended, of_task, printable, stack_of
 from .frames import is_user_code, key
+from .lookup import ABSENT, BUILTIN_METHODS, is_exactly, type_entry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -163,8 +164,10 @@ def _referred_to(name: str, namespace: Namespace) -> Binding | None:
         return None
     if type(value) is _FRAME:
         return _of_frame(name, value)
-    get_coro = getattr(type(value), "get_coro", None)
-    coroutine = value if get_coro is None else get_coro(value)
+    get_coro = type_entry(type(value), "get_coro")
+    if namespace.only_looks and not is_exactly(get_coro, BUILTIN_METHODS):
+        get_coro = ABSENT  # a task of another kind than asyncio's, whose own code would be run
+    coroutine = value if get_coro is ABSENT else get_coro(value)
     if not chains.is_suspendable(coroutine):
         raise Refused(
             "FrameUnknown",

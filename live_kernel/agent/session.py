@@ -14,7 +14,8 @@ import os
 import sys
 from time import monotonic
 
-from . import answers, forks, native
+from ..link import messages
+from . import answers, asking, forks, native
 from .cell import Cell
 from .cells import Cells
 from .channel import Channel
@@ -45,12 +46,15 @@ class Session:
         self.ledger = Ledger()
         self._control = Channel("control", path, token)
         self.ledger.record("the link's control channel", self._say_goodbye)
-        self._await_welcome()
+        only_looks = self._await_welcome()
         self._cells_channel = self._second_channel(path, token)
         self.ledger.record("the link's cells channel", self._cells_channel.close)
         self.begun = monotonic()
         self.namespace = Namespace(default_binding(), {})
         self.ledger.record("the scratch namespace", self.namespace.release)
+        if only_looks:
+            self.namespace.only_looks = True
+            asking.leave_in_peace(self.ledger)
         mark = f" #{len(_sessions) + 1}" if _sessions else ""
         self._errands = Errands(self._cells_channel.send)
         self.cells = Cells(self.namespace, self.ledger, mark, self._errands)
@@ -72,12 +76,13 @@ class Session:
             self.ledger.close()
             raise
 
-    def _await_welcome(self) -> None:
+    def _await_welcome(self) -> bool:
+        """Returns whether the session only looks."""
         try:
             for message in self._control.received():
                 if message["op"] == "welcome":
                     self._control.wait_without_limit()
-                    return
+                    return bool(message.get("observe"))
             raise ConnectionError("the launcher left before it said welcome")
         except BaseException:
             self.ledger.close()
@@ -219,7 +224,8 @@ class Session:
     def description(self) -> Message:
         """What the launcher is told of the target and of what cells see."""
         binding = self.namespace.binding
-        return {"python": sys.version.split()[0], "binding": binding.as_message()}
+        said = {"observes": self.namespace.only_looks}
+        return {"python": sys.version.split()[0], "binding": binding.as_message(), **said}
 
     @property
     def is_running(self) -> bool:
@@ -257,7 +263,9 @@ class Session:
         cell = self._cell_for(lane, message)
         cell.context = lane.context
         lane.running = cell
-        if message["op"] == "comm":
+        if self.namespace.only_looks and not messages.is_look(message):
+            cell.output.finish(_refused())
+        elif message["op"] == "comm":
             self.cells.deliver(cell, message)
         else:
             self._find_binding()
@@ -369,6 +377,12 @@ class Session:
 
 
 _CAUGHT = "The cell has caught the interrupt and goes on. Interrupt it again to stop it."
+
+
+def _refused() -> Message:
+    text = "This session only looks at the program: the agent in it runs no code for it."
+    error = {"ename": "OnlyLooks", "evalue": text, "traceback": [f"OnlyLooks: {text}"]}
+    return {"status": "error", "error": error}
 
 
 def _abandoned() -> Message:

@@ -14,6 +14,7 @@ from _weakref import ref
 
 from . import chains, threads
 from .frames import is_ours
+from .lookup import class_name, own_entry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def loops() -> list[Loop]:
 
 def _loop_of(value: Any) -> Any:
     """The loop of an `asyncio.Runner`, which has one that may be without frames; else itself."""
-    return getattr(value, "_loop", None) if type(value).__name__ == "Runner" else value
+    return own_entry(value, "_loop") if class_name(type(value)) == "Runner" else value
 
 
 def _outwards(innermost: FrameType) -> Iterator[FrameType]:

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from time import monotonic
 
-from . import background, beats, evaluation, native, tracebacks
+from . import background, beats, evaluation, native, readings, tracebacks
 from .actions import Refused
 from .compiling import ONLY_AST
-from .readings import Reading, read
+from .readings import Reading
 from .showing import Series, shown_by
 from .streams import current_cell, keeps_cell, split
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from .cell import Cell
     from .ledger import Entry
+    from .observing import Expression
     from .shell import Shell
 
 PATIENCE = 2.0
@@ -42,7 +43,10 @@ class Watch(beats.Beating):
     def __init__(self, watches: Watches, number: int, cell: Cell, action: dict[str, Any]) -> None:
         self._watches, self.number = watches, number
         self.title: str = action["expression"]
-        self._code, self._names = _compiled(self.title)
+        self._code, self._names = _compiled(self.title, watches.shell.namespace.only_looks)
+        self._read = readings.read
+        if watches.shell.namespace.only_looks:
+            self._read = readings.from_memory
         self._every: float = action["every"]
         self._until = monotonic() + action["seconds"] if action["seconds"] else float("inf")
         self._cell = cell
@@ -136,7 +140,8 @@ class Watch(beats.Beating):
         keeps_cell.set(True)
         streams = split.enter(self._watches.shell.ledger)
         try:
-            self._reading = read(self._evaluator.evaluate(self._code), monotonic(), self._names)
+            value = self._evaluator.evaluate(self._code)
+            self._reading = self._read(value, monotonic(), self._names)
         finally:
             streams.undo()
 
@@ -146,8 +151,13 @@ def _told(error: BaseException) -> str:
     return f"{message['ename']}: {message['evalue'][:200]}"
 
 
-def _compiled(expression: str) -> tuple[CodeType, list[str]]:
-    """The code, and of a tuple that is written out, what its items are."""
+def _compiled(expression: str, only_looks: bool) -> tuple[CodeType | Expression, list[str]]:
+    """The code, and of a tuple that is written out, what its items are. Raises Refused."""
+    if only_looks:
+        from . import observing
+
+        found: Expression = observing.Expression(expression)
+        return found, found.items
     try:
         tree: Any = compile(expression, "<watch>", "eval", ONLY_AST, dont_inherit=True)
         raw = expression.encode()

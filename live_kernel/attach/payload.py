@@ -127,6 +127,7 @@ LATE = (
         "agent.breakpoints",
         "agent.debugging",
     ),
+    ("agent.observing",),
     ("agent.side_effects", "agent.magics", "agent.quiet", "agent.ipython"),
     (
         "agent.beats",

@@ -10,10 +10,13 @@ import getopt
 import sys
 from typing import NamedTuple
 
+from . import durations
 from .choosing import Choice
+from .rails import Rails
 
 USAGE = """\
 Usage: live-kernel kernel -f FILE [--pid N | --match TEXT] [--wake] [--quiet]
+                          [--observe] [--confirm] [--idle SPAN]
 
   Run the kernel that Jupyter starts from the kernelspec live-attach.
 
@@ -22,6 +25,9 @@ Usage: live-kernel kernel -f FILE [--pid N | --match TEXT] [--wake] [--quiet]
   --match TEXT  attach to the one process with TEXT in its command line
   --wake        wake it if it is blocked
   --quiet       don't let the first cell say what it runs in
+  --observe     only look at programs: run no cells in them
+  --confirm     ask before each cell
+  --idle SPAN   detach after so long without use: 30m, say
 
   --HistoryManager.hist_file=FILE   the history's database, as for IPython; :memory: for none"""
 
@@ -34,18 +40,22 @@ class UsageError(ValueError):
 
 
 class Arguments(NamedTuple):
-    """The words on the command line. `history`: a file, or empty for IPython's own."""
+    """The words on the command line. `history`: a file, or empty for IPython's own.
+
+    `rails`: what is asked for all attaches of this kernel.
+    """
 
     connection_file: str
     choice: Choice | None = None
     is_quiet: bool = False
     wakes: bool = False
     history: str = ""
+    rails: Rails = Rails()
 
 
 def parse(words: list[str]) -> Arguments:
     """What the front-end gave, and what the user added after `--`. Raises UsageError."""
-    known = ["pid=", "match=", "wake", "quiet", f"{_HISTORY}="]
+    known = ["pid=", "match=", "wake", "quiet", *_RAILS, f"{_HISTORY}="]
     try:
         found, rest = getopt.getopt([w for w in words if w != "--"], "f:", known)
     except getopt.GetoptError as error:
@@ -64,7 +74,21 @@ def parse(words: list[str]) -> Arguments:
         is_quiet="--quiet" in options,
         wakes="--wake" in options,
         history=options.get(f"--{_HISTORY}", ""),
+        rails=_rails(options),
     )
+
+
+_RAILS = ("observe", "confirm", "idle=")
+
+
+def _rails(options: dict[str, str]) -> Rails:
+    observe, confirm = (name * (name in options) for name in ("--observe", "--confirm"))
+    if "--idle" not in options:
+        return Rails(observe, confirm)
+    try:
+        return Rails(observe, confirm, durations.parse(options["--idle"]), "--idle")
+    except ValueError as error:
+        raise UsageError(f"--idle: {error}") from None
 
 
 def run_kernel(words: list[str]) -> int:

@@ -75,16 +75,22 @@ class Run:
 class Attachment:
     """An attach to `process`, begun at once; `owner` is told how it goes.
 
-    `wake`: where it is blocked, it is to be woken.
+    `wake`: where it is blocked, it is to be woken. `observe`: the agent is to run no code.
     """
 
     def __init__(
-        self, process: Process, reactor: Reactor, owner: Owner, wake: bool = False
+        self,
+        process: Process,
+        reactor: Reactor,
+        owner: Owner,
+        wake: bool = False,
+        observe: bool = False,
     ) -> None:
         self.process = process
         self.state = State.INJECTING
         self.ready: Message = {}
         self.since = time.time()
+        self._observes = observe
         self._reactor = reactor
         self._owner = owner
         self._channels: Channels = {}
@@ -105,7 +111,7 @@ class Attachment:
         if self._death.descriptor is not None:
             reactor.read(self._death.descriptor, self._on_death)
         self._entering = Entering(
-            process, reactor, self._on_entered, self._on_failed, owner.on_blocked, wake
+            process, reactor, self._on_entered, self._on_failed, owner.on_blocked, wake, observe
         )
 
     # -- getting in ---------------------------------------------------------------------
@@ -292,7 +298,7 @@ class Attachment:
             if self.state is State.ATTACHED:
                 self._send("ran", id=number, status=status, output=output)
 
-        if cell not in self._cells or number in self._commands:
+        if cell not in self._cells or number in self._commands or self._observes:
             self._send("ran", id=number, status=REFUSED, output=[])
             return
         self._commands[number] = Command(
@@ -309,6 +315,7 @@ class Attachment:
         """A cell is about to use IPython: lend ours, if there is none in the target."""
         from . import commands, lending  # needed by few
 
+        needed &= not self._observes
         refusal = lending.refusal(self.process) if needed else ""
         if refusal:
             self._on_cell(cell, [{"event": "stream", "name": "stderr", "text": refusal}], None)

@@ -17,6 +17,7 @@ from ..attach import processes
 from ..attach.processes import Process
 from ..errors import LiveKernelError, TargetNotFound
 from .ownership import is_ours, text_of_ours
+from .rails import NO_RAILS, Rails
 
 _IN_SIGHT = ("%attach", "the prompt", "the caller")
 """Sources of which nobody needs to be reminded: they have just said it."""
@@ -30,7 +31,7 @@ class Choice(NamedTuple):
 
     `source` says who chose, in words. A choice from memory also knows the
     `start_time` of the process (clock ticks since boot), since pids come again.
-    `wake`: it is to be woken if it is blocked.
+    `wake`: it is to be woken if it is blocked. `rails`: what was asked for with it.
     """
 
     text: str
@@ -39,6 +40,7 @@ class Choice(NamedTuple):
     pattern: str = ""
     pinned: bool = False
     wake: bool = False
+    rails: Rails = NO_RAILS
 
     def resolve(self) -> Process:
         """The process that is meant. Raises LiveKernelError, naming a source out of sight."""
@@ -75,10 +77,10 @@ class Memory:
     def __init__(self, connection_file: Path) -> None:
         self._file = connection_file.with_suffix(".live-kernel")
 
-    def remember(self, process: Process, text: str, pinned: bool) -> None:
+    def remember(self, process: Process, text: str, pinned: bool, rails: Rails = NO_RAILS) -> None:
         """Keep this choice for the next launcher with the same connection file, if it can be."""
         kept = {"text": str(process.pid), "start_time": process.start_time}
-        record = json.dumps({**kept, "pattern": text, "pinned": pinned})
+        record = json.dumps({**kept, "pattern": text, "pinned": pinned, "rails": rails})
         with contextlib.suppress(OSError):
             # Made anew: in a directory that is everybody's, what has its name may be anyone's,
             # or a link to anything.
@@ -101,12 +103,13 @@ class Memory:
                 text and pattern
             ):
                 choice = Choice(text, "attached before the restart", start_time, pattern, pinned)
+                choice = choice._replace(rails=_kept_rails(record.get("rails")))
             case _:
                 return None
         if record.get("pinned") is not pinned:
             return None
         if not pattern.isdecimal() and not _is_alive(choice):
-            return Choice(pattern, choice.source, None, pattern, pinned)
+            return choice._replace(text=pattern, start_time=None)
         return choice
 
     def forget(self) -> None:
@@ -122,6 +125,16 @@ def forget_dead(directory: Path) -> None:
             is_mine = file.lstat().st_uid == os.geteuid()
             if is_mine and not file.with_suffix(".json").exists():
                 file.unlink(missing_ok=True)
+
+
+def _kept_rails(kept: object) -> Rails:
+    """What a launcher has kept. What is not understood, of another version's, only looks."""
+    match kept:
+        case None:
+            return NO_RAILS
+        case [str(observe), str(confirm), int() | float() as idle, str(idle_by), str(), str()]:
+            return Rails(observe, confirm, float(idle), idle_by)
+    return Rails(observe="%attach before the restart")
 
 
 def _is_alive(choice: Choice) -> bool:

@@ -79,6 +79,12 @@ class Comms:
         if not isinstance(name, str) or self._target.state is not State.ATTACHED:
             self.end(request)
             return
+        refusal = self._target.protection.refuse_message(self._target.process)
+        if refusal is not None:
+            if refusal:
+                Outlet(request, self._frontend).print(refusal, "stderr")
+            self.end(request)
+            return
         if request.kind == "comm_open":
             self._targets[name] = str(request.content.get("target_name", ""))
         elif request.kind == "comm_close":

@@ -19,3 +19,11 @@ def parse(text: str) -> float:
     if not 0 < seconds < math.inf:
         raise ValueError(f"{text!r} is no span of time such as 2s, 500ms or 1min")
     return seconds
+
+
+def written(seconds: float) -> str:
+    """`500 ms`, `2 s`, `30 min`, `1.5 h`: as `parse` reads it."""
+    for unit, size in (("h", 3600.0), ("min", 60.0), ("s", 1.0)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds * 1000:.3g} ms"

@@ -44,7 +44,7 @@ class Entering:
 
     Either `entered(channels, ready)` or `failed(error)` is called, once;
     `blocked(error)` may be called before, and says what the target waits in. `wake`:
-    it is to be woken from that.
+    it is to be woken from that. `observe`: the agent is to look, and to run no code.
     """
 
     def __init__(
@@ -55,10 +55,12 @@ class Entering:
         failed: Callable[[LiveKernelError], None],
         blocked: Callable[[TargetBlocked], None],
         wake: bool = False,
+        observe: bool = False,
     ) -> None:
         self._process = process
         self._reactor = reactor
         self._entered, self._failed, self._blocked = entered, failed, blocked
+        self._observes = observe
         self._is_over = False
         self._landing: Landing | None = None
         self._script = ""
@@ -209,7 +211,7 @@ class Entering:
             self._timers.append(self._reactor.later(READY_WITHIN, self._on_not_ready))
         self._channels[name] = channel
         if name == "control":
-            channel.send({"op": "welcome"})
+            channel.send({"op": "welcome", **({"observe": True} if self._observes else {})})
         return True
 
     def _on_not_ready(self) -> None:
@@ -232,6 +234,9 @@ class Entering:
     def _end_if_whole(self) -> None:
         """Entered means: the agent is ready, and both of its connections are here."""
         if self._is_over or self._ready is None or set(self._channels) != set(messages.CHANNELS):
+            return
+        if self._observes and self._ready.get("observes") is not True:
+            self._fail("it does not say that it only looks")
             return
         self._is_over = True
         landing = self._leave_reactor()

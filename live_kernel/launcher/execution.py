@@ -44,6 +44,8 @@ class Execution(Outlet):
         """Where its code runs, if it says so: see `commands/placing.py`."""
         self.values: Content = {}
         """What its `user_expressions` came to, where it was not the target that has run it."""
+        self.confirmed_for: object = None
+        """The attach for which the user has said yes to it: see `guarding.py`."""
         self.is_aside = False
         """It has overtaken what runs and waits; they are none of its business, nor it theirs."""
 

@@ -10,12 +10,13 @@ from collections.abc import Callable
 from typing import Any
 
 from ..attach import processes
-from ..errors import AgentLost, LiveKernelError, NoTarget
+from ..errors import LiveKernelError, NoTarget
 from . import tables
 from .attachment import State
 from .choosing import Choice
 from .execution import Done, Execution
 from .frontend import Frontend
+from .guarding import Guarding, Reach
 from .questions import Questions
 from .target import Answer, CellRun, Target, Waiter
 from .wire import Content
@@ -38,13 +39,30 @@ class InTarget:
     ) -> None:
         self._frontend, self._target = frontend, target
         self._questions, self._on_comm = questions, on_comm
+        self.guarding = Guarding(frontend, target, questions)
 
-    def run(self, code: str, execution: Execution, done: Done, **more: Any) -> None:
+    def run(
+        self,
+        code: str,
+        execution: Execution,
+        done: Done,
+        reach: Reach = Reach.RUNS,
+        what: str = "The cell",
+        **more: Any,
+    ) -> None:
         """Run code there, once there is a target; `more` is what else the link's `run` may say.
 
-        The values of the `user_expressions` become those of the execution.
+        The values of the `user_expressions` become those of the execution. Guard rails may be in
+        the way, of this attach or of the one that it waits for.
         """
-        self.when_attached(execution, lambda: self._send(code, execution, done, more), done)
+
+        def let(then: Callable[[], None]) -> None:
+            self.guarding.let(what, reach, execution, then, done)
+
+        def send() -> None:
+            self._send(code, execution, done, more)
+
+        let(lambda: self.when_attached(execution, lambda: let(send), done))
 
     def when_attached(self, execution: Execution, attached: Callable[[], None], done: Done) -> None:
         """Call `attached` once there is a target: it is waited for, or asked for if none is named.
@@ -83,11 +101,12 @@ class InTarget:
         place = execution.place or self._target.place
         if code and place.get("kind", "own") != "own":
             more = {"place": place, **more}
+        expressions, refused = self.guarding.values_of(execution)
         request = {
             "code": code,
             "count": execution.count,
             "silent": execution.silent,
-            "expressions": execution.expressions,
+            "expressions": expressions,
             "allow_input": execution.allows_input,
             "subshell": execution.request.subshell,
             "parent": execution.request.header,
@@ -109,12 +128,12 @@ class InTarget:
             is_over = True
             self.tell_notices(execution)
             if outcome["status"] == "ok":
-                execution.values = outcome["expressions"]
+                execution.values = outcome["expressions"] | refused
                 done(None)
             else:
                 done(outcome["error"])
 
-        def lost(error: AgentLost) -> None:
+        def lost(error: LiveKernelError) -> None:
             self._questions.cancel(execution.request)
             done(error)
 
@@ -126,6 +145,8 @@ class InTarget:
     def tell_notices(self, execution: Execution) -> None:
         """Show what the user should know by now, such as to what the kernel is attached."""
         if not execution.silent:
+            for strip in self._target.protection.take_strip(self._target.process):
+                execution.display(strip)
             for notice in self._target.take_notices():
                 execution.note(notice)
 
@@ -143,14 +164,20 @@ class InTarget:
             done(failure or NoTarget("No program is attached.", none))
             return
 
+        again = self._target.left
+
         def answered(text: str | None) -> None:
             try:
-                if not text or not text.strip():
+                if text is not None and not text.strip() and again is not None:
+                    self._target.choose(again, pinned=True)
+                elif not text or not text.strip():
                     raise NoTarget("No program was named.", "Run %attach PID or %attach TEXT.")
-                self._target.choose(Choice(text.strip(), "the prompt"), pinned=True)
+                else:
+                    self._target.choose(Choice(text.strip(), "the prompt"), pinned=True)
             except LiveKernelError as error:
                 done(error)
             else:
                 self._wait(execution, attached, done)
 
-        self._questions.ask(self._frontend, execution.request, _PROMPT, False, answered)
+        prompt = _PROMPT if again is None else _PROMPT[:-3] + f"; Enter: {again.text} again): "
+        self._questions.ask(self._frontend, execution.request, prompt, False, answered)

@@ -58,7 +58,7 @@ class Kernel:
         self._router.connect(self._frontend)
         if given.history:
             self._router.history.keep_in(given.history)
-        self._target.is_quiet = given.is_quiet
+        self._target.is_quiet, self._target.protection.given = given.is_quiet, given.rails
         self._given, self._wakes = given.choice, given.wakes
         self._is_restart = False
 

@@ -82,6 +82,11 @@ class Local:
         """Has it been started, and not ended?"""
         return self._kernel is not None
 
+    @property
+    def is_running(self) -> bool:
+        """Does a cell run in it, or wait for it to start?"""
+        return bool(self._waiting) or any(relay.execution for relay in self._relays.values())
+
     # -- the kernel ---------------------------------------------------------------------
 
     def when_ready(

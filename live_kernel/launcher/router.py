@@ -19,6 +19,7 @@ from .completeness import Completeness
 from .execution import Inputs, Queue
 from .frontend import Frontend
 from .history import History
+from .idling import Idling
 from .in_target import InTarget
 from .local import Local
 from .questions import Questions
@@ -49,6 +50,8 @@ class Router:
         self._questions = Questions()
         self.local = Local(reactor, self._questions)
         self._reactor = reactor
+        self._idling = Idling(reactor, target)
+        self._idling.is_busy_beside = lambda: self.local.is_running
 
     def connect(self, frontend: Frontend) -> None:
         """Answer over this front-end from now on."""
@@ -90,6 +93,7 @@ class Router:
 
     def on_request(self, request: Request) -> None:
         """A request from shell or control."""
+        self._idling.hear(request)
         try:
             queue = self._shells.of(request)
         except UnknownSubshell as error:
@@ -168,7 +172,13 @@ class Router:
         process = self._target.process
         if process is None:
             return f"live-kernel {__version__}. Attach to a running program: %attach PID or TEXT"
-        return f"live-kernel {__version__}. Target: {process}"
+        text = f"live-kernel {__version__}. Target: {process}"
+        rails = self._target.rails
+        if not rails.is_told:
+            return text
+        from .showing import banners
+
+        return f"{text}\n{banners.line(rails, process, coloured=False)}"
 
     def _on_connect_request(self, request: Request) -> None:
         connection = self._frontend.connection
@@ -270,6 +280,7 @@ class Router:
     def on_input(self, request: Request) -> None:
         """A message on the stdin channel."""
         if request.kind == "input_reply":
+            self._idling.hear(request)
             self._questions.on_reply(request)
 
 

@@ -47,7 +47,14 @@ class Runner:
             self._in_target.tell_notices(execution)
             go_on(error)
 
-        commands.COMMANDS[name](self._means).run(argument, execution, done)
+        command = commands.COMMANDS[name](self._means)
+        self._in_target.guarding.let(
+            name,
+            command.reach_of(argument),
+            execution,
+            lambda: _guarded(command, argument, execution, done),
+            done,
+        )
 
     def _run_code(self, code: str, execution: Execution, is_rest: bool) -> None:
         help_on = asks_for_help(code)
@@ -70,6 +77,14 @@ class Runner:
             execution.queue.succeed(execution)
 
         self._inspect(name, len(name), detail, found)
+
+
+def _guarded(command: commands.Command, argument: str, execution: Execution, done: Done) -> None:
+    """Run a command. What it raises is told: nobody else would, where the user was asked before."""
+    try:
+        command.run(argument, execution, done)
+    except LiveKernelError as error:
+        done(error)
 
 
 def _told(execution: Execution, go_on: Callable[[], None]) -> Done:

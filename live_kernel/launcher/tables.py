@@ -11,9 +11,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..attach.processes import Candidate
+from ..errors import ConfigBroken
+from . import durations
+from .rails import Rails
 
 _WIDEST = 60
-_COLUMNS = ("PID", "Python", "User", "Up", "Command", "Attach")
+_COLUMNS: tuple[str, ...] = ("PID", "Python", "User", "Up", "Command", "Attach")
 
 
 def duration(seconds: float) -> str:
@@ -102,9 +105,27 @@ def _cut(text: str) -> str:
 
 
 def of_candidates(candidates: Sequence[Candidate]) -> Table:
-    """Processes; why one can't be attached to is its row's tooltip."""
+    """Processes, and what guards them; why one can't be attached to is its row's tooltip."""
     why = ["" if each.error is None else each.error.explain() for each in candidates]
-    return Table(_COLUMNS, [row(each) for each in candidates], why)
+    from . import guards
+
+    rows, columns, more = [row(each) for each in candidates], _COLUMNS, [""]
+    try:
+        guarded = [in_short(rails) for rails in guards.of_all(candidates)]
+    except ConfigBroken as error:
+        guarded, more = [], [error.explain()]
+    if any(guarded):
+        columns = (*columns, "Guard")
+        rows = [(*cells, guard) for cells, guard in zip(rows, guarded, strict=True)]
+    return Table(columns, rows, why, more=[line for text in more for line in text.splitlines()])
+
+
+def in_short(rails: Rails) -> str:
+    """Banner and rails in a few words."""
+    words = [printable(rails.banner)]
+    words += [name for name in ("observe", "confirm") if getattr(rails, name)]
+    words += [f"idle {durations.written(rails.idle)}"] if rails.idle else []
+    return ", ".join(filter(None, words))
 
 
 def as_text(candidates: Sequence[Candidate]) -> str:

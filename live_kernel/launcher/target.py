@@ -12,11 +12,22 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..attach.processes import Process
-from ..errors import AgentLost, LiveKernelError, NoTarget, TargetBlocked
-from . import syntax
+from ..errors import (
+    AgentLost,
+    IdleTooLong,
+    LiveKernelError,
+    NoTarget,
+    OnlyLooks,
+    TargetBlocked,
+)
+from ..link import messages
+from . import durations, syntax
 from .attachment import Attachment, State
 from .choosing import Choice, Memory
+from .protection import Protection
+from .rails import Rails
 from .reactor import Reactor
+from .use import Use
 
 Message = dict[str, Any]
 Answer = Callable[[str | None], None]
@@ -59,12 +70,13 @@ class CellRun:
         self,
         produced: Callable[[list[Message]], None],
         done: Callable[[Message], None],
-        lost: Callable[[AgentLost], None],
+        lost: Callable[[LiveKernelError], None],
         input_wanted: Callable[[str, bool, Answer], None] = lambda *_: None,
         undelivered: Callable[[], None] = lambda: None,
     ) -> None:
         self.produced, self.done, self.lost = produced, done, lost
         self.input_wanted, self.undelivered = input_wanted, undelivered
+        self.holds = self.lasts = self.awaits = self.is_silent = False  # see `use.Run`
 
 
 class Target:
@@ -97,11 +109,22 @@ class Target:
         self.on_left: Callable[[], None] = lambda: None
         """Called when there is no target any more, however that came."""
         self._blocked: TargetBlocked | None = None
+        self.protection = Protection(lambda: self.is_there)
+        self.use = Use()
+        self.left: Choice | None = None
+        """What was left because nobody used it."""
+        self.on_entered: Callable[[], None] = lambda: None
+        """Called when it is attached, and when the time has changed after which it is left."""
 
     @property
     def state(self) -> State:
         """`DETACHED` where there has been no target yet."""
         return State.DETACHED if self.attachment is None else self.attachment.state
+
+    @property
+    def is_there(self) -> bool:
+        """Is there a target, or one that is being entered?"""
+        return self.state in (State.ATTACHED, State.INJECTING)
 
     @property
     def process(self) -> Process | None:
@@ -115,7 +138,11 @@ class Target:
         what was attached before stays so then.
         """
         process = choice.resolve()
-        if self._is_already(process):
+        found = self.protection.of(process, choice.rails)
+        if self._is_already(process) and self.protection.is_within(found):
+            self.protection.go_on(found)
+            self._choice, self._is_pinned = choice, pinned
+            self.on_entered()
             self._pin(process, choice, pinned)
             if choice.wake:
                 self.wake()
@@ -126,19 +153,23 @@ class Target:
             return
         self.detach()
         self.failure, self._choice, self._is_pinned = None, choice, pinned
+        self.protection.begin(found)
+        self.left = None
         if waiter is not None:
             self._waiters.append(waiter)
-        self.attachment = Attachment(process, self.reactor, self, choice.wake)
+        observe = bool(found.rails.observe)
+        self.attachment = Attachment(process, self.reactor, self, choice.wake, observe)
 
     def _is_already(self, process: Process) -> bool:
-        if self.attachment is None or self.state not in (State.ATTACHED, State.INJECTING):
+        if self.attachment is None or not self.is_there:
             return False
         present = self.attachment.process
         return (present.pid, present.start_time) == (process.pid, process.start_time)
 
     def _pin(self, process: Process, choice: Choice, pinned: bool) -> None:
         if self._memory is not None:
-            self._memory.remember(process, choice.pattern or choice.text, pinned)
+            said = choice.pattern or choice.text
+            self._memory.remember(process, said, pinned, choice.rails)
 
     def wait(self, waiter: Waiter) -> None:
         """Call `waiter` as soon as the target is attached, which may be now."""
@@ -181,8 +212,13 @@ class Target:
         self.attachment = None
         return True
 
-    def detach(self, forget: bool = False) -> bool:
-        """Let go of the target, if there is one. Returns whether there was."""
+    def detach(self, forget: bool = False, why: LiveKernelError | None = None) -> bool:
+        """Let go of the target, if there is one. Returns whether there was.
+
+        `why` is told to what still runs there.
+        """
+        if forget:
+            self.left = None
         if forget and self._memory is not None:
             self._memory.forget()
         if self.give_up():
@@ -191,7 +227,9 @@ class Target:
         if attachment is None or attachment.state is not State.ATTACHED:
             return False
         attachment.detach()
-        self._forget_cells()
+        for run in self._forget_cells():
+            if why is not None:
+                run.lost(why)
         if attachment.leftovers:
             self.notices.append(f"Could not be undone in the target: {attachment.leftovers}")
         return True
@@ -213,15 +251,75 @@ class Target:
         """The line that is shown at attach."""
         assert self.attachment is not None
         process, ready = self.attachment.process, self.attachment.ready
+        looks, who = (", only to look", "expressions") if self.rails.observe else ("", "cells")
         return (
-            f"Attached to {process}, Python {ready['python']};\n"
-            f"cells see {ready['binding']['place']}."
+            f"Attached to {process}, Python {ready['python']}{looks};\n"
+            f"{who} see {ready['binding']['place']}."
         )
+
+    # -- guard rails --------------------------------------------------------------------
+
+    @property
+    def rails(self) -> Rails:
+        """Those of the present attach, or what is known of the next one."""
+        return self.protection.rails
+
+    def only_looks(self, what: str) -> OnlyLooks:
+        """The error that refuses something; `what` is the subject of its sentence."""
+        return self.protection.only_looks(what, self.process)
+
+    @property
+    def idle(self) -> tuple[float, str]:
+        """Seconds without use after which it is left, 0 for never; and who has set that."""
+        return self.use.limit(self.rails, self.protection.guard)
+
+    def set_idle(self, seconds: float) -> None:
+        """From now on it is left after so long; 0 for never."""
+        self.use.set_limit(seconds)
+        self.on_entered()
+
+    def is_in_use(self) -> bool:
+        """Does anything run there, but for what nobody waits for?"""
+        return self.use.is_on(self._runs.values())
+
+    def leave_unused(self) -> None:
+        """Nobody has used it for long: let go of it, and of its threads that stand still."""
+        attachment = self.attachment
+        if not self.use.has_breakpoints or attachment is None:
+            self._leave_unused("")
+            return
+
+        def answered(answer: Message) -> None:
+            if attachment is self.attachment and attachment.state is State.ATTACHED:
+                rows = answer.get("rows")
+                waiting = [each.get("waiting") for each in rows] if isinstance(rows, list) else []
+                self._leave_unused(" A thread that waited at a breakpoint goes on." * any(waiting))
+
+        attachment.ask("breaks", answered, 0.5)
+
+    def _leave_unused(self, more: str) -> None:
+        process, choice = self.process, self._choice
+        assert process is not None
+        assert choice is not None
+        if any(run.holds for run in self._runs.values()):
+            more = " The thread of it that was held here goes on."
+        limit, by = self.idle
+        error = IdleTooLong(
+            f"The kernel has detached from {process}: it was not used for "
+            f"{durations.written(limit)} ({by}). The program runs on.{more}",
+            f"%attach {process.pid} attaches again.",
+        )
+        again = choice._replace(text=str(process.pid), start_time=process.start_time, wake=False)
+        self.failure, self.left = error, again._replace(source="%attach")
+        self.detach(why=error)
 
     # -- cells --------------------------------------------------------------------------
 
     def run(self, request: Message, run: CellRun) -> None:
-        """Run a cell in the attached target."""
+        """Run a cell in the attached target. Raises OnlyLooks, of whatever nobody has kept back."""
+        if self.rails.observe and not messages.is_look({"op": "run", **request}):
+            raise self.only_looks("That")
+        self.use.note(request, run)
         code = syntax.to_python(request["code"])
         if code != request["code"]:
             request = request | {"code": code, "source": request["code"]}
@@ -230,7 +328,9 @@ class Target:
         self._run({"op": "run", **request}, run)
 
     def deliver(self, message: Message, run: CellRun) -> None:
-        """Deliver what a front-end says on a comm to the attached target."""
+        """Deliver what a front-end says on a comm to the attached target. Raises OnlyLooks."""
+        if self.rails.observe:
+            raise self.only_looks("A message")
         self._run({"op": "comm", **message}, run)
 
     def _run(self, request: Message, run: CellRun) -> None:
@@ -280,6 +380,9 @@ class Target:
         if not self.is_quiet:
             self.notices.append(self.describe())
         self.is_quiet = False
+        self.protection.tell()
+        self.use.begin()
+        self.on_entered()
         for name in self._subshells:
             self.attachment.set_subshell(name, True)
         if self.is_alone:
@@ -325,6 +428,7 @@ class Target:
 
     def _end(self, cell: int, run: CellRun) -> None:
         self._runs.pop(cell, None)
+        self.use.end(run)
         self._ended[cell] = run
         if len(self._ended) > _REMEMBERED:
             self._ended.popitem(last=False)
@@ -336,8 +440,15 @@ class Target:
 
     def on_input_wanted(self, cell: int, prompt: str, password: bool) -> None:
         run, attachment = self._runs.get(cell), self.attachment
-        if run is not None and attachment is not None:
-            run.input_wanted(prompt, password, lambda text: attachment.answer_input(cell, text))
+        if run is None or attachment is None:
+            return
+
+        def answered(text: str | None) -> None:
+            run.awaits = False
+            attachment.answer_input(cell, text)
+
+        run.awaits = True
+        run.input_wanted(prompt, password, answered)
 
     def on_notice(self, text: str) -> None:
         self.notices.append(text)

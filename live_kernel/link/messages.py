@@ -29,13 +29,20 @@ QUESTIONS = frozenset(
 )
 """What an `ask` may be about."""
 
-ACTIONS = frozenset(
-    {
-        *("bind", "watch", "unwatch", "trace", "untrace", "patch", "unpatch"),
-        *("break", "unbreak", "enter"),
-    }
-)
-"""What a `run` may ask for instead of code."""
+ACTIONS = {
+    "bind": True,
+    "watch": True,
+    "unwatch": True,
+    "trace": True,
+    "untrace": True,
+    "patch": False,
+    "unpatch": False,
+    "break": True,
+    "unbreak": True,
+    "enter": False,
+}
+"""What a `run` may ask for instead of code, and whether a session may that only looks: a breakpoint
+that stops nothing, and expressions that are read from memory (see `agent/observing.py`)."""
 
 
 def from_agent(message: Message) -> bool:
@@ -97,6 +104,15 @@ def from_launcher(message: Message) -> bool:
     return _is_about_a_cell(message) or _is_about_the_session(message)
 
 
+def is_look(message: Message) -> bool:
+    """May a session do this that only looks? (Of a valid `run` or `comm`.)"""
+    if message["op"] != "run" or message["code"].strip() or message["expressions"]:
+        return False
+    action = message.get("action") or {}
+    name = action.get("name", "")
+    return ACTIONS.get(name, False) and (name != "break" or bool(action.get("log")))
+
+
 def _is_about_a_cell(message: Message) -> bool:
     match message:
         # On `cells`: run this, as input number `count`; on `control` if it is for a `subshell`.
@@ -123,9 +139,10 @@ def _is_about_a_cell(message: Message) -> bool:
 
 def _is_about_the_session(message: Message) -> bool:
     match message:
-        # On `control`: the hello was right; work may begin.
+        # On `control`: the hello was right; work may begin. With `observe`, the session looks, and
+        # runs no code of the user's.
         case {"op": "welcome"}:
-            return True
+            return isinstance(message.get("observe", False), bool)
         # On `control`: begin this subshell, or end it after the cell that it runs.
         case {"op": "subshell", "id": str(), "wanted": bool()}:
             return True

@@ -12,6 +12,7 @@ from .beside import InLocal, Pull, Push
 from .binding import Down, Frame, Module, Task, Thread, Up
 from .command import Command, Means
 from .debugging import Break, Breaks, Enter, Unbreak
+from .idling import Idle
 from .limiting import Limits
 from .patching import Patch, PatchCell, Unpatch
 from .placing import InLoop, OnMain, OnOwn, OnThread, Place
@@ -25,7 +26,7 @@ _ALL: tuple[type[Command], ...] = (
     *(OnMain, InLoop, OnThread, OnOwn, Place),
     *(Watch, Unwatch, Trace, Untrace, Patch, PatchCell, Unpatch),
     *(Break, Breaks, Unbreak, Enter),
-    *(Limits, Pull, Push, InLocal),
+    *(Limits, Idle, Pull, Push, InLocal),
 )
 
 _TAKE_ALL = {MARK, "%%patch"}

@@ -8,11 +8,13 @@ from __future__ import annotations
 import time
 
 from ...attach import processes
-from ...errors import NoTarget
-from .. import tables
+from ...errors import CommandMisused, NoTarget
+from .. import durations, tables
 from ..attachment import State
 from ..choosing import Choice
 from ..execution import Done, Execution
+from ..guarding import Reach
+from ..rails import Rails
 from .command import Command
 
 
@@ -23,14 +25,17 @@ class Attach(Command):
     was attached before is left first. The choice survives restarts of the kernel.
     With --wake, a program whose main thread is blocked is woken from its wait, which goes
     on afterwards; so is, if none is named, the one that the kernel waits for already.
+    With --observe the kernel only looks at the program: it shows, watches and traces, and runs
+    no cells. With --confirm each cell asks first. With --idle 30m the kernel detaches when it
+    has not been used for that long.
     """
 
-    usage = "%attach PID|TEXT [--wake]"
+    usage = "%attach PID|TEXT [--wake] [--observe] [--confirm] [--idle 30m]"
+    words = ("--wake", "--observe", "--confirm", "--idle")
+    reach = Reach.KERNEL
 
     def run(self, argument: str, execution: Execution, done: Done) -> None:
-        words = argument.split()
-        wake = "--wake" in (words[:1] + words[-1:])
-        text = argument.strip().removeprefix("--wake").removesuffix("--wake").strip()
+        text, wake, rails = self._parsed(argument)
         if wake and not text:
             self._wake(execution, done)
             return
@@ -42,8 +47,32 @@ class Attach(Command):
                 return
             raise NoTarget("%attach needs a pid or a text.", "For example: %attach 4242")
         waiter = self._in_target.waiter(execution, lambda: done(None), done)
-        choice = Choice(text, "%attach", wake=wake)
+        choice = Choice(text, "%attach", wake=wake, rails=rails)
         self._target.choose(choice, pinned=True, waiter=waiter)
+
+    def _parsed(self, argument: str) -> tuple[str, bool, Rails]:
+        """The text, whether to wake, and the rails: options stand before the text or behind it."""
+        words = argument.split()
+        found: list[str] = []
+        idle = ""
+        while words and (at := _option_at(words)) is not None:
+            if words[at] == "--idle":
+                idle = words.pop(at + 1) if len(words) > at + 1 else ""
+                if not idle:
+                    raise self.misused("--idle needs to know how long, as in --idle 30m.")
+            found.append(words.pop(at))
+        text = argument.strip() if not found else " ".join(words)
+        observe, confirm = (f"%attach {name}" if name in found else "" for name in _ASKED)
+        rails = Rails(observe, confirm)
+        if idle:
+            rails = rails._replace(idle=self._span(idle), idle_by="%attach --idle")
+        return text, "--wake" in found, rails
+
+    def _span(self, text: str) -> float:
+        try:
+            return durations.parse(text)
+        except ValueError as error:
+            raise CommandMisused(f"--idle: {error}.", f"Usage: {self.usage}") from None
 
     def _wake(self, execution: Execution, done: Done) -> None:
         if not self._target.wake():
@@ -51,9 +80,22 @@ class Attach(Command):
         self._target.wait(self._in_target.waiter(execution, lambda: done(None), done))
 
 
+_ASKED = ("--observe", "--confirm")
+
+
+def _option_at(words: list[str]) -> int | None:
+    """Where the next option is: at the beginning, or at the end."""
+    if words[0] in Attach.words:
+        return 0
+    if words[-1] in Attach.words:
+        return len(words) - 1
+    return len(words) - 2 if words[-2:-1] == ["--idle"] else None
+
+
 class Detach(Command):
     """Leave the program as it was; the kernel stays, without a target."""
 
+    reach = Reach.KERNEL
     usage = "%detach"
 
     def run(self, argument: str, execution: Execution, done: Done) -> None:
@@ -72,6 +114,7 @@ class Ps(Command):
     """
 
     usage = "%ps [--all]"
+    reach = Reach.KERNEL
     words = ("--all",)
     is_aside = True
 
@@ -85,6 +128,7 @@ class Status(Command):
     """Show the target, its state, for how long, and what the cells see."""
 
     usage = "%status"
+    reach = Reach.LOOKS
     is_aside = True
 
     def run(self, argument: str, execution: Execution, done: Done) -> None:
@@ -116,4 +160,13 @@ class Status(Command):
             "Attached": f"for {tables.duration(time.time() - attachment.since)}",
             "Cells see": str(place or "unknown: no answer"),
         }
+        rails, (idle, by) = self._target.rails, self._target.idle
+        if rails.banner:
+            from ..showing import banners
+
+            rows = {"Guard": banners.ansi(banners.headline(rails, process), rails.colour)} | rows
+        if rails.observe or rails.confirm:
+            rows["Kernel"] = rails._replace(idle=0.0).in_words()
+        if idle:
+            rows["Idle"] = f"detaches after {durations.written(idle)} without use ({by})"
         return "\n".join(f"{name + ':':<11}{value}" for name, value in rows.items())

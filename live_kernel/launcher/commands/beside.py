@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from ...errors import LiveKernelError
 from ..execution import Done, Execution
+from ..guarding import Reach
 from ..local import MARK
+from ..wire import Content
 from .command import Command
 
 
@@ -20,6 +22,7 @@ class Pull(Command):
     only way from another user's program, whose pickles could run code with your rights.
     """
 
+    reach = Reach.RUNS
     usage = "%pull [--json] NAME [as OTHER] ..."
 
     def run(self, argument: str, execution: Execution, done: Done) -> None:
@@ -38,6 +41,7 @@ class Push(Command):
     What arrives is a copy, made by pickle, whose classes the program must be able to import.
     """
 
+    reach = Reach.RUNS
     usage = "%push NAME [as OTHER] ..."
 
     def run(self, argument: str, execution: Execution, done: Done) -> None:
@@ -55,6 +59,7 @@ class InLocal(Command):
     attached.
     """
 
+    reach = Reach.KERNEL
     usage = MARK
 
     def run(self, argument: str, execution: Execution, done: Done) -> None:
@@ -63,7 +68,12 @@ class InLocal(Command):
             raise LiveKernelError(
                 f"{MARK} takes nothing on its own line.", "The code stands on the lines below it."
             )
+
+        def ended(error: LiveKernelError | Content | None) -> None:
+            self._target.use.go_on()  # by who was at work beside it
+            done(error)
+
         if code.strip():
-            self._local.run(code, execution, done)
+            self._local.run(code, execution, ended)
         else:
             done(None)

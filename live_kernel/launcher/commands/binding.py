@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..guarding import Reach
 from .command import Action
 
 
@@ -40,6 +41,7 @@ class Frame(Bind):
         %frame --default          as after the attach
     """
 
+    reach = Reach.LOOKS
     usage = "%frame [N [THREAD|TASK] | NAME | FILE:LINE | --default]"
     words = ("--default",)
     completes = "frames"
@@ -51,6 +53,7 @@ class Frame(Bind):
 class Up(Bind):
     """Let cells see the caller of the function that they see; %up 2: the caller's caller."""
 
+    reach = Reach.LOOKS
     usage = "%up [N]"
 
     def what(self, argument: str) -> str:
@@ -62,6 +65,7 @@ class Up(Bind):
 class Down(Up):
     """Let cells see the function that the one which they see has called; %down 2: two further."""
 
+    reach = Reach.LOOKS
     usage = "%down [N]"
 
 
@@ -71,6 +75,7 @@ class Thread(Bind):
     By the thread's name, or one of the numbers that %threads shows.
     """
 
+    reach = Reach.LOOKS
     usage = "%thread NAME|ID"
     completes = "threads"
 
@@ -81,6 +86,7 @@ class Task(Bind):
     By the task's name, or the number that %tasks shows. %up and %down go along what it awaits.
     """
 
+    reach = Reach.LOOKS
     usage = "%task NAME|N"
     completes = "tasks"
 
@@ -88,5 +94,6 @@ class Task(Bind):
 class Module(Bind):
     """Let cells see the names of a module that the program has loaded, such as __main__."""
 
+    reach = Reach.LOOKS
     usage = "%module NAME"
     completes = "modules"

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from ...errors import CommandMisused, LiveKernelError
 from ..execution import Done, Execution
+from ..guarding import Reach
 from ..in_target import InTarget
 from ..local import Local
 from ..target import Target
@@ -32,6 +33,8 @@ class Command:
     """
 
     usage: ClassVar[str]
+    reach: ClassVar[Reach]
+    """How far it reaches into the program: whether guard rails hold it up. Each command says it."""
     words: ClassVar[tuple[str, ...]] = ()
     """What may stand behind it, for completion."""
     takes_code: ClassVar[bool] = False
@@ -48,6 +51,10 @@ class Command:
 
     def run(self, argument: str, execution: Execution, done: Done) -> None:
         raise NotImplementedError
+
+    def reach_of(self, argument: str) -> Reach:
+        """How far it reaches with this argument."""
+        return self.reach
 
     def misused(self, what: str) -> CommandMisused:
         """The error to raise for an argument that makes no sense; `what` is a sentence."""
@@ -69,7 +76,12 @@ class Action(Command):
 
     def run(self, argument: str, execution: Execution, done: Done) -> None:
         action = {"name": self.action, **self.options(argument.strip())}
-        self._in_target.run("", execution, done, action=action)
+        self.act(action, argument, execution, done)
+
+    def act(self, action: dict[str, Any], argument: str, execution: Execution, done: Done) -> None:
+        """Have the agent do it."""
+        reach = self.reach_of(argument)
+        self._in_target.run("", execution, done, reach, self.usage.split()[0], action=action)
 
 
 class Ending(Action):

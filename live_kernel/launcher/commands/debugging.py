@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 from ..execution import Execution
+from ..guarding import Reach
 from ..wire import Content
 from .command import Action, Question
 
@@ -33,13 +34,14 @@ class Break(Action):
     is logged appears below this cell; where too much comes, some is left out, and said to be.
     """
 
+    reach = Reach.RUNS
     usage = "%break [--log EXPR] FILE:LINE|FUNCTION [if EXPR]"
     action = "break"
     words = ("--log",)
     takes_code = True
 
     def options(self, argument: str) -> dict[str, Any]:
-        is_log = argument.split(maxsplit=1)[:1] == ["--log"]
+        is_log = _is_log(argument)
         found = (_LOG if is_log else _BREAK).fullmatch(argument)
         if found is None:
             what = "%break needs to know what to show, and where." if is_log else _NO_PLACE
@@ -48,6 +50,14 @@ class Break(Action):
         given["where"] = given["where"].strip('"')
         return given
 
+    def reach_of(self, argument: str) -> Reach:
+        return Reach.EVALUATES if _is_log(argument) else self.reach
+
+
+def _is_log(argument: str) -> bool:
+    """Does it show something, and stop nothing?"""
+    return argument.split(maxsplit=1)[:1] == ["--log"]
+
 
 _NO_PLACE = "%break takes one place, and a condition behind `if`."
 
@@ -55,6 +65,7 @@ _NO_PLACE = "%break takes one place, and a condition behind `if`."
 class Breaks(Question):
     """List the breakpoints, how often each was hit, and the threads that wait there."""
 
+    reach = Reach.LOOKS
     usage = "%breaks"
     about = "breaks"
 
@@ -86,6 +97,7 @@ class Unbreak(Action):
     Threads that wait there go on.
     """
 
+    reach = Reach.LOOKS
     usage = "%unbreak [N|all]"
     action = "unbreak"
     words = ("all",)
@@ -109,6 +121,7 @@ class Enter(Action):
     cell does that too.
     """
 
+    reach = Reach.RUNS
     usage = "%enter [THREAD]"
     action = "enter"
     words = ("main",)

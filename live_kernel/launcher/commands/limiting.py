@@ -8,6 +8,7 @@ from __future__ import annotations
 from ...errors import LimitUnknown
 from ...link import limits
 from ..execution import Done, Execution
+from ..guarding import Reach
 from .command import Command
 
 
@@ -24,6 +25,7 @@ class Limits(Command):
     """
 
     words = (*limits.DEFAULTS, "off", "default")
+    reach = Reach.KERNEL
     usage = "%limits [NAME SIZE | off | default]"
 
     def run(self, argument: str, execution: Execution, done: Done) -> None:

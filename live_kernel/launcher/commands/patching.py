@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..guarding import Reach
 from .command import Action, Ending
 
 
@@ -24,6 +25,7 @@ class PatchCell(Action):
             return order.total * 0.9
     """
 
+    reach = Reach.RUNS
     usage = "%%patch FUNCTION"
     action = "patch"
     takes_code = True
@@ -44,6 +46,7 @@ class Patch(Action):
         %patch                       what is patched
     """
 
+    reach = Reach.RUNS
     usage = "%patch [FUNCTION NAME]"
     action = "patch"
     takes_code = True
@@ -63,6 +66,7 @@ class Unpatch(Ending):
     A name that the program has bound anew meanwhile is left as it is.
     """
 
+    reach = Reach.RUNS
     usage = "%unpatch [FUNCTION | all]"
     action = "unpatch"
     takes_code = True

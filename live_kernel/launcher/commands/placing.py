@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from .. import placing
 from ..execution import Done, Execution
+from ..guarding import Reach
 from .command import Command
 
 
@@ -35,6 +36,7 @@ class OnMain(Placed):
     """
 
     kind = "main"
+    reach = Reach.RUNS
     usage = placing.USAGES["main"]
 
 
@@ -46,6 +48,7 @@ class InLoop(Placed):
     """
 
     kind = "loop"
+    reach = Reach.RUNS
     usage = placing.USAGES["loop"]
 
 
@@ -58,6 +61,7 @@ class OnThread(Placed):
     """
 
     kind = "thread"
+    reach = Reach.RUNS
     usage = placing.USAGES["thread"]
 
 
@@ -68,6 +72,7 @@ class OnOwn(Placed):
     """
 
     kind = "own"
+    reach = Reach.RUNS
     usage = placing.USAGES["own"]
 
 
@@ -83,6 +88,7 @@ class Place(Command):
     """
 
     words = (*placing.USAGES, placing.LIMIT)
+    reach = Reach.KERNEL
     usage = "%place [main | loop | own | thread NAME|ID] [--at-most 2s]"
 
     def run(self, argument: str, execution: Execution, done: Done) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ..attachment import State
 from ..execution import Done, Execution
+from ..guarding import Reach
 from .command import Command
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class Threads(Look):
     kernel is in, and while C code keeps the GIL. Then Python is read from outside.
     """
 
+    reach = Reach.LOOKS
     usage = "%threads"
     about = "threads"
 
@@ -75,6 +77,7 @@ class Stack(Look):
         %stack worker-1        of a thread, by its name or id; or of a task, by its name or number
     """
 
+    reach = Reach.LOOKS
     usage = "%stack [THREAD|TASK]"
     about = "stack"
     completes = "stacks"
@@ -94,6 +97,7 @@ class Tasks(Look):
     All loops' on all threads. The number in front is what %task takes.
     """
 
+    reach = Reach.LOOKS
     usage = "%tasks"
     about = "tasks"
 
@@ -106,6 +110,7 @@ class Tasks(Look):
 class Where(Look):
     """Show which names cells see, where that place stands now, and what the main thread does."""
 
+    reach = Reach.LOOKS
     usage = "%where"
     about = "where"
 

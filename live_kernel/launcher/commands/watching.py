@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from .. import durations
 from ..execution import Done, Execution
+from ..guarding import Reach
 from .command import Action, Command, Ending
 
 _CLAUSE = re.compile(r"(?:^|\s)(every|for)\s+([\d.]+\s*[a-z]*)\s*$")
@@ -47,7 +48,7 @@ class Lasting(Action):
         }
         if is_script and not action["beside"] and not action["seconds"]:
             action["seconds"] = self.in_a_script
-        self._in_target.run("", execution, done, action=action)
+        self.act(action, argument, execution, done)
 
 
 def without_place(text: str) -> tuple[str, str]:
@@ -87,6 +88,7 @@ class Watch(Lasting):
         %watch                                   what is watched
     """
 
+    reach = Reach.EVALUATES
     usage = "%watch [EXPRESSION [every 0.5s] [for 30s] [--here | --beside]]"
     action = "watch"
     in_a_script = 10.0
@@ -100,10 +102,14 @@ class Watch(Lasting):
             raise self.misused(f"A value every {every:g} s is too often; {LEAST:g}s is possible.")
         return {"expression": expression, "every": every, "seconds": seconds}
 
+    def reach_of(self, argument: str) -> Reach:
+        return self.reach if argument.strip() else Reach.LOOKS
+
 
 class Unwatch(Ending):
     """End a watch: the only one, or that of this number, or all."""
 
+    reach = Reach.LOOKS
     usage = "%unwatch [N | all]"
     action = "unwatch"
 
@@ -122,6 +128,7 @@ class Trace(Lasting):
         %trace                                    what is traced
     """
 
+    reach = Reach.EVALUATES
     usage = "%trace [FUNCTION [-n 20 | -n all] [for 30s] [if CONDITION] [--here | --beside]]"
     action = "trace"
     in_a_script = 60.0
@@ -139,6 +146,9 @@ class Trace(Lasting):
         seconds = found.get("for", 0.0)
         return {"function": name, "count": count, "seconds": seconds, "condition": condition}
 
+    def reach_of(self, argument: str) -> Reach:
+        return self.reach if " if " in argument else Reach.LOOKS
+
     def _count(self, text: str) -> tuple[int, str]:
         """How many calls, 0 for all; and the text without that."""
         found = _COUNT.search(text)
@@ -154,5 +164,6 @@ class Trace(Lasting):
 class Untrace(Ending):
     """End a trace: the only one, or that of this number, or all."""
 
+    reach = Reach.LOOKS
     usage = "%untrace [N | all]"
     action = "untrace"

@@ -1,0 +1,61 @@
+"""Jupyter's console, with a prompt that says in which program one is.
+
+Runs in the user's shell, in the place of `jupyter console`, for programs that a guard is for.
+Rule: nothing but the prompt is another.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jupyter_console import app, ptshell
+from pygments.token import Token
+from traitlets import Unicode
+
+_COLOURS = {
+    "red": "bg:#b71c1c #ffffff bold",
+    "green": "bg:#1b5e20 #ffffff bold",
+    "yellow": "bg:#f9a825 #000000 bold",
+    "blue": "bg:#0d47a1 #ffffff bold",
+    "magenta": "bg:#6a1b9a #ffffff bold",
+    "cyan": "bg:#006064 #ffffff bold",
+}
+
+_NAME, _NUMBER = Token.Prompt.Guarded, Token.PromptNum
+
+
+class GuardedShell(ptshell.ZMQTerminalInteractiveShell):  # type: ignore[misc]
+    """The console's shell; the program's name stands in front of its prompt, in the colour."""
+
+    highlighting_style_overrides: Any
+    guarded = Unicode("", help="What stands in front of the prompt").tag(config=True)
+    colour = Unicode("red", help="In which colour").tag(config=True)
+
+    def init_prompt_toolkit_cli(self) -> None:
+        """As the console does it, with a style for what stands in front."""
+        style = _COLOURS.get(self.colour, "bold")
+        plain = {Token.Prompt: "#b71c1c", _NUMBER: "bold #b71c1c"} if self.colour == "red" else {}
+        chosen: dict[Any, str] = self.highlighting_style_overrides
+        self.highlighting_style_overrides = {**plain, **chosen, _NAME: style}
+        super().init_prompt_toolkit_cli()
+
+    def get_prompt_tokens(self, ec: int | None = None) -> list[tuple[Any, str]]:
+        """The name, and the console's own prompt."""
+        own: list[tuple[Any, str]] = super().get_prompt_tokens(ec)
+        return [(_NAME, f" {self.guarded} "), (Token.Text, " "), *own]
+
+    def get_continuation_tokens(self, width: int) -> list[tuple[Any, str]]:
+        """As wide as the prompt."""
+        return [(Token.Prompt, " " * (width - 5) + "...: ")]
+
+
+class GuardedConsole(app.ZMQTerminalIPythonApp):  # type: ignore[misc]
+    """The console with that shell."""
+
+    classes = [GuardedShell, *app.ZMQTerminalIPythonApp.classes]  # noqa: RUF012 - a trait's default
+
+
+def run(words: list[str]) -> None:
+    """Run a console on these words, which are those of `jupyter console`."""
+    app.ZMQTerminalInteractiveShell = GuardedShell  # the class by which the console makes its own
+    GuardedConsole.launch_instance(words)
