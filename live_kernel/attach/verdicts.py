@@ -27,6 +27,7 @@ from ..errors import (
     TargetStopped,
     TargetZombie,
 )
+from ..plain import on_one_line
 from . import grounds, landing, permission, proc, realm, runtime
 from .runtime import PythonVersion, Runtime
 
@@ -98,10 +99,7 @@ def title(command: tuple[str, ...], name: str, width: int = 60) -> str:
 
 def _line(words: Iterable[str]) -> str:
     """On one line, and without anything that a terminal would obey."""
-    text = " ".join(" ".join(words).split())
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return on_one_line(" ".join(" ".join(words).split()))
 
 
 def examine(subject: Subject) -> NotAttachable | None:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..attach import ending
 from ..attach.processes import Process
 from ..errors import AgentLost, LiveKernelError, TargetBlocked
+from . import answers
 from .entering import Channels, Entering
 from .reactor import Reactor, Timer
 from .standstill import Standstill
@@ -38,6 +39,12 @@ FLUSH_AFTER = 0.06
 """Seconds after which the agent is asked for what it holds back: see `agent/output.py`."""
 
 ANSWER_WITHIN = 5.0
+
+MOST_COMMANDS = 100
+"""Commands that run beside the launcher at a time for one target; a child and four files each."""
+
+MOST_UNREAD = 1 << 24
+"""Bytes that an agent may leave unread, and still be given what it asks for."""
 
 
 class State(Enum):
@@ -92,7 +99,7 @@ class Attachment:
         self._flush: Timer | None = None
         self._cells: dict[int, Run] = {}
         self._commands: dict[int, Command] = {}
-        self._questions: dict[int, Callable[[Message], None]] = {}
+        self._questions: dict[int, tuple[str, Callable[[Message], None]]] = {}
         self.processor_times: dict[int, tuple[float, float]] = {}
         """Of the target's threads, when they were last looked at: seconds used, and the time."""
         self._serial = 0
@@ -137,12 +144,12 @@ class Attachment:
 
     def run(self, cell: int, request: Message) -> None:
         """Run a cell, or deliver what is said on a comm; `request` is the rest of the link's
-        `run` or `comm`.
+        `run` or `comm`. Raises ValueError where it is more than the link carries.
         """
-        self._cells[cell] = Run()
-        self._standstill.look_on()
         is_for_main = not request.get("subshell") and not request.get("meanwhile")
         self._post("cells" if is_for_main else "control", {"cell": cell, **request})
+        self._cells[cell] = Run()
+        self._standstill.look_on()
         self._flush_later()
 
     def _tell_cells(self, text: str) -> None:
@@ -210,14 +217,14 @@ class Attachment:
             return
         self._serial += 1
         number = self._serial
-        self._questions[number] = answered
+        self._questions[number] = about, answered
         self._reactor.later(within, lambda: self._on_answer(number, {}))
         self._send("ask", id=number, about=about, **details)
 
     def _on_answer(self, number: int, answer: Message) -> None:
-        answered = self._questions.pop(number, None)
+        about, answered = self._questions.pop(number, ("", None))
         if answered is not None:
-            answered(answer)
+            answered(answer if answers.makes_sense(about, answer) else {})
 
     def _send(self, operation: str, **fields: Any) -> None:
         self._post("control", {"op": operation, **fields})
@@ -248,7 +255,8 @@ class Attachment:
             case {"op": "system"}:
                 self._on_system(message)
             case {"op": "lend", "id": number, "cell": cell, "needed": needed}:
-                self._on_lend(number, cell, needed)
+                if self._may_ask(cell):
+                    self._on_lend(number, cell, needed)
             case {"op": "answer", "id": number, "answer": answer}:
                 self._on_answer(number, answer)
             case {"op": "undelivered", "cell": cell}:
@@ -260,6 +268,11 @@ class Attachment:
                 self._owner.on_notice(text)
             case {"op": "bye"}:
                 self._farewell = message
+
+    def _may_ask(self, cell: int) -> bool:
+        """Is it a cell of ours that runs, and does the agent take what it is told?"""
+        unread = sum(channel.unsent for channel in self._channels.values())
+        return cell in self._cells and unread < MOST_UNREAD
 
     def _on_cell(self, cell: int, events: list[Message], done: Message | None) -> None:
         if done is not None and self._cells.pop(cell, None) is None:
@@ -292,7 +305,9 @@ class Attachment:
             if self.state is State.ATTACHED:
                 self._send("ran", id=number, status=status, output=output)
 
-        if cell not in self._cells or number in self._commands:
+        if not self._may_ask(cell):
+            return
+        if number in self._commands or len(self._commands) >= MOST_COMMANDS:
             self._send("ran", id=number, status=REFUSED, output=[])
             return
         self._commands[number] = Command(

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from ..attach import processes
 from ..attach.processes import Process
 from ..errors import LiveKernelError, TargetNotFound
+from ..plain import plain
 
 _IN_SIGHT = ("%attach", "the prompt", "the caller")
 """Sources of which nobody needs to be reminded: they have just said it."""
@@ -45,7 +46,7 @@ class Choice(NamedTuple):
             return self._find()
         except LiveKernelError as error:
             if self.source not in _IN_SIGHT:
-                error.args = (f"{self.source}: {error}",)
+                error.args = (f"{plain(self.source)}: {error}",)
             raise
 
     def _find(self) -> Process:
@@ -90,7 +91,7 @@ class Memory:
         """
         try:
             record = json.loads(self._file.read_text())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return None
         match record:
             case {"text": str(text), "start_time": int(start_time), "pattern": str(pattern)} if (
@@ -144,7 +145,7 @@ def from_notebook(environment: Mapping[str, str]) -> Choice | None:
     try:
         metadata = json.loads(path.read_text(encoding="utf-8"))["metadata"]
         target = metadata["live_kernel"]["target"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     text = str(target).strip() if type(target) in (str, int) else ""
     return Choice(text, f"the metadata of {path.name}") if text else None

@@ -36,6 +36,9 @@ READY_WITHIN = 10.0
 
 _INJECTED_WITHIN = 20.0
 
+_MOST_STRANGERS = 8
+"""Connections at a time of whom nothing is known yet; the agent says at once who it is."""
+
 _HAS_NO_LIBRARY = "; it sees other files than this kernel: is Python's standard library among them?"
 
 
@@ -67,6 +70,7 @@ class Entering:
         self._is_checking = False
         self._silent_since = time.monotonic()
         self._channels: Channels = {}
+        self._strangers: list[Channel] = []
         self._ready: Message | None = None
         self._timers: list[Timer] = []
         self._waking = Waking(process, reactor, self._on_blocked, self._begin_checking, wake)
@@ -174,8 +178,13 @@ class Entering:
         channel = Channel(connection, peer, self._reactor)
         channel.on_message = lambda message: self._on_message(channel, message)
         channel.on_closed = lambda: self._on_closed(channel)
+        self._strangers.append(channel)
+        if len(self._strangers) > _MOST_STRANGERS:
+            self._strangers.pop(0).close()
 
     def _on_message(self, channel: Channel, message: Message) -> None:
+        if channel in self._strangers:
+            self._strangers.remove(channel)
         if channel in self._channels.values():
             if message["op"] == "ready":
                 self._ready = message
@@ -196,7 +205,7 @@ class Entering:
             hello["op"] != "hello"
             or self._is_over
             or name in self._channels
-            or not hmac.compare_digest(hello["token"].encode(), token.encode())
+            or not hmac.compare_digest(hello["token"].encode("utf-8", "replace"), token.encode())
             or channel.peer != self._process.pid  # by the kernel's word, not by its own
         ):
             return False
@@ -206,6 +215,7 @@ class Entering:
         if not self._channels:
             self._timers.append(self._reactor.later(READY_WITHIN, self._on_not_ready))
         self._channels[name] = channel
+        channel.let_in()
         if name == "control":
             channel.send({"op": "welcome"})
         return True
@@ -222,6 +232,8 @@ class Entering:
             self._fail(f"it connected, but was not ready within {READY_WITHIN:.0f} s")
 
     def _on_closed(self, channel: Channel) -> None:
+        if channel in self._strangers:
+            self._strangers.remove(channel)
         if channel in self._channels.values():
             self._fail("it hung up")
 
@@ -275,6 +287,9 @@ class Entering:
         self._waking.stop()
         for timer in self._timers:
             timer.cancel()
+        for stranger in self._strangers:
+            stranger.close()
+        self._strangers.clear()
         landing, self._landing = self._landing, None
         if landing is not None:
             self._reactor.forget(landing.listener)

@@ -64,7 +64,12 @@ class Frontend:
         self._on_request, self._on_input = on_request, on_input
         self._on_congestion = on_congestion
         self._context = zmq.Context()
-        self._sockets = {name: self._bind(name) for name in _CHANNELS}
+        try:
+            self._sockets = {name: self._bind(name) for name in _CHANNELS}
+        except BaseException:
+            self.presence.close()
+            self._context.destroy(linger=0)
+            raise
         self._outbox: list[Callable[[], tuple[str, list[Frame]]]] = []
         self._held: deque[list[Frame]] = deque()
         self._retry: Timer | None = None
@@ -89,11 +94,10 @@ class Frontend:
             socket.setsockopt(zmq.XPUB_NODROP, 1)
             socket.setsockopt(zmq.XPUB_VERBOSE, 1)
             socket.set_hwm(_IOPUB_BACKLOG)
-        self._encrypt(socket)
         try:
+            self._encrypt(socket)
             socket.bind(self._address(name))
         except zmq.ZMQError as error:
-            self._context.destroy(linger=0)
             raise OSError(error.errno, f"{self._address(name)}: {error}") from None
         return socket
 

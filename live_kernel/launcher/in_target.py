@@ -16,6 +16,7 @@ from .attachment import State
 from .choosing import Choice
 from .execution import Done, Execution
 from .frontend import Frontend
+from .outlet import error_in
 from .questions import Questions
 from .target import Answer, CellRun, Target, Waiter
 from .wire import Content
@@ -112,7 +113,7 @@ class InTarget:
                 execution.values = outcome["expressions"]
                 done(None)
             else:
-                done(outcome["error"])
+                done(error_in(outcome))
 
         def lost(error: AgentLost) -> None:
             self._questions.cancel(execution.request)

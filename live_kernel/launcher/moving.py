@@ -29,6 +29,7 @@ from ..attach.payload import package_name
 from ..errors import LiveKernelError, NotMoved, NotTrusted
 from .execution import Done, Execution
 from .local import BRIDGE, Local, error_of
+from .outlet import error_in
 from .target import CellRun, Target, Waiter
 from .wire import Content
 
@@ -139,7 +140,7 @@ class Move:
             if outcome["status"] == "ok":
                 self._guarded(then)()
             else:
-                self._finish(_brief(outcome["error"]))
+                self._finish(_brief(error_in(outcome)))
 
         request = {
             "code": code,

@@ -7,10 +7,14 @@ size that source has; a line that can't be had is empty.
 from __future__ import annotations
 
 import os
-import stat
+
+from ..attach.runtime import open_regular
 
 _LARGEST = 4 << 20
 """Bytes of a source file that is read."""
+
+_MOST = 16 << 20
+"""Bytes of all of them together, which one look reads."""
 
 
 class Sources:
@@ -19,6 +23,7 @@ class Sources:
     def __init__(self, pid: int) -> None:
         self._pid = pid
         self._files: dict[str, list[str]] = {}
+        self._left = _MOST
 
     def line(self, file: str, number: int) -> str:
         """One line without its indentation; empty if there is none."""
@@ -36,16 +41,18 @@ class Sources:
             return []
         place = "root" + file if file.startswith("/") else "cwd/" + file
         try:
-            return _text(f"/proc/{self._pid}/{place}").splitlines()
+            text = _text(f"/proc/{self._pid}/{place}", min(_LARGEST, self._left))
         except (OSError, ValueError):
             return []
+        self._left -= len(text)
+        return text.splitlines()
 
 
-def _text(path: str) -> str:
-    """Raises OSError or ValueError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-    with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode) or found.st_size > _LARGEST:
+def _text(path: str, largest: int) -> str:
+    """Raises OSError or ValueError. (Whatever else is there, the program names it: a device
+    may do something by being opened.)
+    """
+    with os.fdopen(open_regular(path), "rb") as file:
+        if os.fstat(file.fileno()).st_size > largest:
             raise ValueError(f"{path} is no source file")
-        return file.read(_LARGEST).decode(errors="replace")
+        return file.read(largest).decode(errors="replace")

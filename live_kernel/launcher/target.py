@@ -13,6 +13,7 @@ from typing import Any
 
 from ..attach.processes import Process
 from ..errors import AgentLost, LiveKernelError, NoTarget, TargetBlocked
+from ..plain import plain
 from . import syntax
 from .attachment import Attachment, State
 from .choosing import Choice, Memory
@@ -20,6 +21,8 @@ from .reactor import Reactor
 
 Message = dict[str, Any]
 Answer = Callable[[str | None], None]
+
+_MOST_NOTICES = 100
 
 _REMEMBERED = 1000
 """Cells that have ended and can still be given output by what they have left running."""
@@ -121,7 +124,7 @@ class Target:
                 self.wake()
             if waiter is not None:
                 if self.state is State.ATTACHED:
-                    self.notices.append(self.describe())
+                    self._notice(self.describe())
                 self.wait(waiter)
             return
         self.detach()
@@ -193,7 +196,7 @@ class Target:
         attachment.detach()
         self._forget_cells()
         if attachment.leftovers:
-            self.notices.append(f"Could not be undone in the target: {attachment.leftovers}")
+            self._notice(f"Could not be undone in the target: {attachment.leftovers}")
         return True
 
     def _tell_waiters(self, tell: Callable[[Waiter], None]) -> None:
@@ -213,7 +216,7 @@ class Target:
         """The line that is shown at attach."""
         assert self.attachment is not None
         process, ready = self.attachment.process, self.attachment.ready
-        return (
+        return plain(
             f"Attached to {process}, Python {ready['python']};\n"
             f"cells see {ready['binding']['place']}."
         )
@@ -236,8 +239,12 @@ class Target:
     def _run(self, request: Message, run: CellRun) -> None:
         assert self.attachment is not None
         self._cells += 1
+        try:
+            self.attachment.run(self._cells, request)
+        except (ValueError, RecursionError) as error:
+            reason = f"The link to the target does not carry what the front-end has sent: {error}"
+            raise LiveKernelError(reason) from error
         self._runs[self._cells] = run
-        self.attachment.run(self._cells, request)
 
     def set_alone(self, is_alone: bool) -> None:
         """Whether all front-ends have gone: then nothing in the target may wait for one."""
@@ -278,7 +285,7 @@ class Target:
         self._blocked = None
         self._pin(self.attachment.process, self._choice, self._is_pinned)
         if not self.is_quiet:
-            self.notices.append(self.describe())
+            self._notice(self.describe())
         self.is_quiet = False
         for name in self._subshells:
             self.attachment.set_subshell(name, True)
@@ -340,7 +347,12 @@ class Target:
             run.input_wanted(prompt, password, lambda text: attachment.answer_input(cell, text))
 
     def on_notice(self, text: str) -> None:
-        self.notices.append(text)
+        self._notice(text)
+
+    def _notice(self, text: str) -> None:
+        """Keep a word for the user; of too many that nobody has read, the latest."""
+        self.notices.append(plain(text))
+        del self.notices[:-_MOST_NOTICES]
 
     def on_lost(self, error: AgentLost) -> None:
         self.failure = error
