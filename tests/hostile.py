@@ -7,6 +7,7 @@ done with it stands in the tests.
 from __future__ import annotations
 
 import copy
+import json
 import unicodedata
 from html.parser import HTMLParser
 from typing import Any
@@ -98,6 +99,11 @@ def bent(draw: st.DrawFn, valid: st.SearchStrategy[Any], most: int = 3) -> Any:
             case _:
                 owner[path[-1]] = draw(values)
     return value
+
+
+def as_json(value: Any) -> str:
+    """As text, so that an example can be shown which is nested more deeply than Python likes."""
+    return json.dumps(value)
 
 
 @st.composite

@@ -11,8 +11,11 @@ import io
 import json
 import os
 import random
+import shutil
 import sqlite3
 import struct
+import subprocess
+import sys
 import tempfile
 import time
 from collections import deque
@@ -24,10 +27,23 @@ import hostile
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from targets import ROOT, Target, python314
 
-from live_kernel.attach import elf, mapped, permission, proc, runtime, stackwalk, threadstates
+from live_kernel.attach import (
+    blocked,
+    elf,
+    levers,
+    mapped,
+    outside,
+    permission,
+    proc,
+    processes,
+    runtime,
+    stackwalk,
+    threadstates,
+)
 from live_kernel.attach.runtime import PythonVersion, Runtime
-from live_kernel.attach.verdicts import title
+from live_kernel.attach.verdicts import Subject, title
 from live_kernel.errors import LiveKernelError
 from live_kernel.launcher import arguments, choosing, kernel, wire
 from live_kernel.launcher.frontend import Frontend
@@ -438,3 +454,112 @@ def test_history(data: bytes, question: Any, code: str) -> None:
 @given(hostile.values)
 def test_whatever_a_target_says_can_be_sent_on(value: Any) -> None:
     assert isinstance(json.load(io.BytesIO(wire.dump({"value": value}))), dict)
+
+
+# -- processes that are made to stand in everybody's way
+
+
+def _interpreter() -> Path:
+    return Path(python314()).resolve()
+
+
+def _beside(binary: Path, place: Path) -> Path:
+    """A directory for copies of a binary, from where they find all that it finds."""
+    prefix, root = binary.parents[1], binary.parents[2]
+    copies = place / prefix.name / binary.parent.name
+    copies.mkdir(parents=True)
+    for owner, left_out, copy in ((root, prefix, place), (prefix, copies, place / prefix.name)):
+        for each in owner.iterdir():
+            if each.name != left_out.name:
+                (copy / each.name).symlink_to(each)
+    return copies
+
+
+@pytest.mark.attach
+@pytest.mark.parametrize("word", [5, 10, 28, 89])
+def test_a_python_that_says_it_lies_beyond_all_memory(tmp_path: Path, word: int) -> None:
+    """Whoever lists the programs of this machine reads what every one of them says of itself."""
+    with _interpreter().open("rb") as file:
+        section = elf.File(file.fileno()).section(b".PyRuntime")
+    assert section is not None, "this interpreter has its Python elsewhere"
+    data = bytearray(_interpreter().read_bytes())
+    place = _beside(_interpreter(), tmp_path / "copy")
+    for odd in (1 << 63, (1 << 64) - 8):
+        struct.pack_into("<Q", data, section.offset + 8 * word, odd)
+        binary = place / f"python{odd % 7}"
+        binary.write_bytes(data)
+        binary.chmod(0o755)
+        with Target("idle", str(binary), env={"PYTHONHOME": _home()}) as target:
+            assert target.pid in [each.process.pid for each in processes.candidates(all=True)]
+            with contextlib.suppress(LiveKernelError):
+                processes.identify(target.pid)
+            process = processes._process(Subject(target.pid))
+            assert outside.threads(process)
+            outside.python(process, with_tasks=True)
+            hostile.assert_harmless(blocked.describe(process).sentence)
+
+
+def _home() -> str:
+    told = [python314(), "-c", "import sys; print(sys.base_prefix)"]
+    return subprocess.run(told, check=True, capture_output=True, text=True).stdout.strip()
+
+
+_MAPS_ITSELF = """
+import mmap, sys, time
+maps = []
+for name in sys.argv[1:]:
+    with open(name, "w+b") as file:
+        file.truncate(4096)
+        maps.append(mmap.mmap(file.fileno(), 4096))
+print("ready", flush=True)
+while True:
+    time.sleep(0.01)
+"""
+
+
+@pytest.mark.attach
+def test_names_that_look_like_lines_of_proc(tmp_path: Path) -> None:
+    """A mapped file's name may hold what ends a line elsewhere, and then what would be read."""
+    program = tmp_path / "maps.py"
+    program.write_text(_MAPS_ITSELF)
+    forged = "x\rpython 1 2 3 4 python\x0blibc.so\x1cy z\x85\u2028libc.so \x1b[2J"
+    with Target(program, args=[tmp_path / forged, tmp_path / "\rlibc.so.6"]) as target:
+        found = [each for each in processes.candidates() if each.process.pid == target.pid]
+        assert found[0].attachable, found[0].reason
+        assert len(list(mapped.mappings(target.pid))) > 5
+        process = processes.identify(target.pid)
+        hostile.assert_harmless(blocked.describe(process).sentence)
+        assert levers.find(target.pid, _stack_of(target.pid)).functions
+
+
+def _stack_of(pid: int) -> int:
+    (stack,) = (each for each in mapped.mappings(pid) if each.path == "[stack]")
+    return stack.end - 4096
+
+
+@pytest.mark.attach
+def test_a_name_that_a_terminal_would_obey(tmp_path: Path) -> None:
+    """Neither `ps`, nor `doctor`, nor an error prints what another user's program is called."""
+    place = tmp_path / "\x1b]52;c;ZXZpbA==\x07"
+    place.mkdir()
+    binary = place / "python\x1b[2J\u202e"
+    binary.symlink_to(_interpreter())
+    program = place / "\x9b31midle.py"
+    program.write_text("import time\nprint('ready', flush=True)\nwhile True: time.sleep(0.01)\n")
+    sleeper = place / "sleep\x1b[2J"
+    shutil.copy(shutil.which("sleep") or "/bin/sleep", sleeper)
+    other = subprocess.Popen([sleeper, "60"])
+    try:
+        with Target(program, str(binary)) as target:
+            for words in (["ps"], ["ps", "--all"], ["doctor", str(target.pid)],
+                          ["doctor", str(other.pid)], ["exec", str(other.pid), "1"],
+                          ["exec", "\x1b[2J", "1"]):  # fmt: skip
+                command = [sys.executable, "-m", "live_kernel", *words]
+                told = subprocess.run(
+                    command, capture_output=True, text=True, check=False, cwd=ROOT
+                )
+                hostile.assert_harmless(told.stdout + told.stderr)
+                assert told.stdout + told.stderr
+    finally:
+        other.kill()
+        other.wait()

@@ -88,10 +88,8 @@ def title(command: tuple[str, ...], name: str, width: int = 60) -> str:
 
     Directories are the first to go where it is too long; code behind `-c` is no path.
     """
-    if not command:
-        return _line([name])
-    program, *arguments = command
-    text = _line([os.path.basename(program), *arguments])
+    program, *arguments = command or (name,)
+    text = _line([os.path.basename(program) if command else name, *arguments])
     if len(text) > width:
         text = _line(part if " " in part else os.path.basename(part) or part for part in command)
     return text if len(text) <= width else text[: width - 1] + "…"

@@ -71,11 +71,12 @@ class Owner(Protocol):
 
 
 class Run:
-    """A cell that runs in the target."""
+    """A cell that runs in the target; or a message that is delivered there, which may not work."""
 
-    __slots__ = ("is_interrupted",)
+    __slots__ = ("is_delivery", "is_interrupted")
 
-    def __init__(self) -> None:
+    def __init__(self, is_delivery: bool) -> None:
+        self.is_delivery = is_delivery
         self.is_interrupted = False
 
 
@@ -148,7 +149,7 @@ class Attachment:
         """
         is_for_main = not request.get("subshell") and not request.get("meanwhile")
         self._post("cells" if is_for_main else "control", {"cell": cell, **request})
-        self._cells[cell] = Run()
+        self._cells[cell] = Run(request["op"] == "comm")
         self._standstill.look_on()
         self._flush_later()
 
@@ -260,8 +261,9 @@ class Attachment:
             case {"op": "answer", "id": number, "answer": answer}:
                 self._on_answer(number, answer)
             case {"op": "undelivered", "cell": cell}:
-                self._cells.pop(cell, None)
-                self._owner.on_undelivered(cell)
+                if cell in self._cells and self._cells[cell].is_delivery:
+                    del self._cells[cell]
+                    self._owner.on_undelivered(cell)
             case {"op": "input", "cell": cell, "prompt": prompt, "password": password}:
                 self._owner.on_input_wanted(cell, prompt, password)
             case {"op": "notice", "text": text}:
