@@ -444,15 +444,17 @@ def test_who_does_not_listen_is_not_answered_for_ever(operation: str) -> None:
         kernel.check()
 
 
-def test_cells_that_nobody_has_sent_are_given_nothing() -> None:
-    with launcher() as kernel:
-        for operation in ("system", "lend"):
-            message = {"op": operation, "cell": 5, "id": 1, "needed": True}
-            message |= {"command": "x", "text": "", "environment": {}, "capture": True}
-            _flood(kernel, "cells", message, 3)
-        kernel.settle()
-        with pytest.raises(BlockingIOError):
-            kernel.peers["control"].socket.recv(1)
+def test_cells_that_nobody_has_sent_get_no_command_run() -> None:
+    with launcher() as kernel, mock.patch.object(system, "Command") as command:
+        kernel.ask("execute_request", {"code": "x"})
+        message = {"op": "system", "command": "x", "text": "", "environment": {}, "capture": True}
+        for number in range(3):
+            _flood(kernel, "cells", message | {"id": number, "cell": 5}, 1)
+        assert not command.called
+        for number in range(300):
+            _flood(kernel, "cells", message | {"id": number, "cell": 1}, 1)
+            kernel.settle()
+        assert 0 < command.call_count <= attachment.MOST_COMMANDS
 
 
 def test_comms_without_end_are_forgotten() -> None:

@@ -393,7 +393,7 @@ def test_connection_files(data: bytes) -> None:
         reactor = Reactor()
         nobody: Any = lambda *_: None  # noqa: E731
         try:
-            with contextlib.suppress(*kernel._UNSERVABLE):  # which is told in a sentence
+            with contextlib.chdir(place), contextlib.suppress(*kernel._UNSERVABLE):
                 Frontend(file, reactor, nobody, nobody, nobody).close(0)
         finally:
             reactor.close()

@@ -256,7 +256,7 @@ class Attachment:
             case {"op": "system"}:
                 self._on_system(message)
             case {"op": "lend", "id": number, "cell": cell, "needed": needed}:
-                if self._may_ask(cell):
+                if self._is_read():
                     self._on_lend(number, cell, needed)
             case {"op": "answer", "id": number, "answer": answer}:
                 self._on_answer(number, answer)
@@ -271,10 +271,9 @@ class Attachment:
             case {"op": "bye"}:
                 self._farewell = message
 
-    def _may_ask(self, cell: int) -> bool:
-        """Is it a cell of ours that runs, and does the agent take what it is told?"""
-        unread = sum(channel.unsent for channel in self._channels.values())
-        return cell in self._cells and unread < MOST_UNREAD
+    def _is_read(self) -> bool:
+        """Does the agent take what it is told? Else nothing that it asks for is answered."""
+        return sum(channel.unsent for channel in self._channels.values()) < MOST_UNREAD
 
     def _on_cell(self, cell: int, events: list[Message], done: Message | None) -> None:
         if done is not None and self._cells.pop(cell, None) is None:
@@ -307,9 +306,10 @@ class Attachment:
             if self.state is State.ATTACHED:
                 self._send("ran", id=number, status=status, output=output)
 
-        if not self._may_ask(cell):
+        if not self._is_read():
             return
-        if number in self._commands or len(self._commands) >= MOST_COMMANDS:
+        is_refused = cell not in self._cells or len(self._commands) >= MOST_COMMANDS
+        if is_refused or number in self._commands:
             self._send("ran", id=number, status=REFUSED, output=[])
             return
         self._commands[number] = Command(

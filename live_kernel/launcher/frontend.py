@@ -31,6 +31,9 @@ _CHANNELS = {
 _IOPUB_BACKLOG = 1000
 """Messages that wait for one slow front-end inside ZMQ before we notice."""
 
+_LARGEST = {"shell": 1 << 30, "control": 1 << 30, "stdin": 1 << 30, "iopub": 1 << 16, "hb": 1 << 16}
+"""Bytes of a frame, of whoever can connect; ZMQ hangs up on one who announces more."""
+
 _COPIED = 1 << 16
 """Bytes of a message from which ZMQ is lent our buffers instead of being given copies."""
 
@@ -59,6 +62,9 @@ class Frontend:
     ) -> None:
         self.connection = json.loads(connection_file.read_text())
         scheme = self.connection.get("signature_scheme", "hmac-sha256")
+        place = (self.connection["transport"], type(self.connection["ip"]))
+        if place not in (("tcp", str), ("ipc", str)):
+            raise ValueError("it names no address that could be served")
         self._codec = Codec(self.connection["key"].encode(), scheme)
         self._reactor = reactor
         self._on_request, self._on_input = on_request, on_input
@@ -67,7 +73,8 @@ class Frontend:
         try:
             self._sockets = {name: self._bind(name) for name in _CHANNELS}
         except BaseException:
-            self.presence.close()
+            with contextlib.suppress(AttributeError):  # it is there once the first is
+                self.presence.close()
             self._context.destroy(linger=0)
             raise
         self._outbox: list[Callable[[], tuple[str, list[Frame]]]] = []
@@ -84,6 +91,7 @@ class Frontend:
     def _bind(self, name: str) -> zmq.Socket[bytes]:
         socket: zmq.Socket[bytes] = self._context.socket(_CHANNELS[name])
         socket.linger = 500
+        socket.maxmsgsize = _LARGEST[name]
         if _CHANNELS[name] == zmq.ROUTER:
             socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
         if name == "stdin":
