@@ -5,12 +5,13 @@ PYTHON3 ?= python3
 python := .venv/bin/python
 set_up := $(PYTHON3) scripts/set_up.py
 
-# More words for pytest and the benchmarks: make test PYTEST_ARGS="-k attach -x"
+# More words for pytest, the benchmarks and the fuzzer: make test PYTEST_ARGS="-k attach -x"
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+FUZZ_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab console setup test lint conformance wakes bench clean
+.PHONY: help demo lab console setup test lint conformance wakes fuzz bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +43,10 @@ conformance: ## the tests of ipykernel and nbclient against us (a few minutes; m
 wakes: ## wake blocked programs, 20 times each of 45 kinds of waits, and show the table (five minutes)
 	@$(set_up) test
 	@$(python) tests/wakes.py
+
+fuzz: ## hostile input from everywhere, chosen by the code that it reaches (FUZZ_ARGS="--minutes 60")
+	@$(set_up) fuzz
+	@$(python) tests/fuzz.py $(FUZZ_ARGS)
 
 lint: ## ruff and mypy
 	@$(set_up) dev

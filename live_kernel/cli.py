@@ -20,10 +20,11 @@ from .attach import doctor as diagnosis
 from .attach import processes
 from .attach.processes import Process
 from .errors import ConfigBroken, LiveKernelError
-from .launcher import durations, guards, tables
+from .launcher import durations, guards
 from .launcher.choosing import named
 from .launcher.guards import Guards
 from .launcher.rails import Rails
+from .plain import on_one_line
 
 EXIT_CELL_FAILED = 1
 
@@ -123,7 +124,7 @@ def _console(rails: Rails, process: Process, observe: bool) -> list[str]:
     observe |= bool(rails.observe)
     if not (rails.banner or rails.colour or observe):
         return ["jupyter_console"]
-    name = tables.printable(rails.banner) or f"pid {process.pid}"
+    name = on_one_line(rails.banner) or f"pid {process.pid}"
     looks = " (only looks)" * observe
     shell = "--GuardedShell"
     return [

@@ -2,12 +2,15 @@
 
 Used by the launcher, the command line and the public API; never in a target.
 Rule: an error says what happened and to which process (`str(error)`), and what
-to do about it (`error.remedy`); the command line leaves with `exit_code`.
+to do about it (`error.remedy`); the command line leaves with `exit_code`. What a process
+calls itself can do nothing in there: a message is plain text (`plain.py`).
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
+
+from .plain import plain
 
 
 class LiveKernelError(Exception):
@@ -22,9 +25,9 @@ class LiveKernelError(Exception):
     remedy: str = ""
 
     def __init__(self, message: str, remedy: str | None = None) -> None:
-        super().__init__(message)
+        super().__init__(plain(message))
         if remedy is not None:
-            self.remedy = remedy
+            self.remedy = plain(remedy)
 
     def explain(self) -> str:
         """What happened and, on the lines below it, the remedy."""
@@ -164,7 +167,7 @@ class TargetBlocked(TargetError):
 
     def __init__(self, pid: int, message: str, remedy: str | None = None, waking: str = "") -> None:
         super().__init__(pid, message, remedy)
-        self.waking = waking
+        self.waking = plain(waking)
 
 
 class AgentFailed(TargetError):

@@ -22,6 +22,7 @@ from .attach.processes import Candidate, Process
 from .launcher import tables
 from .launcher.rails import Rails
 from .launcher.showing import banners
+from .plain import plain
 
 _MARKS = {True: "[green]ok[/]", False: "[red]no[/]", None: "[yellow]?[/]"}
 
@@ -59,8 +60,10 @@ def print_findings(findings: Sequence[Finding]) -> None:
     """One line a finding, its remedy below it where there is something to be mended."""
     table = Table(box=None, pad_edge=False, show_header=False)
     for finding in findings:
-        remedy = f"\n[dim]{escape(finding.remedy)}[/]" if finding.remedy else ""
-        table.add_row(_MARKS[finding.ok], escape(finding.name), escape(finding.detail) + remedy)
+        remedy = f"\n[dim]{escape(plain(finding.remedy))}[/]" if finding.remedy else ""
+        table.add_row(
+            _MARKS[finding.ok], escape(finding.name), escape(plain(finding.detail)) + remedy
+        )
     _console().print(table)
 
 

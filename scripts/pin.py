@@ -4,7 +4,8 @@
 usage: pin.py
 
 What is asked for stands in pyproject.toml (dependencies, dependency-groups); the
-answer goes to requirements-dev.txt and, with the same versions, requirements-demo.txt.
+answer goes to requirements-dev.txt and, with the same versions, requirements-demo.txt and
+requirements-fuzz.txt.
 requirements-tools.txt is what the set-up itself works with.
 """
 
@@ -32,7 +33,9 @@ def main() -> int:
     try:
         target = environments.bare("3.14").ensure()
         _pin("dev", target, dependencies + _flat(groups, "dev"))
-        _pin("demo", target, dependencies + _flat(groups, "demo"), "--constraint", _path("dev"))
+        constraint = ("--constraint", _path("dev"))
+        _pin("fuzz", target, dependencies + _flat(groups, "fuzz"), *constraint)
+        _pin("demo", target, dependencies + _flat(groups, "demo"), *constraint)
         _pin("tools", Path(sys.executable), list(_TOOLS))
     except SetUpError as error:
         sys.exit(f"\n{error}")

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Make everything that a Makefile target needs, or find that it is already there.
 
-usage: set_up.py demo | dev | test
+usage: set_up.py demo | dev | test | fuzz
 
 demo   .venv with the project and what its demonstration needs
 dev    .venv with everything that the project is worked on with
 test   dev, and what the tests meet: other Pythons, a browser, tmux, a display; told in
        .tools/found.json
+fuzz   test, and the fuzzer, which there is for x86-64 only
 
 Runs on the system's Python, 3.11 or later. A second run takes a fraction of a second.
 """
@@ -31,7 +32,7 @@ from provision.shell import TOOLS, SetUpError
 
 
 def main(arguments: list[str]) -> int:
-    if arguments not in (["demo"], ["dev"], ["test"]):
+    if arguments not in (["demo"], ["dev"], ["test"], ["fuzz"]):
         print(__doc__, file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
@@ -48,8 +49,8 @@ def main(arguments: list[str]) -> int:
 
 
 def set_up(extent: str) -> None:
-    environments.main("demo" if extent == "demo" else "dev").ensure()
-    if extent == "test":
+    environments.main("dev" if extent == "test" else extent).ensure()
+    if extent in ("test", "fuzz"):
         found = _what_tests_meet()
         (TOOLS / "found.json").write_text(json.dumps(found, indent=2) + "\n")
 

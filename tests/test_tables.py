@@ -13,6 +13,7 @@ from live_kernel.attach.processes import Candidate, Process
 from live_kernel.attach.runtime import PythonVersion
 from live_kernel.errors import NotAttachable, NotPython, PythonMismatch
 from live_kernel.launcher import tables
+from live_kernel.plain import plain
 
 VERSION = PythonVersion(3, 14, 8)
 
@@ -139,4 +140,4 @@ def test_a_command_line_adds_no_tag_to_the_page(words: str, reason: str) -> None
     hostile = candidate("python", words, error=NotPython(42, words, reason))
     page = Page(tables.as_html([hostile]))
     assert page.tags == harmless.tags
-    assert page.titles == [f"{words}\n{reason}" if reason else words] or "\r" in words + reason
+    assert page.titles == [plain(f"{words}\n{reason}" if reason else words)]

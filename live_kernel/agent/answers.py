@@ -23,7 +23,15 @@ def answer(session: Session, question: Message) -> Message:
     try:
         return _ANSWERS[question["about"]](session, question)
     except BaseException as error:
-        return {"error": f"{type(error).__name__}: {error}"}
+        return {"error": _told(error)}
+
+
+def _told(error: BaseException) -> str:
+    """Whoever answers must go on, so that not even an exception of the program's is asked."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except BaseException:
+        return "an exception that can't be told"
 
 
 def _complete(session: Session, question: Message) -> Message:

@@ -75,9 +75,13 @@ class File:
         if table is None or texts is None:
             return {}
         names = self.read(texts.size, texts.offset)
+        longest = max(map(len, wanted), default=0)
         found: dict[bytes, range] = {}
         entries = self.read(table.size // 24 * 24, table.offset)
         for name, _, _, section, address, size in struct.iter_unpack("<IBBHQQ", entries):
-            if section and (text := names[name : names.index(b"\0", name)]) in wanted:
+            if not section:
+                continue
+            end = names.find(b"\0", name, name + longest + 1)  # all others' names may be endless
+            if end >= 0 and (text := names[name:end]) in wanted:
                 found[text] = range(address, address + size)
         return found

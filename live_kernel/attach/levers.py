@@ -112,9 +112,10 @@ def restorer_of(pid: int, read: Read) -> int:
         if each.path.startswith("[") and each.path != "[vdso]":
             continue
         if each.end - each.start <= _LARGEST_MAPPING:
-            at = read(each.start, each.end - each.start).find(machine.restorer)
-            if at >= 0:
-                return each.start + at
+            with suppress(OSError):  # a file may have become shorter than what is mapped of it
+                at = read(each.start, each.end - each.start).find(machine.restorer)
+                if at >= 0:
+                    return each.start + at
     raise Unfit("has no code from which a signal's handler returns")
 
 

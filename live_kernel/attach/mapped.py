@@ -25,7 +25,7 @@ class Mapping(NamedTuple):
 
 def mappings(pid: int) -> Iterator[Mapping]:
     """Raises OSError."""
-    for line in proc.read(pid, "maps").decode(errors="replace").splitlines():
+    for line in proc.lines(pid, "maps"):
         span, flags, _, _, _, path = [*line.split(None, 5), ""][:6]
         start, end = (int(part, 16) for part in span.split("-"))
         yield Mapping(start, end, flags, path)

@@ -10,6 +10,7 @@ Rule: a verdict never comes from comparing users alone.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,9 @@ from .runtime import Read
 
 YAMA = Path("/proc/sys/kernel/yama/ptrace_scope")
 MODULES = Path("/sys/kernel/security/lsm")
+
+_END = 1 << 63
+"""Behind the last address that a file of memory can be read at."""
 
 _CAPABILITIES = {
     0: "cap_chown", 1: "cap_dac_override", 2: "cap_dac_read_search", 5: "cap_kill",
@@ -50,9 +54,26 @@ def memory(pid: int) -> Iterator[Read]:
         yield _by_system_call(pid)
         return
     try:
-        yield lambda address, size: os.pread(fd, size, address)
+        yield reader(fd)
     finally:
         os.close(fd)
+
+
+def reader(memory: int) -> Read:
+    """Reads through a descriptor of a process's memory: all that is asked for, or OSError.
+
+    An address comes from what the process itself has written there, and may be any number.
+    """
+
+    def read(address: int, size: int) -> bytes:
+        if not 0 <= address < _END:
+            raise OSError(errno.EFAULT, f"no memory is at {address:#x}")
+        data = os.pread(memory, size, address)
+        if len(data) != size:
+            raise OSError(errno.EIO, f"{len(data)} of {size} bytes are at {address:#x}")
+        return data
+
+    return read
 
 
 def _by_system_call(pid: int) -> Read:

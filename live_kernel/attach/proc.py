@@ -29,6 +29,11 @@ def read(pid: int | str, name: str) -> bytes:
         return file.readall()
 
 
+def lines(pid: int | str, name: str) -> list[str]:
+    """The lines of /proc/PID/`name`. Names in it may hold what else ends a line, but no newline."""
+    return read(pid, name).decode(errors="replace").rstrip("\n").split("\n")
+
+
 class Stat(NamedTuple):
     """The fields of /proc/PID/stat that are used; `start_time` in clock ticks after boot."""
 
@@ -95,8 +100,7 @@ class Status(NamedTuple):
 
 
 def status(pid: int | str) -> Status:
-    lines = read(pid, "status").decode(errors="replace").splitlines()
-    fields = dict(line.split(":", 1) for line in lines if ":" in line)
+    fields = dict(line.split(":", 1) for line in lines(pid, "status") if ":" in line)
     return Status(
         group=int(fields["Tgid"]),
         tracer=int(fields["TracerPid"]),

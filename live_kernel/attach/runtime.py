@@ -268,7 +268,7 @@ def _python_files(maps: bytes, executable: str | None) -> Iterator[_File]:
     wanted = os.fsencode(executable) if executable else None
     seen: set[bytes] = set()
     libraries = []
-    for line in maps.splitlines():
+    for line in maps.split(b"\n"):  # a name may hold a carriage return
         fields = line.split(None, 5)
         if len(fields) < 6 or fields[5] in seen:
             continue

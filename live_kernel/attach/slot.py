@@ -62,9 +62,7 @@ def fill(process: Process, script: str) -> None:
 
 
 def _fill(process: Process, found: runtime.Runtime, memory: int, script: bytes) -> None:
-    def read(address: int, size: int) -> bytes:
-        return os.pread(memory, size, address)
-
+    read = permission.reader(memory)
     if runtime.remote_debugging(found, read) is False:
         raise DebuggingDisabled(process.pid, f"{process} has remote debugging switched off")
     at = runtime.slot(found, read) if runtime.is_as_in_its_file(found, read) else None
@@ -95,9 +93,7 @@ def clear(process: Process, script: str) -> bool:
 
 
 def _clear(found: runtime.Runtime, memory: int, script: str) -> bool:
-    def read(address: int, size: int) -> bytes:
-        return os.pread(memory, size, address)
-
+    read = permission.reader(memory)
     at = runtime.slot(found, read)
     if at is None:
         return False

@@ -9,6 +9,7 @@ free-threaded Python, whose objects look otherwise, nothing is read.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -23,8 +24,21 @@ _LONGEST_NAME = 4096
 _LARGEST_TABLE = 1 << 20
 """So many frames, characters and bytes are believed."""
 
+_MOST_READS = 1 << 20
+_MOST_BYTES = 1 << 26
+"""For all stacks of one look together: a second or two, whatever the memory holds."""
+
 _OF_C = 3
 """FRAME_OWNED_BY_INTERPRETER and above: no function's frame, but a mark where C has called."""
+
+_TABLE = re.compile(
+    rb"(?:[\x80-\xe7\xf8-\xff][\x00-\x7f]{0,8}"
+    rb"|[\xe8-\xf7][\x40-\x7f]{0,6}[\x00-\x3f][\x00-\x7f]{0,24})*+",
+    re.DOTALL,
+)
+"""Entries of a table of lines, each with its line's number whole. Python reads a number to its
+end, wherever that is: of a table without ends, the whole rest for each entry, which takes hours.
+"""
 
 _TAGS = 7
 """Low bits of a reference in a frame that say something else."""
@@ -55,8 +69,9 @@ class Walker:
     """Reads stacks of one process; `offsets` are the words of its `_Py_DebugOffsets`."""
 
     def __init__(self, read: Read, offsets: tuple[int, ...], at: Positions) -> None:
-        self._read, self._offsets, self._at = read, offsets, at
+        self._memory, self._offsets, self._at = read, offsets, at
         self._codes: dict[int, _Code] = {}
+        self._reads, self._bytes_left = _MOST_READS, _MOST_BYTES
 
     def stack(self, state: int) -> list[Frame]:
         """The frames of the thread with this state, innermost first, as far as they make sense."""
@@ -68,6 +83,17 @@ class Walker:
             pass
         return found
 
+    def _read(self, address: int, size: int) -> bytes:
+        """A program may have made its memory to keep us busy. Raises ValueError, OSError."""
+        self._reads -= 1
+        self._spend(size)
+        return self._memory(address, size)
+
+    def _spend(self, size: int) -> None:
+        self._bytes_left -= size
+        if self._reads < 0 or self._bytes_left < 0:
+            raise ValueError("more than any program's stacks take")
+
     def _frames(self, state: int) -> Iterator[Frame]:
         offsets, at = self._offsets, self._at
         frame = self._word(state + offsets[at.current_frame])
@@ -78,6 +104,7 @@ class Walker:
             if owner < _OF_C:
                 code = self._code(self._word(frame + offsets[at.executable]) & ~_TAGS)
                 instruction = self._word(frame + offsets[at.instruction])
+                self._spend(code.cost(instruction))
                 yield code.file, code.line(instruction), code.name
             frame = self._word(frame + offsets[at.previous])
 
@@ -125,15 +152,24 @@ class _Code:
     def __init__(self, file: str, name: str, table: bytes, first_line: int, begin: int) -> None:
         self.file, self.name = file, name
         self._begin = begin
+        if not _TABLE.fullmatch(table):
+            raise ValueError("no table of lines")
         # Python's own reading of such a table, whose form has not changed since 3.11.
-        lines = _template.__code__.replace(co_linetable=table, co_firstlineno=first_line)
-        self._lines = list(lines.co_lines())
+        self._table = _template.__code__.replace(co_linetable=table, co_firstlineno=first_line)
+        self._lines: dict[int, int] = {}
+
+    def cost(self, instruction: int) -> int:
+        """Bytes of the table that have to be gone through for this one's line."""
+        return 0 if instruction - self._begin in self._lines else len(self._table.co_linetable)
 
     def line(self, instruction: int) -> int:
         """The line of an instruction; 0 where it has none, or is in a copy of the code."""
         offset = instruction - self._begin
-        found = (line for start, end, line in self._lines if start <= offset < end)
-        return next(found, None) or 0
+        if offset not in self._lines:
+            every = self._table.co_lines()  # never as a list, which takes much more than the table
+            found = (line for start, end, line in every if start <= offset < end)
+            self._lines[offset] = next(found, None) or 0
+        return self._lines[offset]
 
 
 def _template() -> None:

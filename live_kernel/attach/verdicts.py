@@ -27,6 +27,7 @@ from ..errors import (
     TargetStopped,
     TargetZombie,
 )
+from ..plain import on_one_line
 from . import grounds, landing, permission, proc, realm, runtime
 from .runtime import PythonVersion, Runtime
 
@@ -87,10 +88,8 @@ def title(command: tuple[str, ...], name: str, width: int = 60) -> str:
 
     Directories are the first to go where it is too long; code behind `-c` is no path.
     """
-    if not command:
-        return _line([name])
-    program, *arguments = command
-    text = _line([os.path.basename(program), *arguments])
+    program, *arguments = command or (name,)
+    text = _line([os.path.basename(program) if command else name, *arguments])
     if len(text) > width:
         text = _line(part if " " in part else os.path.basename(part) or part for part in command)
     return text if len(text) <= width else text[: width - 1] + "…"
@@ -98,10 +97,7 @@ def title(command: tuple[str, ...], name: str, width: int = 60) -> str:
 
 def _line(words: Iterable[str]) -> str:
     """On one line, and without anything that a terminal would obey."""
-    text = " ".join(" ".join(words).split())
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return on_one_line(" ".join(" ".join(words).split()))
 
 
 def examine(subject: Subject) -> NotAttachable | None:

@@ -21,6 +21,8 @@ class _Piece(ctypes.Structure):
 
 def read(pid: int, address: int, size: int) -> bytes:
     """`size` bytes of process `pid`. Raises OSError, also where less can be read."""
+    if not 0 <= address < 1 << 64:
+        raise OSError(errno.EFAULT, f"no memory is at {address:#x}")
     buffer = ctypes.create_string_buffer(size)
     done = _call("process_vm_readv", pid, ctypes.addressof(buffer), address, size)
     if done != size:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..attach import ending
 from ..attach.processes import Process
 from ..errors import AgentLost, LiveKernelError, TargetBlocked
+from . import answers
 from .entering import Channels, Entering
 from .reactor import Reactor, Timer
 from .standstill import Standstill
@@ -38,6 +39,12 @@ FLUSH_AFTER = 0.06
 """Seconds after which the agent is asked for what it holds back: see `agent/output.py`."""
 
 ANSWER_WITHIN = 5.0
+
+MOST_COMMANDS = 100
+"""Commands that run beside the launcher at a time for one target; a child and four files each."""
+
+MOST_UNREAD = 1 << 24
+"""Bytes that an agent may leave unread, and still be given what it asks for."""
 
 
 class State(Enum):
@@ -64,11 +71,12 @@ class Owner(Protocol):
 
 
 class Run:
-    """A cell that runs in the target."""
+    """A cell that runs in the target; or a message that is delivered there, which may not work."""
 
-    __slots__ = ("is_interrupted",)
+    __slots__ = ("is_delivery", "is_interrupted")
 
-    def __init__(self) -> None:
+    def __init__(self, is_delivery: bool) -> None:
+        self.is_delivery = is_delivery
         self.is_interrupted = False
 
 
@@ -98,7 +106,7 @@ class Attachment:
         self._flush: Timer | None = None
         self._cells: dict[int, Run] = {}
         self._commands: dict[int, Command] = {}
-        self._questions: dict[int, Callable[[Message], None]] = {}
+        self._questions: dict[int, tuple[str, Callable[[Message], None]]] = {}
         self.processor_times: dict[int, tuple[float, float]] = {}
         """Of the target's threads, when they were last looked at: seconds used, and the time."""
         self._serial = 0
@@ -143,12 +151,12 @@ class Attachment:
 
     def run(self, cell: int, request: Message) -> None:
         """Run a cell, or deliver what is said on a comm; `request` is the rest of the link's
-        `run` or `comm`.
+        `run` or `comm`. Raises ValueError where it is more than the link carries.
         """
-        self._cells[cell] = Run()
-        self._standstill.look_on()
         is_for_main = not request.get("subshell") and not request.get("meanwhile")
         self._post("cells" if is_for_main else "control", {"cell": cell, **request})
+        self._cells[cell] = Run(request["op"] == "comm")
+        self._standstill.look_on()
         self._flush_later()
 
     def _tell_cells(self, text: str) -> None:
@@ -216,14 +224,14 @@ class Attachment:
             return
         self._serial += 1
         number = self._serial
-        self._questions[number] = answered
+        self._questions[number] = about, answered
         self._reactor.later(within, lambda: self._on_answer(number, {}))
         self._send("ask", id=number, about=about, **details)
 
     def _on_answer(self, number: int, answer: Message) -> None:
-        answered = self._questions.pop(number, None)
+        about, answered = self._questions.pop(number, ("", None))
         if answered is not None:
-            answered(answer)
+            answered(answer if answers.makes_sense(about, answer) else {})
 
     def _send(self, operation: str, **fields: Any) -> None:
         self._post("control", {"op": operation, **fields})
@@ -254,18 +262,24 @@ class Attachment:
             case {"op": "system"}:
                 self._on_system(message)
             case {"op": "lend", "id": number, "cell": cell, "needed": needed}:
-                self._on_lend(number, cell, needed)
+                if self._is_read():
+                    self._on_lend(number, cell, needed)
             case {"op": "answer", "id": number, "answer": answer}:
                 self._on_answer(number, answer)
             case {"op": "undelivered", "cell": cell}:
-                self._cells.pop(cell, None)
-                self._owner.on_undelivered(cell)
+                if cell in self._cells and self._cells[cell].is_delivery:
+                    del self._cells[cell]
+                    self._owner.on_undelivered(cell)
             case {"op": "input", "cell": cell, "prompt": prompt, "password": password}:
                 self._owner.on_input_wanted(cell, prompt, password)
             case {"op": "notice", "text": text}:
                 self._owner.on_notice(text)
             case {"op": "bye"}:
                 self._farewell = message
+
+    def _is_read(self) -> bool:
+        """Does the agent take what it is told? Else nothing that it asks for is answered."""
+        return sum(channel.unsent for channel in self._channels.values()) < MOST_UNREAD
 
     def _on_cell(self, cell: int, events: list[Message], done: Message | None) -> None:
         if done is not None and self._cells.pop(cell, None) is None:
@@ -298,7 +312,10 @@ class Attachment:
             if self.state is State.ATTACHED:
                 self._send("ran", id=number, status=status, output=output)
 
-        if cell not in self._cells or number in self._commands or self._observes:
+        if not self._is_read():
+            return
+        is_welcome = cell in self._cells and not self._observes
+        if not is_welcome or number in self._commands or len(self._commands) >= MOST_COMMANDS:
             self._send("ran", id=number, status=REFUSED, output=[])
             return
         self._commands[number] = Command(

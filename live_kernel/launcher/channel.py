@@ -15,9 +15,14 @@ from .reactor import Reactor
 
 Message = dict[str, Any]
 
+LARGEST_HELLO = 1 << 20
+"""Bytes of a frame of somebody who has not been let in yet."""
+
 
 class Channel:
     """A connection of an agent. `peer` is the pid at its other end, by the kernel's word.
+
+    Whoever has not been let in (`let_in`) may not say much.
 
     `on_message` is called with each valid message, `on_closed` once when the other
     end has closed (or broken the protocol); whoever holds the channel sets them.
@@ -33,10 +38,20 @@ class Channel:
         self._is_closed = False
         self._socket = connection
         self._reactor = reactor
-        self._decoder = frames.Decoder()
+        self._decoder = frames.Decoder(LARGEST_HELLO)
         self._unsent = bytearray()
+        self._is_waiting = False
         connection.setblocking(False)
         reactor.read(connection, self._receive)
+
+    def let_in(self) -> None:
+        """It has shown who it is: from now on it may say as much as the link carries."""
+        self._decoder.largest = frames.LARGEST
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that the agent has not taken yet."""
+        return len(self._unsent)
 
     def pause(self) -> None:
         """Leave what arrives in the socket, until `resume`: then the agent has to wait."""
@@ -51,13 +66,16 @@ class Channel:
     def send(self, message: Message) -> None:
         """Send a message. What the agent does not take at once is sent as it reads."""
         self._unsent += b"".join(frames.encode(message))
-        self._write()
+        if not self._is_waiting:
+            self._write()
 
     def _write(self) -> None:
+        self._is_waiting = False
         try:
             while self._unsent:
                 del self._unsent[: self._socket.send(self._unsent)]
         except BlockingIOError:
+            self._is_waiting = True  # one timer, however much is still to be said meanwhile
             self._reactor.later(0.01, self._write)
         except OSError:
             self._unsent.clear()  # closed by the peer: reading will say so

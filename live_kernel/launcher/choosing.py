@@ -16,6 +16,7 @@ from typing import NamedTuple
 from ..attach import processes
 from ..attach.processes import Process
 from ..errors import LiveKernelError, TargetNotFound
+from ..plain import plain
 from .ownership import is_ours, text_of_ours
 from .rails import NO_RAILS, Rails
 
@@ -48,7 +49,7 @@ class Choice(NamedTuple):
             return self._find()
         except LiveKernelError as error:
             if self.source not in _IN_SIGHT:
-                error.args = (f"{self.source}: {error}",)
+                error.args = (f"{plain(self.source)}: {error}",)
             raise
 
     def _find(self) -> Process:
@@ -96,7 +97,7 @@ class Memory:
         """
         try:
             record = json.loads(text_of_ours(self._file))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return None
         match record:
             case {"text": str(text), "start_time": int(start_time), "pattern": str(pattern)} if (
@@ -164,7 +165,7 @@ def from_notebook(environment: Mapping[str, str]) -> Choice | None:
             return None  # others don't say which program root's kernel enters
         metadata = json.loads(path.read_text(encoding="utf-8"))["metadata"]
         target = metadata["live_kernel"]["target"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     text = str(target).strip() if type(target) in (str, int) else ""
     return Choice(text, f"the metadata of {path.name}") if text else None

@@ -20,6 +20,9 @@ from .wire import Content, Request
 _REMEMBERED = 1000
 """Questions on comms of which it is known which shell has asked them."""
 
+_MOST = 100_000
+"""Comms that are known; of more, those opened first are forgotten."""
+
 
 class Comms:
     """The comms that are open."""
@@ -49,6 +52,9 @@ class Comms:
         if event["kind"] == "comm_open":
             self._targets[name] = str(content.get("target_name", ""))
         self._speaker[name] = subshell
+        for known in (self._targets, self._speaker):
+            if len(known) > _MOST:
+                del known[next(iter(known))]
         question = _question(content)
         if question is not None:
             self._asked[name, question] = subshell

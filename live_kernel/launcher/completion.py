@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..attach import processes
-from . import commands, magic_names, moved_names, syntax, tables
+from ..plain import on_one_line
+from . import commands, magic_names, moved_names, syntax
 from .local import Local, body_start
 from .reactor import Reactor
 from .wire import Content
@@ -164,9 +165,8 @@ class Completion:
         """What there is in the target to be looked at, or to be bound."""
 
         def told(answer: Content) -> None:
-            offers = answer.get("offers", [])
-            pairs = [pair for pair in offers if _are_two_texts(pair)]
-            found = [item(*map(tables.printable, pair)) for pair in pairs]
+            pairs = [pair for pair in answer.get("offers", []) if _are_two_texts(pair)]
+            found = [item(*map(on_one_line, pair)) for pair in pairs]
             fitting = [each for each in found if each["text"].startswith(typed)]
             answered(content([*words, *fitting], cursor - len(typed), cursor))
 
@@ -241,13 +241,24 @@ def item(text: str, kind: str, signature: str = "") -> Item:
 
 
 def items_of(answer: Content) -> list[Item]:
-    """The matches of a target's answer; what is malformed is left out."""
+    """The matches of a target's answer; what is malformed is left out.
+
+    And what a terminal would obey, which nobody means to type.
+    """
     types = answer.get("types", [])
     return [
-        item(each["text"], str(each.get("type", "")), str(each.get("signature", "")))
+        item(each["text"], _word(each, "type"), _word(each, "signature"))
         for each in (types if isinstance(types, list) else [])
-        if isinstance(each, dict) and isinstance(each.get("text"), str)
+        if isinstance(each, dict) and _is_plain(each.get("text"))
     ]
+
+
+def _is_plain(text: object) -> bool:
+    return isinstance(text, str) and on_one_line(text) == text
+
+
+def _word(match: Content, name: str) -> str:
+    return on_one_line(str(match.get(name, "")))
 
 
 def _are_two_texts(pair: object) -> bool:
@@ -286,7 +297,7 @@ def programs(typed: str) -> list[Item]:
     The command line is what front-ends show beside a match: its type.
     """
     found = [each.process for each in processes.candidates()]
-    titles = {p.pid: tables.printable(p.title)[:TITLE_LIMIT] for p in found}
+    titles = {p.pid: on_one_line(p.title)[:TITLE_LIMIT] for p in found}
     pids = [item(str(pid), title) for pid, title in titles.items() if str(pid).startswith(typed)]
     if pids:
         return pids

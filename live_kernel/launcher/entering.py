@@ -36,6 +36,9 @@ READY_WITHIN = 10.0
 
 _INJECTED_WITHIN = 20.0
 
+_MOST_STRANGERS = 8
+"""Connections at a time of whom nothing is known yet; the agent says at once who it is."""
+
 _HAS_NO_LIBRARY = "; it sees other files than this kernel: is Python's standard library among them?"
 
 
@@ -69,6 +72,7 @@ class Entering:
         self._is_checking = False
         self._silent_since = time.monotonic()
         self._channels: Channels = {}
+        self._strangers: list[Channel] = []
         self._ready: Message | None = None
         self._timers: list[Timer] = []
         self._waking = Waking(process, reactor, self._on_blocked, self._begin_checking, wake)
@@ -179,8 +183,13 @@ class Entering:
         channel = Channel(connection, peer, self._reactor)
         channel.on_message = lambda message: self._on_message(channel, message)
         channel.on_closed = lambda: self._on_closed(channel)
+        self._strangers.append(channel)
+        if len(self._strangers) > _MOST_STRANGERS:
+            self._strangers.pop(0).close()
 
     def _on_message(self, channel: Channel, message: Message) -> None:
+        if channel in self._strangers:
+            self._strangers.remove(channel)
         if channel in self._channels.values():
             if message["op"] == "ready":
                 self._ready = message
@@ -210,6 +219,7 @@ class Entering:
         if not self._channels:
             self._timers.append(self._reactor.later(READY_WITHIN, self._on_not_ready))
         self._channels[name] = channel
+        channel.let_in()
         if name == "control":
             channel.send({"op": "welcome", **({"observe": True} if self._observes else {})})
         return True
@@ -226,6 +236,8 @@ class Entering:
             self._fail(f"it connected, but was not ready within {READY_WITHIN:.0f} s")
 
     def _on_closed(self, channel: Channel) -> None:
+        if channel in self._strangers:
+            self._strangers.remove(channel)
         if channel in self._channels.values():
             self._fail("it hung up")
 
@@ -282,6 +294,9 @@ class Entering:
         self._waking.stop()
         for timer in self._timers:
             timer.cancel()
+        for stranger in self._strangers:
+            stranger.close()
+        self._strangers.clear()
         landing, self._landing = self._landing, None
         if landing is not None:
             self._reactor.forget(landing.listener)

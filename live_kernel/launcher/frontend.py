@@ -34,6 +34,9 @@ _CHANNELS = {
 _IOPUB_BACKLOG = 1000
 """Messages that wait for one slow front-end inside ZMQ before we notice."""
 
+_LARGEST = {"shell": 1 << 30, "control": 1 << 30, "stdin": 1 << 30, "iopub": 1 << 16, "hb": 1 << 16}
+"""Bytes of a frame, of whoever can connect; ZMQ hangs up on one who announces more."""
+
 _COPIED = 1 << 16
 """Bytes of a message from which ZMQ is lent our buffers instead of being given copies."""
 
@@ -64,6 +67,9 @@ class Frontend:
         for warning in exposure.check(self.connection, connection_file):
             print(f"live-kernel: {warning}", file=sys.stderr)
         scheme = self.connection.get("signature_scheme", "hmac-sha256")
+        place = (self.connection["transport"], type(self.connection["ip"]))
+        if place not in (("tcp", str), ("ipc", str)):
+            raise ValueError("it names no address that could be served")
         self._codec = Codec(self.connection["key"].encode(), scheme)
         self._reactor = reactor
         self._on_request, self._on_input = on_request, on_input
@@ -71,7 +77,13 @@ class Frontend:
         self._context = zmq.Context()
         welcome = exposure.welcome(connection_file)
         self._callers = Callers(self._context, reactor, welcome)
-        self._sockets = {name: self._bind(name) for name in _CHANNELS}
+        try:
+            self._sockets = {name: self._bind(name) for name in _CHANNELS}
+        except BaseException:
+            with contextlib.suppress(AttributeError):  # it is there once the first is
+                self.presence.close()
+            self._context.destroy(linger=0)
+            raise
         self._outbox: list[Callable[[], tuple[str, list[Frame]]]] = []
         self._held: deque[list[Frame]] = deque()
         self._retry: Timer | None = None
@@ -86,6 +98,7 @@ class Frontend:
     def _bind(self, name: str) -> zmq.Socket[bytes]:
         socket: zmq.Socket[bytes] = self._context.socket(_CHANNELS[name])
         socket.linger = 500
+        socket.maxmsgsize = _LARGEST[name]
         if _CHANNELS[name] == zmq.ROUTER:
             socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
         if name == "stdin":
@@ -96,14 +109,13 @@ class Frontend:
             socket.setsockopt(zmq.XPUB_NODROP, 1)
             socket.setsockopt(zmq.XPUB_VERBOSE, 1)
             socket.set_hwm(_IOPUB_BACKLOG)
-        self._encrypt(socket)
         if self.connection["transport"] == "tcp":
             self._callers.watch(socket, self.connection[f"{name}_port"])
         umask = os.umask(0o177)  # for ipc: the socket is a file
         try:
+            self._encrypt(socket)
             socket.bind(self._address(name))
         except zmq.ZMQError as error:
-            self._context.destroy(linger=0)
             raise OSError(error.errno, f"{self._address(name)}: {error}") from None
         finally:
             os.umask(umask)

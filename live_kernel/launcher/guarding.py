@@ -12,11 +12,11 @@ from enum import Enum
 from typing import Any
 
 from ..errors import LiveKernelError, NotConfirmed
+from ..plain import on_one_line
 from .execution import Done, Execution
 from .frontend import Frontend
 from .questions import Questions
 from .rails import remedy
-from .tables import printable
 from .target import Target
 
 _LINES = 6
@@ -122,14 +122,14 @@ def question(target: Target, code: str) -> str:
     """What the user is asked: the target's name, its pid and user, the first lines."""
     process, rails = target.process, target.rails
     assert process is not None
-    name = f"{printable(rails.banner)}\n" if rails.banner else ""
-    who = f"{printable(str(process))} of user {process.username}"
+    name = f"{on_one_line(rails.banner)}\n" if rails.banner else ""
+    who = f"{on_one_line(str(process))} of user {process.username}"
     return f"{name}Run this in {who}?\n{first_lines(code)}"
 
 
 def first_lines(code: str) -> str:
     """The beginning of a cell, and how much more there is."""
-    lines = [printable(line) for line in code.strip("\n").splitlines()]
+    lines = [on_one_line(line) for line in code.strip("\n").splitlines()]
     shown = [line if len(line) <= _WIDTH else line[: _WIDTH - 1] + "…" for line in lines[:_LINES]]
     more = len(lines) - _LINES
     told = [f"… and {more} more line{'s' * (more > 1)}"] if more > 0 else []

@@ -17,6 +17,7 @@ from .choosing import Choice
 from .execution import Done, Execution
 from .frontend import Frontend
 from .guarding import Guarding, Reach
+from .outlet import error_in
 from .questions import Questions
 from .target import Answer, CellRun, Target, Waiter
 from .wire import Content
@@ -131,7 +132,7 @@ class InTarget:
                 execution.values = outcome["expressions"] | refused
                 done(None)
             else:
-                done(outcome["error"])
+                done(error_in(outcome))
 
         def lost(error: LiveKernelError) -> None:
             self._questions.cancel(execution.request)

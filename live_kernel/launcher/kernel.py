@@ -38,6 +38,10 @@ _SETTLED_AFTER = 2.0
 garbage there is."""
 
 
+_UNSERVABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+"""What a connection file raises that is none."""
+
+
 class Kernel:
     """One run of the launcher."""
 
@@ -153,7 +157,7 @@ def main(given: Arguments) -> int:
     """Run a kernel. Returns the exit status."""
     try:
         kernel = Kernel(given)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except _UNSERVABLE as error:
         print(f"live-kernel: can't serve {given.connection_file}: {error}", file=sys.stderr)
         return 2
     kernel.run()

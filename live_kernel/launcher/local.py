@@ -268,7 +268,8 @@ class Local:
 
     def takes(self, request: Request) -> bool:
         """Pass on what a front-end says to a comm of the local kernel. Returns whether it is."""
-        if request.kind not in _COMMS or request.content.get("comm_id") not in self._comms:
+        name = request.content.get("comm_id")
+        if request.kind not in _COMMS or not isinstance(name, str) or name not in self._comms:
             return False
         if self._kernel is not None:
             relay = Relay(request.header, None, lambda _reply: None)

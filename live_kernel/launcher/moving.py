@@ -31,6 +31,7 @@ from ..attach.processes import Process
 from ..errors import LiveKernelError, NotMoved, NotTrusted
 from .execution import Done, Execution
 from .local import BRIDGE, Local, error_of
+from .outlet import error_in
 from .target import CellRun, Target, Waiter
 from .wire import Content
 
@@ -141,7 +142,7 @@ class Move:
             if outcome["status"] == "ok":
                 self._guarded(then)()
             else:
-                self._finish(_brief(outcome["error"]))
+                self._finish(_brief(error_in(outcome)))
 
         request = {
             "code": code,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..plain import plain
 from .frontend import Frontend
 from .wire import Content, Request
 
@@ -42,7 +43,7 @@ class Outlet:
             content = {key: event[key] for key in ("data", "metadata")}
             self.publish("execute_result", {"execution_count": self.count, **content})
         elif kind == "error":
-            self.publish("error", event["error"])
+            self.publish("error", error_in(event))
         elif kind == "comm":
             self._publish_comm(event)
         elif kind == "page":
@@ -67,7 +68,7 @@ class Outlet:
 
     def print(self, text: str, stream: str = "stdout") -> None:
         """Publish a line of our own."""
-        self.publish("stream", {"name": stream, "text": text + "\n"})
+        self.publish("stream", {"name": stream, "text": plain(text) + "\n"})
 
     def display(self, data: dict[str, Any]) -> None:
         """Publish a MIME bundle of our own."""
@@ -75,8 +76,13 @@ class Outlet:
 
     def note(self, text: str) -> None:
         """Show a word of the kernel's own, which is none of the cell's output."""
-        self.display({"text/plain": text})
+        self.display({"text/plain": plain(text)})
 
     def page(self, data: dict[str, Any], start: int = 0) -> None:
         """Have the front-end show help in its pager, from line `start` on."""
         self.add_payload({"source": "page", "data": data, "start": start})
+
+
+def error_in(message: dict[str, Any]) -> Content:
+    """The error of an event or an outcome, and nothing that the sender has put beside it."""
+    return {name: message["error"][name] for name in ("ename", "evalue", "traceback")}

@@ -16,6 +16,9 @@ from ..attach.acting import acting_as
 _LARGEST = 4 << 20
 """Bytes of a source file that is read."""
 
+_MOST = 16 << 20
+"""Bytes of all of them together, which one look reads."""
+
 
 class Sources:
     """The files of one process, each read once. Made for one look, and then dropped."""
@@ -23,6 +26,7 @@ class Sources:
     def __init__(self, pid: int) -> None:
         self._pid = pid
         self._files: dict[str, list[str]] = {}
+        self._left = _MOST
 
     def line(self, file: str, number: int) -> str:
         """One line without its indentation; empty if there is none."""
@@ -39,12 +43,14 @@ class Sources:
         if file.startswith("<"):
             return []
         try:
-            return _text(self._pid, file).splitlines()
+            text = _text(self._pid, file, min(_LARGEST, self._left))
         except (OSError, ValueError):
             return []
+        self._left -= len(text)
+        return text.splitlines()
 
 
-def _text(pid: int, file: str) -> str:
+def _text(pid: int, file: str, largest: int) -> str:
     """Raises OSError or ValueError."""
     base, path = ("root", os.path.normpath(file).lstrip("/")) if file[:1] == "/" else ("cwd", file)
     directory = os.open(f"/proc/{pid}/{base}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -52,20 +58,20 @@ def _text(pid: int, file: str) -> str:
         status = proc.status(pid)
         owner = status.uids[1], status.gids[1]
         with acting_as(owner if os.geteuid() == 0 != owner[0] else None):
-            descriptor = _opened(path, directory)
+            descriptor = _opened(path, directory, largest)
     finally:
         os.close(directory)
     with os.fdopen(descriptor, "rb") as found:
-        return found.read(_LARGEST).decode(errors="replace")
+        return found.read(largest).decode(errors="replace")
 
 
-def _opened(path: str, directory: int) -> int:
+def _opened(path: str, directory: int, largest: int) -> int:
     """A descriptor of a plain file: nothing else is even opened, for that may do something."""
     found = os.open(path, os.O_PATH | os.O_CLOEXEC, dir_fd=directory)
     try:
         status = os.fstat(found)
         # Those of /proc have no size, and their text depends on who reads it.
-        if not stat.S_ISREG(status.st_mode) or not 0 < status.st_size <= _LARGEST:
+        if not stat.S_ISREG(status.st_mode) or not 0 < status.st_size <= largest:
             raise ValueError(f"{path} is no source file")
         return os.open(f"/proc/self/fd/{found}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     finally:

@@ -6,16 +6,19 @@ shown escaped.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..attach.processes import Candidate
 from ..errors import ConfigBroken
+from ..plain import on_one_line, plain
 from . import durations
 from .rails import Rails
 
 _WIDEST = 60
+_LONGEST = 2000
+"""Characters of a cell, or of its tooltip, on a page."""
+
 _COLUMNS: tuple[str, ...] = ("PID", "Python", "User", "Up", "Command", "Attach")
 
 
@@ -27,13 +30,6 @@ def duration(seconds: float) -> str:
     return f"{int(seconds)} s"
 
 
-def printable(text: str) -> str:
-    """Text without anything that a terminal would obey."""
-    return "".join(
-        c if unicodedata.category(c)[0] != "C" else "\N{REPLACEMENT CHARACTER}" for c in text
-    )
-
-
 def row(candidate: Candidate) -> tuple[str, ...]:
     """The cells of one process: pid, Python, user, uptime, command, verdict."""
     process = candidate.process
@@ -42,7 +38,7 @@ def row(candidate: Candidate) -> tuple[str, ...]:
         process.version_text,
         process.username,
         duration(process.uptime),
-        printable(process.title),
+        on_one_line(process.title),
         "yes" if candidate.error is None else f"no: {candidate.error.kind}",
     )
 
@@ -62,35 +58,35 @@ class Table(NamedTuple):
 
     def as_text(self) -> str:
         """Aligned columns, each cell cut to a width that fits a terminal."""
-        rows = [tuple(map(_cut, map(printable, cells))) for cells in [self.columns, *self.rows]]
+        rows = [tuple(map(_shown, cells)) for cells in [self.columns, *self.rows]]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = [
             "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
             for cells in rows
         ]
-        above = [printable(self.caption)] if self.caption else []
-        return "\n".join([*above, *lines, *map(printable, self.more)])
+        above = [on_one_line(self.caption)] if self.caption else []
+        return "\n".join([*above, *lines, *map(on_one_line, self.more)])
 
     def as_html(self) -> str:
         """The same, escaped."""
         import html  # with its thousands of entities
 
-        above = html.escape(printable(self.caption))
+        above = html.escape(on_one_line(self.caption))
         caption = f"<caption {_LEFT}>{above}</caption>" if above else ""
         head = "".join(f"<th scope='col' {_LEFT}>{html.escape(c)}</th>" for c in self.columns)
         body = "".join(map(self._html_row, range(len(self.rows))))
-        below = "".join(f"<div>{html.escape(printable(line))}</div>" for line in self.more)
+        below = "".join(f"<div>{html.escape(on_one_line(line))}</div>" for line in self.more)
         table = f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
         return table + below
 
     def _html_row(self, number: int) -> str:
         import html
 
-        title = html.escape(self.titles[number] if self.titles else "", quote=True)
+        title = _cut(self.titles[number] if self.titles else "", _LONGEST)
         mark = " aria-current='true' style='font-weight:bold'" if number == self.marked else ""
-        texts = [html.escape(printable(cell)) for cell in self.rows[number]]
+        texts = [html.escape(on_one_line(_cut(cell, _LONGEST))) for cell in self.rows[number]]
         cells = "".join(f"<td {_LEFT}>{text}</td>" for text in texts)
-        return f"<tr title='{title}'{mark}>{cells}</tr>"
+        return f"<tr title='{html.escape(plain(title), quote=True)}'{mark}>{cells}</tr>"
 
     def as_bundle(self) -> dict[str, str]:
         """Both, as a MIME bundle."""
@@ -100,8 +96,12 @@ class Table(NamedTuple):
 _LEFT = "style='text-align:left;white-space:pre'"
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
+def _shown(text: str) -> str:
+    return on_one_line(_cut(text, _WIDEST))
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def of_candidates(candidates: Sequence[Candidate]) -> Table:
@@ -122,7 +122,7 @@ def of_candidates(candidates: Sequence[Candidate]) -> Table:
 
 def in_short(rails: Rails) -> str:
     """Banner and rails in a few words."""
-    words = [printable(rails.banner)]
+    words = [on_one_line(rails.banner)]
     words += [name for name in ("observe", "confirm") if getattr(rails, name)]
     words += [f"idle {durations.written(rails.idle)}"] if rails.idle else []
     return ", ".join(filter(None, words))

@@ -21,6 +21,7 @@ from ..errors import (
     TargetBlocked,
 )
 from ..link import messages
+from ..plain import plain
 from . import durations, syntax
 from .attachment import Attachment, State
 from .choosing import Choice, Memory
@@ -31,6 +32,8 @@ from .use import Use
 
 Message = dict[str, Any]
 Answer = Callable[[str | None], None]
+
+_MOST_NOTICES = 100
 
 _REMEMBERED = 1000
 """Cells that have ended and can still be given output by what they have left running."""
@@ -148,7 +151,7 @@ class Target:
                 self.wake()
             if waiter is not None:
                 if self.state is State.ATTACHED:
-                    self.notices.append(self.describe())
+                    self._notice(self.describe())
                 self.wait(waiter)
             return
         self.detach()
@@ -231,7 +234,7 @@ class Target:
             if why is not None:
                 run.lost(why)
         if attachment.leftovers:
-            self.notices.append(f"Could not be undone in the target: {attachment.leftovers}")
+            self._notice(f"Could not be undone in the target: {attachment.leftovers}")
         return True
 
     def _tell_waiters(self, tell: Callable[[Waiter], None]) -> None:
@@ -252,7 +255,7 @@ class Target:
         assert self.attachment is not None
         process, ready = self.attachment.process, self.attachment.ready
         looks, who = (", only to look", "expressions") if self.rails.observe else ("", "cells")
-        return (
+        return plain(
             f"Attached to {process}, Python {ready['python']}{looks};\n"
             f"{who} see {ready['binding']['place']}."
         )
@@ -336,8 +339,12 @@ class Target:
     def _run(self, request: Message, run: CellRun) -> None:
         assert self.attachment is not None
         self._cells += 1
+        try:
+            self.attachment.run(self._cells, request)
+        except (ValueError, RecursionError) as error:
+            reason = f"The link to the target does not carry what the front-end has sent: {error}"
+            raise LiveKernelError(reason) from error
         self._runs[self._cells] = run
-        self.attachment.run(self._cells, request)
 
     def set_alone(self, is_alone: bool) -> None:
         """Whether all front-ends have gone: then nothing in the target may wait for one."""
@@ -378,7 +385,7 @@ class Target:
         self._blocked = None
         self._pin(self.attachment.process, self._choice, self._is_pinned)
         if not self.is_quiet:
-            self.notices.append(self.describe())
+            self._notice(self.describe())
         self.is_quiet = False
         self.protection.tell()
         self.use.begin()
@@ -451,7 +458,12 @@ class Target:
         run.input_wanted(prompt, password, answered)
 
     def on_notice(self, text: str) -> None:
-        self.notices.append(text)
+        self._notice(text)
+
+    def _notice(self, text: str) -> None:
+        """Keep a word for the user; of too many that nobody has read, the latest."""
+        self.notices.append(plain(text))
+        del self.notices[:-_MOST_NOTICES]
 
     def on_lost(self, error: AgentLost) -> None:
         self.failure = error

@@ -85,7 +85,7 @@ class Decoder:
     """
 
     def __init__(self, largest: int = LARGEST) -> None:
-        self._largest = largest
+        self.largest = largest
         self._buffer = bytearray(_ROOM)
         self._have = 0
 
@@ -126,7 +126,7 @@ class Decoder:
         if len(begun) < HEADER:
             return HEADER
         size = int.from_bytes(begun[:4], "big")
-        if size > self._largest:
+        if size > self.largest:
             raise FrameError(f"a frame of {size:,} bytes is over the limit")
         return HEADER + size
 

@@ -98,7 +98,8 @@ def main(extent: str) -> Environment:
     """`.venv`, to show the project or to work on it. Not every wheel for that is there for 3.15."""
     if extent == "demo":
         return Environment(ROOT / ".venv", ("3.14", "3.15"), _fill_exactly, extent)
-    return Environment(ROOT / ".venv", ("3.14",), _fill_exactly, extent, included=("demo",))
+    included = ("demo", "dev") if extent == "fuzz" else ("demo",)
+    return Environment(ROOT / ".venv", ("3.14",), _fill_exactly, extent, included=included)
 
 
 def bare(minor: str) -> Environment:

@@ -2,5 +2,5 @@
 
 Runs in the launcher, on a thread: source files are read. Rule: what comes from the program
 is taken for text, whatever it is; names that it gives its own are shown escaped
-(`tables.py` does that).
+(`plain.py` does that).
 """

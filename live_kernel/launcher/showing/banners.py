@@ -7,8 +7,8 @@ every cell is soon seen no more.
 from __future__ import annotations
 
 from ...attach.processes import Process
+from ...plain import on_one_line
 from ..rails import Rails
-from ..tables import printable
 
 _ANSI = {"red": 41, "green": 42, "yellow": 43, "blue": 44, "magenta": 45, "cyan": 46}
 _HTML = {
@@ -25,8 +25,8 @@ _DARK_TEXT = ("yellow",)
 def headline(rails: Rails, process: Process | None) -> str:
     """What stands in the strip: the guard's banner, or else the program."""
     if rails.banner:
-        return printable(rails.banner)
-    return "" if process is None else printable(f"pid {process.pid} ({process.title})")
+        return on_one_line(rails.banner)
+    return "" if process is None else on_one_line(f"pid {process.pid} ({process.title})")
 
 
 def ansi(text: str, colour: str) -> str:
@@ -41,7 +41,7 @@ def line(rails: Rails, process: Process | None, coloured: bool = True) -> str:
     """The strip for a terminal, in one line."""
     head = headline(rails, process)
     words = ansi(head, rails.colour) if coloured else head
-    told = printable(rails.in_words())
+    told = on_one_line(rails.in_words())
     return f"{words}  {told}".rstrip() if words else told
 
 
@@ -52,7 +52,7 @@ def bundle(rails: Rails, process: Process | None) -> dict[str, str]:
     ground = _HTML.get(rails.colour, "#37474f")
     ink = "#000" if rails.colour in _DARK_TEXT else "#fff"
     style = f"background:{ground};color:{ink};padding:4px 10px;font-weight:bold"
-    told = html.escape(printable(rails.in_words()))
+    told = html.escape(on_one_line(rails.in_words()))
     small = f"<div style='font-weight:normal'><small>{told}</small></div>" if told else ""
     strip = f"<div style='{style}'>{html.escape(headline(rails, process))}{small}</div>"
     return {"text/plain": line(rails, process), "text/html": strip}

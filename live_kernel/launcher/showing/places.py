@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...plain import on_one_line
 from ..looking import Seen
 from ..sources import Sources
-from ..tables import printable
 from .words import frames_of, holding
 
 AROUND = 3
@@ -41,11 +41,11 @@ def bundle(seen: Seen) -> dict[str, str]:
         if seen.holder is not None and seen.holder != main:
             below.append(holding(seen))
     below.insert(0, f"The main thread {main.state._replace(stack=frames).told}.")
-    parts = [*map(printable, above), *map(printable, lines), *map(printable, below)]
-    page = [f"<div>{html.escape(printable(line))}</div>" for line in above]
+    parts = [*map(on_one_line, above), *map(on_one_line, lines), *map(on_one_line, below)]
+    page = [f"<div>{html.escape(on_one_line(line))}</div>" for line in above]
     if lines:
-        page.append(f"<pre>{html.escape(chr(10).join(map(printable, lines)))}</pre>")
-    page += [f"<div>{html.escape(printable(line))}</div>" for line in below]
+        page.append(f"<pre>{html.escape(chr(10).join(map(on_one_line, lines)))}</pre>")
+    page += [f"<div>{html.escape(on_one_line(line))}</div>" for line in below]
     return {"text/plain": "\n".join(parts), "text/html": "".join(page)}
 
 

@@ -7,9 +7,10 @@ as in a traceback; a number is what `%frame` takes.
 from __future__ import annotations
 
 from ...attach import outside
+from ...plain import on_one_line
 from ..looking import LookRefused, Seen
 from ..sources import Sources
-from ..tables import Table, printable
+from ..tables import Table
 from .words import called, frames_of, holding
 
 
@@ -36,7 +37,7 @@ def table(seen: Seen, what: str) -> Table:
     if told and told[0][0] > 0:
         more.append(f"The {told[0][0]} frames outside of these are left out.")
     more += [] if marked >= 0 else [f"Cells see {seen.answer['bound_place']}."]
-    titles = [printable(frame.file) for _, frame, _ in told]
+    titles = [on_one_line(frame.file) for _, frame, _ in told]
     columns = ("  #", "Function", "Place", "Source")
     return Table(columns, rows, titles, str(seen.answer["label"]), more, marked)
 
@@ -49,7 +50,7 @@ def _stack_from_outside(seen: Seen, what: str, sources: Sources) -> Table:
     rows = [(f.function, f.place, sources.line(f.file, f.line)) for f in reversed(frames)]
     told = thread.state._replace(stack=tuple(frames)).told
     caption = f"{called(thread)}: {told}"
-    titles = [printable(frame.file) for frame in reversed(frames)]
+    titles = [on_one_line(frame.file) for frame in reversed(frames)]
     more = [seen.why]
     if seen.holder is not None and seen.holder != thread:
         more.append(holding(seen))
@@ -62,6 +63,6 @@ def _meant(seen: Seen, what: str) -> outside.Thread:
     found = [t for t in seen.threads if what in (t.name, str(t.native), str(t.ident))]
     if len(found) == 1:
         return found[0]
-    names = ", ".join(printable(called(t)) for t in seen.threads if not t.is_kernels)
+    names = ", ".join(on_one_line(called(t)) for t in seen.threads if not t.is_kernels)
     problem = f"{len(found)} threads are called" if found else "no thread is called"
-    raise LookRefused(f"{problem} {printable(what)!r}", f"Read from outside, there are: {names}.")
+    raise LookRefused(f"{problem} {on_one_line(what)!r}", f"Read from outside, there are: {names}.")

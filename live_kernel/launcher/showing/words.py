@@ -9,8 +9,8 @@ from typing import Any
 
 from ...attach import outside
 from ...attach.blocked import Blocked, Frame
+from ...plain import on_one_line
 from ..looking import Seen
-from ..tables import printable
 
 
 def frames_of(rows: Any) -> tuple[Frame, ...]:
@@ -20,7 +20,7 @@ def frames_of(rows: Any) -> tuple[Frame, ...]:
 
 def chain(frames: tuple[Frame, ...]) -> str:
     """All of them in one line, the innermost first."""
-    return printable(" ← ".join(f"{f.function} at {f.file}:{f.line}" for f in frames))
+    return on_one_line(" ← ".join(f"{f.function} at {f.file}:{f.line}" for f in frames))
 
 
 def state_of(state: Blocked) -> str:
