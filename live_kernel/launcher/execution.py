@@ -13,9 +13,10 @@ from collections.abc import Callable
 from datetime import datetime
 
 from ..errors import LiveKernelError
+from .clock import now
 from .frontend import Frontend
 from .outlet import Outlet
-from .wire import Content, Request, now
+from .wire import Content, Request
 
 Done = Callable[[LiveKernelError | Content | None], None]
 """Told once how something that a cell wants went: None, or the error that ends the cell."""
