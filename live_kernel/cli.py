@@ -10,8 +10,12 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,7 +25,14 @@ from .attach import processes
 from .errors import LiveKernelError
 from .launcher.choosing import named
 
+if TYPE_CHECKING:
+    from .attach.processes import Process
+    from .launcher.past import News, Wanted
+
 EXIT_CELL_FAILED = 1
+
+_LOOK_EVERY = 0.2
+"""Seconds between looks at a journal that is followed."""
 
 
 def _explained[**P, R](command: Callable[P, R]) -> Callable[P, R]:
@@ -61,6 +72,14 @@ def ps(as_json: bool, everything: bool) -> None:
     print_candidates(found)
 
 
+def _named(target: str) -> Process:
+    """The process that is meant; that it can't be attached to becomes of record."""
+    from .launcher import recording
+
+    with recording.of_failure(target):
+        return named(target)
+
+
 _wake = click.option(
     "--wake", is_flag=True, help="If it is blocked, wake it from its wait, which then goes on."
 )
@@ -74,7 +93,7 @@ def attach(target: str, wake: bool) -> None:
     """Open a Jupyter console in a running program."""
     from .kernelspec import NAME, is_installed
 
-    process = named(target)
+    process = _named(target)
     if not is_installed():
         raise LiveKernelError(
             f"Jupyter does not know the kernel {NAME}.", "Run `live-kernel install`."
@@ -105,11 +124,82 @@ def execute(target: str, code: str, as_json: bool, timeout: float, wake: bool) -
 
     source = sys.stdin.read() if code == "-" else code
     printer = Printer(as_json)
-    process = named(target)
+    process = _named(target)
     with attach_to(process.pid, timeout=timeout, on_waiting=printer.waiting, wake=wake) as handle:
         outcome = handle.run(source, printer.show)
     printer.finish(process, outcome)
     sys.exit(0 if outcome["status"] == "ok" else EXIT_CELL_FAILED)
+
+
+@main.command()
+@click.option("--pid", type=int, metavar="PID", help="What was done in this process.")
+@click.option("--match", metavar="TEXT", default="", help="TEXT in the code, or the command line.")
+@click.option("--user", metavar="NAME", default="", help="What this user did.")
+@click.option("--since", metavar="TIME", help="From then on: 30min, 2h, 3d ago, or an ISO date.")
+@click.option(
+    "-n", "count", type=click.IntRange(0), default=20, show_default=True, help="So many; 0: all."
+)
+@click.option("-f", "--follow", is_flag=True, help="Go on with what is added, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="The lines as they are in the journal.")
+@click.option("--file", "file", metavar="FILE", help="Another journal than one's own.")
+@_explained
+def log(
+    pid: int | None,
+    match: str,
+    user: str,
+    since: str | None,
+    count: int,
+    follow: bool,
+    as_json: bool,
+    file: str | None,
+) -> None:
+    """Show the journal: every attach and every cell, by whom, when, where, and how it went."""
+    from .launcher import past
+
+    path = _journal(file)
+    wanted = past.Wanted(pid, match, user, None if since is None else past.since(since))
+    news = past.News(path) if follow else None
+    _print_log(path, wanted, count, as_json)
+    if news is not None:
+        _print_news(news, wanted, as_json)
+
+
+def _journal(file: str | None) -> Path:
+    """The journal that is meant. Raises LiveKernelError where none is kept."""
+    from .launcher import journal
+
+    path = journal.place(os.environ) if file is None else Path(file)
+    if path is None:
+        raise LiveKernelError(f"No journal is kept: {journal.VARIABLE}=off.", "Name a --file.")
+    return path
+
+
+def _print_log(path: Path, wanted: Wanted, count: int, as_json: bool) -> None:
+    from .following import print_entries
+    from .launcher.past import Past
+    from .launcher.showing import records
+
+    past = Past(path)
+    entries = past.latest(wanted, count)
+    if as_json:
+        click.echo(records.as_json(entries), nl=bool(entries))
+    else:
+        print_entries(entries)
+    if past.damaged:
+        click.secho(f"{past.damaged} damaged lines were skipped.", fg="yellow", err=True)
+    if not entries:
+        click.echo(f"Nothing is on record in {path} that fits.", err=True)
+
+
+def _print_news(news: News, wanted: Wanted, as_json: bool) -> None:
+    from .following import Log
+
+    shown = Log(wanted, as_json)
+    with suppress(KeyboardInterrupt):
+        while True:
+            for record in news.take():
+                shown.show(record)
+            time.sleep(_LOOK_EVERY)
 
 
 @main.command(

@@ -45,6 +45,13 @@ class CommandMisused(LiveKernelError):
     kind = "usage"
 
 
+class JournalUnread(LiveKernelError):
+    """There is a journal, but it can't be read."""
+
+    exit_code = 22
+    kind = "journal"
+
+
 class LimitUnknown(LiveKernelError):
     """`%limits` was given a name or a size that is none."""
 

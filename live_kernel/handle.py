@@ -15,7 +15,7 @@ from typing import Any, Self
 from .attach import processes
 from .attach.processes import Process
 from .errors import AgentLost, CommandMisused, LiveKernelError, TargetBlocked
-from .launcher import placing
+from .launcher import placing, recording
 from .launcher.attachment import State
 from .launcher.choosing import Choice
 from .launcher.reactor import Reactor
@@ -39,6 +39,8 @@ class Handle:
         self._reactor = Reactor()
         self._target = Target(self._reactor, None, "wake=True (on the command line: --wake)")
         self._count = 0
+        self._recorder = recording.for_script()
+        self._target.on_step = self._recorder.step
         try:
             self._enter(timeout, tell, wake)
         except BaseException:
@@ -71,6 +73,7 @@ class Handle:
         `{"status": "ok", …}` or `{"status": "error", "error": {"ename", "evalue",
         "traceback"}}`. Raises AgentLost, CommandMisused.
         """
+        whole = code
         place, code = placing.of_cell(code)
         _refuse_commands(code)
         outcome: list[Outcome] = []
@@ -78,8 +81,12 @@ class Handle:
 
         def produced(events: list[Event]) -> None:
             for event in events:
+                self._recorder.keep(record, _as_text(event))
                 if show is not None:
                     show(event)
+
+        def typed(line: str) -> None:
+            self._recorder.typed(record, line, self.process)
 
         self._count += 1
         request: dict[str, Any] = {
@@ -91,8 +98,10 @@ class Handle:
         }
         if place.get("kind", "own") != "own":
             request["place"] = place
-        self._target.run(request, CellRun(produced, outcome.append, lost.append))
+        record = self._recorder.begin(whole, self.process, count=self._count)
+        self._target.run(request, CellRun(produced, outcome.append, lost.append, typed=typed))
         self._wait(lambda: bool(outcome or lost))
+        self._recorder.end(record, *_as_recorded(outcome, lost))
         if lost:
             raise _without_commands(lost[0])
         return outcome[0]
@@ -117,7 +126,8 @@ class Handle:
 
     def detach(self) -> None:
         """Leave the process as it was. Doing so twice does no harm."""
-        self._target.detach()
+        self._target.detach(why="the handle is closed")
+        self._recorder.close()
         self._reactor.close()
 
     def __enter__(self) -> Self:
@@ -130,6 +140,20 @@ class Handle:
         traceback: TracebackType | None,
     ) -> None:
         self.detach()
+
+
+def _as_recorded(outcome: list[Outcome], lost: list[AgentLost]) -> tuple[str, str]:
+    """How a cell went, in the journal's words."""
+    if lost:
+        return recording.outcome_of(lost[0])
+    error = outcome[0].get("error")
+    return recording.outcome_of(error) if error else ("ok", "")
+
+
+def _as_text(event: Event) -> str:
+    """What an event shows, in plain text."""
+    data = event.get("data")
+    return str(event.get("text", "") if not isinstance(data, dict) else data.get("text/plain", ""))
 
 
 def _refuse_commands(code: str) -> None:
@@ -167,7 +191,9 @@ def attach(
     from that. Raises NotAttachable errors,
     TargetBlocked, AgentFailed.
     """
-    return Handle(processes.identify(pid), timeout, on_waiting, wake)
+    with recording.of_failure(pid):
+        process = processes.identify(pid)
+    return Handle(process, timeout, on_waiting, wake)
 
 
 __all__ = ["AgentLost", "Handle", "TargetBlocked", "attach"]

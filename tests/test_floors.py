@@ -35,7 +35,9 @@ ROOMS = {
     "handle": {"handle", "launcher", "attach", "errors"},
     "kernelspec": {"kernelspec", "errors"},
     "terminal": {"terminal", "launcher", "attach"},
-    "cli": {"cli", "handle", "kernelspec", "terminal", "launcher", "attach", "errors", "__init__"},
+    "following": {"following", "launcher"},
+    "cli": {"cli", "handle", "terminal", "following", "launcher", "attach", "errors"}
+    | {"kernelspec", "__init__"},
     "__init__": {"__init__", "handle"},
     "__main__": {"__main__", "cli", "launcher"},
 }

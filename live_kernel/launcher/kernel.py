@@ -10,10 +10,13 @@ import gc
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ..attach.ending import Watch
 from ..errors import LiveKernelError
+from . import journal, recording
 from .arguments import Arguments
 from .choosing import Memory, first_choice, forget_dead
 from .frontend import Frontend
@@ -47,7 +50,11 @@ class Kernel:
         self._connection_file = connection_file
         self._memory = Memory(connection_file)
         self._target = Target(self._reactor, self._memory)
-        self._router = Router(self._reactor, self._target, self._shut_down)
+        self._recorder = recording.from_environment(
+            os.environ, self._reactor.later, self._tell, about(connection_file, os.environ)
+        )
+        self._router = Router(self._reactor, self._target, self._shut_down, self._recorder)
+        self._target.on_step = self._recorder.step
         self._frontend = Frontend(
             connection_file,
             self._reactor,
@@ -56,11 +63,13 @@ class Kernel:
             self._router.hold_output,
         )
         self._router.connect(self._frontend)
+        self._frontend.on_posted = self._recorder.flush
         if given.history:
             self._router.history.keep_in(given.history)
         self._target.is_quiet = given.is_quiet
         self._given, self._wakes = given.choice, given.wakes
         self._is_restart = False
+        self._end = "the kernel has ended"
 
     def run(self) -> None:
         """Serve until a front-end, a signal or the end of our parent stops us."""
@@ -98,7 +107,8 @@ class Kernel:
     def _watch_signals(self) -> None:
         """SIGTERM and SIGHUP end the kernel, SIGINT interrupts the cell; none is passed on."""
 
-        def on_end(_number: int, _frame: object) -> None:
+        def on_end(number: int, _frame: object) -> None:
+            self._end = signal.Signals(number).name
             self._reactor.call(self._reactor.stop)
 
         def on_interrupt(_number: int, _frame: object) -> None:
@@ -115,18 +125,23 @@ class Kernel:
             return
         watch = Watch(pid)
         if watch.descriptor is not None:
-            self._reactor.read(watch.descriptor, self._reactor.stop)
+            self._reactor.read(watch.descriptor, self._on_parents_end)
         else:
             self._check_parent(watch)
 
     def _check_parent(self, watch: Watch) -> None:
         if watch.has_ended():
-            self._reactor.stop()
+            self._on_parents_end()
         else:
             self._reactor.later(_PARENT_CHECK, lambda: self._check_parent(watch))
 
+    def _on_parents_end(self) -> None:
+        self._end = "the program that has started the kernel has ended"
+        self._reactor.stop()
+
     def _shut_down(self, restart: bool) -> None:
         self._is_restart = restart
+        self._end = "restarted by a front-end" if restart else "shut down by a front-end"
         self._reactor.stop()
 
     def _leave(self) -> None:
@@ -134,12 +149,25 @@ class Kernel:
             self._memory.forget()
         self._router.history.leave()
         self._frontend.stop_receiving()
-        attachment = self._target.attachment
-        if attachment is not None:
-            attachment.detach(within=_FAREWELL)
+        self._target.leave(_FAREWELL, self._end)
+        self._recorder.close(self._end)
         self._router.local.close(_LOCAL_FAREWELL)
         self._router.history.close(_FAREWELL)
         self._frontend.close(_LINGER)
+
+    # -- what others are told -----------------------------------------------------------
+
+    def _tell(self, text: str) -> None:
+        """Tell the user, at the next cell, and Jupyter's log."""
+        journal.say(text)
+        self._target.on_notice(text)
+
+
+def about(connection_file: Path, environment: Mapping[str, str]) -> dict[str, Any]:
+    """By what names a kernel is known: its connection file's, and its notebook's, if it has one."""
+    found = {"connection": connection_file.stem}
+    notebook = environment.get("JPY_SESSION_NAME", "")
+    return {**found, "notebook": notebook} if notebook else found
 
 
 def _report(error: Exception) -> None:

@@ -53,6 +53,7 @@ class CellRun:
 
     `produced(events)` may be called after `done`, for what the cell has left running.
     `undelivered` is called instead of `done` where a message can't be delivered yet.
+    `typed(line)` is told of each line that the cell's debugger is given to run.
     """
 
     def __init__(
@@ -62,9 +63,10 @@ class CellRun:
         lost: Callable[[AgentLost], None],
         input_wanted: Callable[[str, bool, Answer], None] = lambda *_: None,
         undelivered: Callable[[], None] = lambda: None,
+        typed: Callable[[str], None] = lambda _line: None,
     ) -> None:
         self.produced, self.done, self.lost = produced, done, lost
-        self.input_wanted, self.undelivered = input_wanted, undelivered
+        self.input_wanted, self.undelivered, self.typed = input_wanted, undelivered, typed
 
 
 class Target:
@@ -96,12 +98,20 @@ class Target:
         self._cells = 0
         self.on_left: Callable[[], None] = lambda: None
         """Called when there is no target any more, however that came."""
+        self.on_step: Callable[[str, Process | None, Message], None] = lambda *_: None
+        """Told of each step: `attach`, `attached`, `failed`, `detached`, `lost`; of which process,
+        where it is known, and more about it: `why`, in words."""
         self._blocked: TargetBlocked | None = None
 
     @property
     def state(self) -> State:
         """`DETACHED` where there has been no target yet."""
         return State.DETACHED if self.attachment is None else self.attachment.state
+
+    @property
+    def present(self) -> Process | None:
+        """The process that this kernel is attached to or entering."""
+        return self.process if self.state in (State.ATTACHED, State.INJECTING) else None
 
     @property
     def process(self) -> Process | None:
@@ -114,7 +124,11 @@ class Target:
         """Attach to what `choice` means. Raises LiveKernelError if that can't even be tried;
         what was attached before stays so then.
         """
-        process = choice.resolve()
+        try:
+            process = choice.resolve()
+        except LiveKernelError as error:
+            self.on_step("failed", None, {"asked": choice.text, **_why(error)})
+            raise
         if self._is_already(process):
             self._pin(process, choice, pinned)
             if choice.wake:
@@ -124,10 +138,12 @@ class Target:
                     self.notices.append(self.describe())
                 self.wait(waiter)
             return
-        self.detach()
+        self.detach(why=f"attaches to pid {process.pid} instead")
         self.failure, self._choice, self._is_pinned = None, choice, pinned
         if waiter is not None:
             self._waiters.append(waiter)
+        asked = {"asked": choice.text, "by": choice.source, "wake": choice.wake}
+        self.on_step("attach", process, asked)
         self.attachment = Attachment(process, self.reactor, self, choice.wake)
 
     def _is_already(self, process: Process) -> bool:
@@ -165,11 +181,12 @@ class Target:
         self.attachment.wake()
         return True
 
-    def give_up(self) -> bool:
+    def give_up(self, why: str = "given up") -> bool:
         """Stop entering the target, if that is what goes on. Returns whether it was."""
         if self.attachment is None or self.state is not State.INJECTING:
             return False
         self.attachment.give_up()
+        self.on_step("failed", self.attachment.process, {"why": why})
         blocked, self._blocked = self._blocked, None
         pid = self.attachment.process.pid
         seen = "" if blocked is None else f": {str(blocked).replace(f"pid {pid}'s", 'its', 1)}"
@@ -181,20 +198,40 @@ class Target:
         self.attachment = None
         return True
 
-    def detach(self, forget: bool = False) -> bool:
-        """Let go of the target, if there is one. Returns whether there was."""
+    def detach(self, forget: bool = False, why: str = "") -> bool:
+        """Let go of the target, if there is one. Returns whether there was.
+
+        `why`: who or what wants it, for the record.
+        """
         if forget and self._memory is not None:
             self._memory.forget()
-        if self.give_up():
+        if self.give_up(why or "given up"):
             return True
         attachment, self.attachment = self.attachment, None
         if attachment is None or attachment.state is not State.ATTACHED:
             return False
         attachment.detach()
+        self._tell_detached(attachment, why)
         self._forget_cells()
         if attachment.leftovers:
             self.notices.append(f"Could not be undone in the target: {attachment.leftovers}")
         return True
+
+    def leave(self, within: float, why: str) -> None:
+        """Let go of the target within so many seconds: the kernel ends, and nobody waits for it."""
+        attachment = self.attachment
+        if attachment is None or self.state not in (State.ATTACHED, State.INJECTING):
+            return
+        was_attached = self.state is State.ATTACHED
+        attachment.detach(within)
+        if was_attached:
+            self._tell_detached(attachment, why)
+        else:
+            self.on_step("failed", attachment.process, {"why": why})
+
+    def _tell_detached(self, attachment: Attachment, why: str) -> None:
+        left = {"left": attachment.leftovers} if attachment.leftovers else {}
+        self.on_step("detached", attachment.process, {"why": why, **left})
 
     def _tell_waiters(self, tell: Callable[[Waiter], None]) -> None:
         waiters, self._waiters = self._waiters, []
@@ -276,6 +313,7 @@ class Target:
         assert self.attachment is not None
         assert self._choice is not None
         self._blocked = None
+        self.on_step("attached", self.attachment.process, {})
         self._pin(self.attachment.process, self._choice, self._is_pinned)
         if not self.is_quiet:
             self.notices.append(self.describe())
@@ -287,6 +325,7 @@ class Target:
         self._tell_waiters(lambda waiter: waiter.attached())
 
     def on_failed(self, error: LiveKernelError) -> None:
+        self.on_step("failed", self.process, _why(error))
         self.failure, self._blocked = error, None
         self._tell_waiters(lambda waiter: waiter.failed(error))
 
@@ -339,13 +378,30 @@ class Target:
         if run is not None and attachment is not None:
             run.input_wanted(prompt, password, lambda text: attachment.answer_input(cell, text))
 
+    def on_prompt(self, cell: int, prompt: str) -> None:
+        run, attachment = self._runs.get(cell), self.attachment
+        if run is None or attachment is None:
+            return
+
+        def answered(text: str | None) -> None:
+            if text is not None:
+                run.typed(text)
+            attachment.answer_input(cell, text)
+
+        run.input_wanted(prompt, False, answered)
+
     def on_notice(self, text: str) -> None:
         self.notices.append(text)
 
     def on_lost(self, error: AgentLost) -> None:
+        self.on_step("lost", self.process, {"why": str(error)})
         self.failure = error
         for run in self._forget_cells():
             run.lost(error)
+
+
+def _why(error: LiveKernelError) -> Message:
+    return {"why": f"{type(error).__name__}: {error}"}
 
 
 _GIVEN_UP = "Nothing was changed in it. Try again with %attach once it is awake."

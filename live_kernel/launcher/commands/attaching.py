@@ -58,7 +58,7 @@ class Detach(Command):
 
     def run(self, argument: str, execution: Execution, done: Done) -> None:
         process = self._target.process
-        if self._target.detach(forget=True) and process is not None:
+        if self._target.detach(forget=True, why="%detach") and process is not None:
             execution.print(f"Detached from {process}; it runs on.")
         else:
             execution.print("Nothing is attached.")

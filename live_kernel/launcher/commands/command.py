@@ -13,16 +13,18 @@ from ...errors import CommandMisused, LiveKernelError
 from ..execution import Done, Execution
 from ..in_target import InTarget
 from ..local import Local
+from ..recording import Recorder
 from ..target import Target
 from ..wire import Content
 
 
 class Means(NamedTuple):
-    """By what commands do what they do."""
+    """By what commands do what they do; and what the kernel writes down."""
 
     target: Target
     local: Local
     in_target: InTarget
+    recorder: Recorder
 
 
 class Command:
@@ -44,7 +46,7 @@ class Command:
 
     def __init__(self, means: Means) -> None:
         self._means = means
-        self._target, self._local, self._in_target = means
+        self._target, self._local, self._in_target = means.target, means.local, means.in_target
 
     def run(self, argument: str, execution: Execution, done: Done) -> None:
         raise NotImplementedError
