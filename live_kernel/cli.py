@@ -24,6 +24,7 @@ from .attach import doctor as diagnosis
 from .attach import processes
 from .errors import LiveKernelError
 from .launcher.choosing import named
+from .launcher.tables import printable
 
 if TYPE_CHECKING:
     from .attach.processes import Process
@@ -200,6 +201,47 @@ def _print_news(news: News, wanted: Wanted, as_json: bool) -> None:
             for record in news.take():
                 shown.show(record)
             time.sleep(_LOOK_EVERY)
+
+
+@main.command("follow")
+@click.argument("kernel", metavar="[KERNEL]", default="")
+@click.option("--json", "as_json", is_flag=True, help="Events as they come, one JSON a line.")
+@_explained
+def follow_kernel(kernel: str, as_json: bool) -> None:
+    """Show what goes on in another kernel, as it happens; nothing can be run there.
+
+    KERNEL is its pid, that of its program, text of that one's command line, its connection file
+    or id, or its notebook. Without it, the kernels that run are listed.
+    """
+    from .launcher import sessions
+
+    if not kernel:
+        _list_kernels(as_json)
+        return
+    from .following import Viewer
+
+    viewer = Viewer()
+    with sessions.named(kernel) as session, suppress(KeyboardInterrupt):
+        if not as_json:
+            click.echo(printable(f"Following {session}."))
+        for event in session.events():
+            if as_json:
+                click.echo(json.dumps(event))
+            else:
+                viewer.show(event)
+
+
+def _list_kernels(as_json: bool) -> None:
+    from .launcher import sessions
+
+    found = sessions.all_of_them()
+    if as_json:
+        whole = [{**each.about, "kernel": each.pid, "uid": each.uid} for each in found]
+        click.echo(json.dumps(whole, indent=2))
+    elif found:
+        click.echo(sessions.table(found).as_text())
+    else:
+        click.echo("No kernel of live-kernel runs here that you may follow.")
 
 
 @main.command(

@@ -38,7 +38,10 @@ LINK, BUNDLE, SCRIPT = "link", "bundle", "bootstrap.py"
 EVERYBODYS = Path("/tmp")
 """Where the targets of other users than ours are met."""
 
-NAME = re.compile(r"live-kernel-[0-9a-f]{12}")
+FOLLOWED, SESSION = "live-followed-", "session"
+"""In which directory a kernel makes the socket for its followers (`launcher/followers.py`)."""
+
+NAME = re.compile(r"live-(kernel|followed)-[0-9a-f]{12}")
 
 
 def runtime_directory(uid: int) -> Path:
@@ -72,9 +75,9 @@ def _is_usable(directory: str, must_be_private: bool) -> bool:
     )
 
 
-def private_directory(parent: Path) -> Path:
+def private_directory(parent: Path, prefix: str = "live-kernel-") -> Path:
     """A new directory that only its owner can enter (as `tempfile.mkdtemp`, which loads a lot)."""
-    path = parent / f"live-kernel-{secrets.token_hex(6)}"
+    path = parent / f"{prefix}{secrets.token_hex(6)}"
     path.mkdir(0o700)
     return path
 
@@ -95,7 +98,7 @@ def lock(descriptor: int) -> bool:
 
 def remove(name: str, parent: int, descriptor: int) -> None:
     """Remove a private directory, and whatever is in it of what we put there."""
-    for each in (LINK, BUNDLE, SCRIPT):
+    for each in (LINK, BUNDLE, SCRIPT, SESSION):
         with contextlib.suppress(OSError):
             os.unlink(each, dir_fd=descriptor)
     with contextlib.suppress(OSError):

@@ -12,9 +12,10 @@ import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..attach.ending import Watch
+from ..attach.processes import Process
 from ..errors import LiveKernelError
 from . import journal, recording
 from .arguments import Arguments
@@ -24,6 +25,9 @@ from .reactor import Reactor
 from .router import Router
 from .target import Target
 from .waking import in_background
+
+if TYPE_CHECKING:
+    from .followers import Followers
 
 _FAREWELL = 0.15
 """Seconds that a clean exit may wait for the agent's farewell, and for the history to be saved."""
@@ -35,6 +39,9 @@ _LINGER = 0.03
 """Seconds that the last messages to the front-ends may take to leave."""
 
 _PARENT_CHECK = 1.0
+
+_FOLLOWED_AFTER = 0.25
+"""Seconds after the start at which others may follow: whoever has started it comes first."""
 
 _SETTLED_AFTER = 2.0
 """Seconds after the start at which there is time to look for what others have left, and what
@@ -54,7 +61,9 @@ class Kernel:
             os.environ, self._reactor.later, self._tell, about(connection_file, os.environ)
         )
         self._router = Router(self._reactor, self._target, self._shut_down, self._recorder)
-        self._target.on_step = self._recorder.step
+        self._followers: Followers | None = None
+        self._router.followed_by = lambda: [] if self._followers is None else self._followers.names
+        self._target.on_step = self._on_step
         self._frontend = Frontend(
             connection_file,
             self._reactor,
@@ -77,6 +86,7 @@ class Kernel:
         self._watch_signals()
         self._watch_parent()
         self._attach_first()
+        self._reactor.later(_FOLLOWED_AFTER, self._let_follow)
         self._reactor.later(_SETTLED_AFTER, self._settle)
         self._reactor.run()
         self._leave()
@@ -151,6 +161,8 @@ class Kernel:
         self._frontend.stop_receiving()
         self._target.leave(_FAREWELL, self._end)
         self._recorder.close(self._end)
+        if self._followers is not None:
+            self._followers.close()
         self._router.local.close(_LOCAL_FAREWELL)
         self._router.history.close(_FAREWELL)
         self._frontend.close(_LINGER)
@@ -161,6 +173,37 @@ class Kernel:
         """Tell the user, at the next cell, and Jupyter's log."""
         journal.say(text)
         self._target.on_notice(text)
+
+    def _note(self, event: str, **fields: Any) -> None:
+        self._recorder.note(event, self._target.present, **fields)
+
+    def _on_step(self, event: str, process: Process | None, fields: dict[str, Any]) -> None:
+        """The attachment has come a step further."""
+        self._recorder.step(event, process, fields)
+        if self._followers is not None:
+            self._followers.step(event, process, fields)
+
+    def _let_follow(self) -> None:
+        """The start is over: others may follow from now on."""
+        from .followers import Followers
+
+        self._followers = Followers(
+            self._reactor, self._describe, self._router.running, self._target.on_notice, self._note
+        )
+        self._followers.open(self._frontend)
+
+    def _describe(self) -> dict[str, Any]:
+        """What a follower is told of this kernel."""
+        process = self._target.present
+        target = None if process is None else {"pid": process.pid, "command": process.title}
+        since = self._target.attachment.since if self._target.attachment else None
+        return {
+            "protocol": 1,
+            **about(self._connection_file, os.environ),
+            "state": self._target.state.value,
+            "target": target,
+            "since": since if process is not None else None,
+        }
 
 
 def about(connection_file: Path, environment: Mapping[str, str]) -> dict[str, Any]:

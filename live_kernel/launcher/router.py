@@ -58,12 +58,14 @@ class Router:
         self._questions = Questions()
         self.local = Local(reactor, self._questions)
         self._reactor = reactor
+        self.followed_by: Callable[[], list[str]] = list
+        """Tells who follows the kernel."""
 
     def connect(self, frontend: Frontend) -> None:
         """Answer over this front-end from now on."""
         self._frontend = frontend
         in_target = InTarget(frontend, self._target, self._questions, self._on_comm, self._on_typed)
-        means = Means(self._target, self.local, in_target, self._recorder)
+        means = Means(self._target, self.local, in_target, self.followed_by, self._recorder)
         runner = Runner(means, self._inspect)
         inputs = Inputs(self.history.add)
         witness = OnRecord(self._recorder, self._target, frontend)
@@ -100,6 +102,14 @@ class Router:
     def _on_typed(self, execution: Execution, line: str) -> None:
         """A line for a debugger of a cell's."""
         self._recorder.typed(execution.record, line, self._target.present)
+
+    def running(self) -> list[tuple[Content, Content]]:
+        """The cells that run: their headers, and what was published when they began."""
+        return [
+            (cell.request.header, {"code": cell.code, "execution_count": cell.count})
+            for cell in self._shells.running()
+            if not cell.silent
+        ]
 
     # -- requests -----------------------------------------------------------------------
 

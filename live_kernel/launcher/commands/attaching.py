@@ -93,6 +93,8 @@ class Status(Command):
             execution.print(f"State: {self._target.state.value}")
             if self._target.failure is not None:
                 execution.print(self._target.failure.explain())
+            if followers := self._means.followed_by():
+                execution.print(f"Followed by {', '.join(followers)}")
             done(None)
             return
 
@@ -116,4 +118,6 @@ class Status(Command):
             "Attached": f"for {tables.duration(time.time() - attachment.since)}",
             "Cells see": str(place or "unknown: no answer"),
         }
+        if followers := self._means.followed_by():
+            rows["Followed"] = f"by {', '.join(followers)}"
         return "\n".join(f"{name + ':':<11}{value}" for name, value in rows.items())

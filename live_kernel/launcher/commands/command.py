@@ -7,6 +7,7 @@ is done.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 from ...errors import CommandMisused, LiveKernelError
@@ -19,11 +20,12 @@ from ..wire import Content
 
 
 class Means(NamedTuple):
-    """By what commands do what they do; and what the kernel writes down."""
+    """By what commands do what they do; who follows the kernel; and what it writes down."""
 
     target: Target
     local: Local
     in_target: InTarget
+    followed_by: Callable[[], list[str]]
     recorder: Recorder
 
 

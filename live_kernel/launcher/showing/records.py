@@ -90,6 +90,11 @@ def _what(entry: Entry, endless: str) -> str:
             rows = [row for row in counts if isinstance(row, dict)]
             told = ", ".join(f"{row.get('count')} {row.get('kind')}" for row in rows)
             return f"{told} more, of widgets"
+        case "follower" | "follower left" as event:
+            follower = record.get("follower")
+            who = follower if isinstance(follower, dict) else {}
+            verb = "follows" if event == "follower" else "follows no more"
+            return f"{who.get('user')} (pid {who.get('pid')}) {verb}{why}"
         case "gap":
             return f"{record.get('lost')} lines could not be written before this"
     return f"{record['event']}{why}"
