@@ -40,7 +40,7 @@ class Workshop:
     def __init__(self, place: Path) -> None:
         self.place = place
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-        own = ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR")
+        own = ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR", "XDG_STATE_HOME")
         self.environment = {
             **kept,
             **{name: str(place / name.lower()) for name in own},

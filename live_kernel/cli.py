@@ -10,8 +10,12 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -26,7 +30,13 @@ from .launcher.guards import Guards
 from .launcher.rails import Rails
 from .plain import on_one_line
 
+if TYPE_CHECKING:
+    from .launcher.past import News, Wanted
+
 EXIT_CELL_FAILED = 1
+
+_LOOK_EVERY = 0.2
+"""Seconds between looks at a journal that is followed."""
 
 
 def _explained[**P, R](command: Callable[P, R]) -> Callable[P, R]:
@@ -79,6 +89,14 @@ def _guards() -> Guards:
         return Guards()
 
 
+def _named(target: str) -> Process:
+    """The process that is meant; that it can't be attached to becomes of record."""
+    from .launcher import recording
+
+    with recording.of_failure(target):
+        return named(target)
+
+
 _wake = click.option(
     "--wake", is_flag=True, help="If it is blocked, wake it from its wait, which then goes on."
 )
@@ -104,7 +122,7 @@ def attach(target: str, wake: bool, observe: bool, confirm: bool, idle: str | No
     """Open a Jupyter console in a running program."""
     from .kernelspec import NAME, is_installed
 
-    process = named(target)
+    process = _named(target)
     rails = guards.of(process)
     if not is_installed():
         raise LiveKernelError(
@@ -156,7 +174,7 @@ def execute(target: str, code: str, as_json: bool, timeout: float, wake: bool, y
 
     source = sys.stdin.read() if code == "-" else code
     printer = Printer(as_json)
-    process = named(target)
+    process = _named(target)
     confirm = _confirm(yes, is_piped=code == "-")
     how = {"timeout": timeout, "on_waiting": printer.waiting, "wake": wake, "confirm": confirm}
     with attach_to(process.pid, **how) as handle:  # type: ignore[arg-type]
@@ -173,6 +191,118 @@ def _confirm(yes: bool, is_piped: bool) -> Callable[[str], bool] | None:
     if is_piped or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return None
     return lambda question: click.confirm(f"{question}\n", err=True)
+
+
+@main.command()
+@click.option("--pid", type=int, metavar="PID", help="What was done in this process.")
+@click.option("--match", metavar="TEXT", default="", help="TEXT in the code, or the command line.")
+@click.option("--user", metavar="NAME", default="", help="What this user did.")
+@click.option("--since", metavar="TIME", help="From then on: 30min, 2h, 3d ago, or an ISO date.")
+@click.option(
+    "-n", "count", type=click.IntRange(0), default=20, show_default=True, help="So many; 0: all."
+)
+@click.option("-f", "--follow", is_flag=True, help="Go on with what is added, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="The lines as they are in the journal.")
+@click.option("--file", "file", metavar="FILE", help="Another journal than one's own.")
+@_explained
+def log(
+    pid: int | None,
+    match: str,
+    user: str,
+    since: str | None,
+    count: int,
+    follow: bool,
+    as_json: bool,
+    file: str | None,
+) -> None:
+    """Show the journal: every attach and every cell, by whom, when, where, and how it went."""
+    from .launcher import past
+
+    path = _journal(file)
+    wanted = past.Wanted(pid, match, user, None if since is None else past.since(since))
+    news = past.News(path) if follow else None
+    _print_log(path, wanted, count, as_json)
+    if news is not None:
+        _print_news(news, wanted, as_json)
+
+
+def _journal(file: str | None) -> Path:
+    """The journal that is meant. Raises LiveKernelError where none is kept."""
+    from .launcher import journal
+
+    path = journal.place(os.environ) if file is None else Path(file)
+    if path is None:
+        raise LiveKernelError(f"No journal is kept: {journal.VARIABLE}=off.", "Name a --file.")
+    return path
+
+
+def _print_log(path: Path, wanted: Wanted, count: int, as_json: bool) -> None:
+    from .following import print_entries
+    from .launcher.past import Past
+    from .launcher.showing import records
+
+    past = Past(path)
+    entries = past.latest(wanted, count)
+    if as_json:
+        click.echo(records.as_json(entries), nl=bool(entries))
+    else:
+        print_entries(entries)
+    if past.damaged:
+        click.secho(f"{past.damaged} damaged lines were skipped.", fg="yellow", err=True)
+    if not entries:
+        click.echo(f"Nothing is on record in {path} that fits.", err=True)
+
+
+def _print_news(news: News, wanted: Wanted, as_json: bool) -> None:
+    from .following import Log
+
+    shown = Log(wanted, as_json)
+    with suppress(KeyboardInterrupt):
+        while True:
+            for record in news.take():
+                shown.show(record)
+            time.sleep(_LOOK_EVERY)
+
+
+@main.command("follow")
+@click.argument("kernel", metavar="[KERNEL]", default="")
+@click.option("--json", "as_json", is_flag=True, help="Events as they come, one JSON a line.")
+@_explained
+def follow_kernel(kernel: str, as_json: bool) -> None:
+    """Show what goes on in another kernel, as it happens; nothing can be run there.
+
+    KERNEL is its pid, that of its program, text of that one's command line, its connection file
+    or id, or its notebook. Without it, the kernels that run are listed.
+    """
+    from .launcher import sessions
+
+    if not kernel:
+        _list_kernels(as_json)
+        return
+    from .following import Viewer
+
+    viewer = Viewer()
+    with sessions.named(kernel) as session, suppress(KeyboardInterrupt):
+        if not as_json:
+            click.echo(on_one_line(f"Following {session}."))
+        for event in session.events():
+            if as_json:
+                click.echo(json.dumps(event))
+            else:
+                viewer.show(event)
+
+
+def _list_kernels(as_json: bool) -> None:
+    from .launcher import sessions
+
+    found = sessions.all_of_them()
+    if as_json:
+        whole = [{**each.about, "kernel": each.pid, "uid": each.uid} for each in found]
+        click.echo(json.dumps(whole, indent=2))
+    elif found:
+        click.echo(sessions.table(found).as_text())
+    else:
+        click.echo("No kernel of live-kernel runs here that you may follow.")
 
 
 @main.command(

@@ -48,6 +48,27 @@ class CommandMisused(LiveKernelError):
     kind = "usage"
 
 
+class NoKernel(LiveKernelError):
+    """No kernel that runs was named, or the text given fits none or several."""
+
+    exit_code = 2
+    kind = "no kernel"
+
+
+class FollowingEnded(LiveKernelError):
+    """A kernel that was followed has let go of its follower, or has ended without a word."""
+
+    exit_code = 21
+    kind = "not followed"
+
+
+class JournalUnread(LiveKernelError):
+    """There is a journal, but it can't be read."""
+
+    exit_code = 22
+    kind = "journal"
+
+
 class LimitUnknown(LiveKernelError):
     """`%limits` was given a name or a size that is none."""
 

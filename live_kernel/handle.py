@@ -22,7 +22,7 @@ from .errors import (
     OnlyLooks,
     TargetBlocked,
 )
-from .launcher import guarding, placing
+from .launcher import guarding, placing, recording
 from .launcher.attachment import State
 from .launcher.choosing import Choice
 from .launcher.rails import Rails
@@ -51,6 +51,8 @@ class Handle:
         self._target = Target(self._reactor, None, "wake=True (on the command line: --wake)")
         self._target.protection.given = Rails(observe="observe=True" * observe)
         self._count = 0
+        self._recorder = recording.for_script()
+        self._target.on_step = self._recorder.step
         try:
             self._enter(timeout, tell, wake)
         except BaseException:
@@ -88,16 +90,25 @@ class Handle:
         `{"status": "ok", …}` or `{"status": "error", "error": {"ename", "evalue",
         "traceback"}}`. Raises AgentLost, CommandMisused; OnlyLooks, NotConfirmed.
         """
+        whole = code
         place, code = placing.of_cell(code)
         _refuse_commands(code)
-        self._ask_about(code)
+        try:
+            self._ask_about(code)
+        except LiveKernelError as error:
+            self._recorder.refuse(whole, self.process, "refused", why=str(error))
+            raise
         outcome: list[Outcome] = []
         lost: list[LiveKernelError] = []
 
         def produced(events: list[Event]) -> None:
             for event in events:
+                self._recorder.keep(record, _as_text(event))
                 if show is not None:
                     show(event)
+
+        def typed(line: str) -> None:
+            self._recorder.typed(record, line, self.process)
 
         self._count += 1
         request: dict[str, Any] = {
@@ -109,8 +120,10 @@ class Handle:
         }
         if place.get("kind", "own") != "own":
             request["place"] = place
-        self._target.run(request, CellRun(produced, outcome.append, lost.append))
+        record = self._recorder.begin(whole, self.process, count=self._count)
+        self._target.run(request, CellRun(produced, outcome.append, lost.append, typed=typed))
         self._wait(lambda: bool(outcome or lost))
+        self._recorder.end(record, *_as_recorded(outcome, lost))
         if lost:
             raise _without_commands(lost[0])
         return outcome[0]
@@ -168,7 +181,8 @@ class Handle:
 
     def detach(self) -> None:
         """Leave the process as it was. Doing so twice does no harm."""
-        self._target.detach()
+        self._target.detach(why="the handle is closed")
+        self._recorder.close()
         self._reactor.close()
 
     def __enter__(self) -> Self:
@@ -181,6 +195,20 @@ class Handle:
         traceback: TracebackType | None,
     ) -> None:
         self.detach()
+
+
+def _as_recorded(outcome: list[Outcome], lost: list[LiveKernelError]) -> tuple[str, str]:
+    """How a cell went, in the journal's words."""
+    if lost:
+        return recording.outcome_of(lost[0])
+    error = outcome[0].get("error")
+    return recording.outcome_of(error) if error else ("ok", "")
+
+
+def _as_text(event: Event) -> str:
+    """What an event shows, in plain text."""
+    data = event.get("data")
+    return str(event.get("text", "") if not isinstance(data, dict) else data.get("text/plain", ""))
 
 
 def _refuse_commands(code: str) -> None:
@@ -221,7 +249,9 @@ def attach(
     question and says whether a cell may run, where a guard or LIVE_KERNEL_CONFIRM wants that.
     Raises NotAttachable errors, TargetBlocked, AgentFailed, ConfigBroken.
     """
-    return Handle(processes.identify(pid), timeout, on_waiting, wake, observe, confirm)
+    with recording.of_failure(pid):
+        process = processes.identify(pid)
+    return Handle(process, timeout, on_waiting, wake, observe, confirm)
 
 
 _LOOKS = ("threads", "stack", "tasks", "where")

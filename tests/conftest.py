@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Generator, Iterator
 from functools import cache
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
 
 NEEDS_ATTACH = {"attach", "client", "console", "harm", "lab"}
 """Marks of tests that enter a live process."""
+
+# The journal of all kernels and handles of these tests; nobody's own is written to.
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="lk-state-")
 
 _attached = pytest.StashKey[Counter[str]]()
 
@@ -133,6 +138,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
     if left_running():
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(os.environ["XDG_STATE_HOME"], ignore_errors=True)
 
 
 def left_running() -> list[psutil.Process]:

@@ -159,7 +159,7 @@ class Cell:
 def is_note(data: Message) -> bool:
     """Is it the kernel that speaks, rather than the cell?"""
     beginnings = ("Attached to ", "Waiting: ", "Detached ", "The kernel ", "Could not be undone")
-    beginnings += ("Breakpoint ",)
+    beginnings += ("Breakpoint ", "Followed ", "The journal ")
     text = str(data.get("text/plain", ""))
     return text.startswith(beginnings) or "has returned; cells now" in text
 

@@ -37,10 +37,9 @@ ROOMS = {
     "kernelspec": {"kernelspec", "errors"},
     "terminal": {"terminal", "launcher", "attach", "plain"},
     "console": {"console"},
-    "cli": {
-        *("cli", "handle", "kernelspec", "terminal", "launcher", "attach", "errors", "plain"),
-        "__init__",
-    },
+    "following": {"following", "launcher", "plain"},
+    "cli": {"cli", "handle", "terminal", "following", "launcher", "attach", "errors", "plain"}
+    | {"kernelspec", "__init__"},
     "__init__": {"__init__", "handle"},
     "__main__": {"__main__", "cli", "console", "launcher"},
 }

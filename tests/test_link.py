@@ -325,6 +325,7 @@ FROM_AGENT = [
     {"op": "lend", "cell": 1, "id": 2, "needed": True},
     {"op": "undelivered", "cell": 1},
     {"op": "input", "cell": 1, "prompt": "", "password": False},
+    {"op": "prompt", "cell": 1, "prompt": "ipdb> "},
     {"op": "answer", "id": 1, "answer": {}},
     {"op": "notice", "text": "new binding"},
     {"op": "bye", "reason": "detached", "detail": ""},

@@ -159,7 +159,7 @@ class FakeTarget:
         self.ran.append(request)
         self.run_now = run
 
-    def detach(self, forget: bool = False) -> bool:
+    def detach(self, forget: bool = False, why: str = "") -> bool:
         self.calls.append(("detach", forget))
         was, self.attachment = self.attachment is not None, None
         return was

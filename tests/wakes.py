@@ -8,6 +8,7 @@ comes of it is what would have come without us.
 from __future__ import annotations
 
 import contextlib
+import os
 import statistics
 import sys
 import tempfile
@@ -23,6 +24,8 @@ from live_kernel.attach.blocked import Blocked, describe
 from live_kernel.attach.processes import Process, identify
 from live_kernel.attach.techniques import Technique
 from live_kernel.handle import attach
+
+os.environ["LIVE_KERNEL_JOURNAL"] = "off"  # the user's own is not for this
 
 KINDS: dict[str, str] = {
     "sleep": "", "lock": "True", "timed_lock": "True", "rlock": "True", "semaphore": "True",

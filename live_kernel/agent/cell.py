@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .places import LoopRun
     from .shell import Shell
 
-    Ask = Callable[["Cell", str, bool], str]
+    Ask = Callable[["Cell", str, bool, bool], str]
 
     class Held(Protocol):
         """What holds a thread of the program for a cell."""
@@ -104,9 +104,12 @@ class Cell:
         """May the present thread wait for the front-end? The program's main one not, unasked."""
         return not native.on_main_thread() or native.get_ident() in self.may_hold
 
-    def ask(self, prompt: str, password: bool = False) -> str:
-        """A line of input from the front-end. Raises EOFError where there is none to be had."""
-        return self._ask(self, prompt, password)
+    def ask(self, prompt: str, password: bool = False, is_code: bool = False) -> str:
+        """A line of input from the front-end. Raises EOFError where there is none to be had.
+
+        `is_code`: it is a debugger's prompt, and what is typed there will be run.
+        """
+        return self._ask(self, prompt, password, is_code)
 
     def emit(self, kind: str, data: Any, metadata: Any, transient: Any) -> None:
         """Send a MIME bundle: `kind` is display or update."""

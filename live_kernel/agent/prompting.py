@@ -60,7 +60,7 @@ class Conversation:
         """As `readline`, with another prompt for once."""
         self._cell.interruption.forget()  # whoever is asked has seen what became of it
         try:
-            return self._cell.ask(prompt) + "\n"
+            return self._cell.ask(prompt, is_code=True) + "\n"
         except EOFError:
             return ""
 

@@ -43,7 +43,7 @@ class Input:
         self._send = send
         self._open: dict[int, _Question] = {}
 
-    def ask(self, cell: Cell, prompt: str, password: bool) -> str:
+    def ask(self, cell: Cell, prompt: str, password: bool, is_code: bool) -> str:
         """Ask the front-end. Raises StdinNotImplementedError, or EOFError if nobody answers."""
         if not cell.allow_input:
             called = "getpass" if password else "raw_input"
@@ -55,7 +55,9 @@ class Input:
         with cell.interruption:
             cell.output.flush()
             question = self._open[cell.number] = _Question()
-            request = {"op": "input", "cell": cell.number, "prompt": prompt, "password": password}
+            request: dict[str, Any] = {"op": "prompt", "cell": cell.number, "prompt": prompt}
+            if not is_code:
+                request |= {"op": "input", "password": password}
             if cell.may_ask:  # else it was told to end, and by now nobody would answer
                 self._send(request)
                 question.settled.wait()

@@ -41,7 +41,10 @@ EVERYBODYS = Path("/tmp")
 _OTHERS = Path("/dev/shm"), Path("/var/tmp")
 """Where that is not fit for it."""
 
-NAME = re.compile(r"live-kernel-[0-9a-f]{12}")
+FOLLOWED, SESSION = "live-followed-", "session"
+"""In which directory a kernel makes the socket for its followers (`launcher/followers.py`)."""
+
+NAME = re.compile(r"live-(kernel|followed)-[0-9a-f]{12}")
 
 
 def runtime_directory(uid: int) -> Path:
@@ -95,12 +98,12 @@ def _is_usable(directory: str, must_be_private: bool) -> bool:
     )
 
 
-def private_directory() -> Path:
+def private_directory(prefix: str = "live-kernel-") -> Path:
     """A new directory that only we can enter, among our own. Raises OSError.
 
     (As `tempfile.mkdtemp` makes it, which loads a lot.)
     """
-    path = runtime_directory(os.geteuid()) / f"live-kernel-{secrets.token_hex(6)}"
+    path = runtime_directory(os.geteuid()) / f"{prefix}{secrets.token_hex(6)}"
     path.mkdir(0o700)
     _check(os.stat(path, follow_symlinks=False), os.geteuid(), path)
     return path
@@ -128,7 +131,7 @@ def lock(descriptor: int) -> bool:
 
 def remove(name: str, parent: int, descriptor: int) -> None:
     """Remove a private directory, and whatever is in it of what we put there."""
-    for each in (LINK, BUNDLE, SCRIPT):
+    for each in (LINK, BUNDLE, SCRIPT, SESSION):
         with contextlib.suppress(OSError):
             os.unlink(each, dir_fd=descriptor)
     with contextlib.suppress(OSError):

@@ -13,6 +13,7 @@ from .attachment import State
 from .execution import Queue, Turn
 from .frontend import Frontend
 from .outlet import Outlet
+from .recording import Recorder
 from .shells import Shells, UnknownSubshell
 from .target import CellRun, Target
 from .wire import Content, Request
@@ -27,8 +28,11 @@ _MOST = 100_000
 class Comms:
     """The comms that are open."""
 
-    def __init__(self, frontend: Frontend, target: Target, shells: Shells) -> None:
+    def __init__(
+        self, frontend: Frontend, target: Target, shells: Shells, recorder: Recorder
+    ) -> None:
         self._frontend, self._target, self._shells = frontend, target, shells
+        self._recorder = recorder
         self._targets: dict[str, str] = {}
         self._speaker: dict[str, str] = {}
         self._asked: dict[tuple[str, str], str] = {}
@@ -91,6 +95,8 @@ class Comms:
                 Outlet(request, self._frontend).print(refusal, "stderr")
             self.end(request)
             return
+        of = self._targets.get(name) or str(request.content.get("target_name", ""))
+        self._recorder.said(request.kind, of, self._target.process)
         if request.kind == "comm_open":
             self._targets[name] = str(request.content.get("target_name", ""))
         elif request.kind == "comm_close":

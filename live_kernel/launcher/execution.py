@@ -13,9 +13,10 @@ from collections.abc import Callable
 from datetime import datetime
 
 from ..errors import LiveKernelError
+from .clock import now
 from .frontend import Frontend
 from .outlet import Outlet
-from .wire import Content, Request, now
+from .wire import Content, Request
 
 Done = Callable[[LiveKernelError | Content | None], None]
 """Told once how something that a cell wants went: None, or the error that ends the cell."""
@@ -46,6 +47,8 @@ class Execution(Outlet):
         """What its `user_expressions` came to, where it was not the target that has run it."""
         self.confirmed_for: object = None
         """The attach for which the user has said yes to it: see `guarding.py`."""
+        self.record = ""
+        """Its id in the journal, where it is on record."""
         self.is_aside = False
         """It has overtaken what runs and waits; they are none of its business, nor it theirs."""
 
@@ -68,6 +71,17 @@ class Turn:
         self.start = start
 
 
+class Witness:
+    """Told of each cell: before it begins, when it has ended, or that it is not run at all.
+
+    `error` is None where it has run without one. (This witness keeps nothing.)
+    """
+
+    def begun(self, execution: Execution) -> None: ...
+    def ended(self, execution: Execution, error: LiveKernelError | Content | None) -> None: ...
+    def dropped(self, execution: Execution) -> None: ...
+
+
 class Inputs:
     """The numbers of the inputs, which the shells of a kernel share.
 
@@ -88,6 +102,7 @@ class Queue:
 
     `run(execution)` starts one; whoever runs it calls `succeed` or `fail` in the end.
     `is_aside(code)`: need a cell with this code not wait for those before it?
+    `witness` is told of each.
     """
 
     def __init__(
@@ -96,11 +111,13 @@ class Queue:
         run: Callable[[Execution], None],
         inputs: Inputs,
         is_aside: Callable[[str], bool] = lambda _code: False,
+        witness: Witness | None = None,
     ) -> None:
         self._frontend = frontend
         self._run = run
         self._inputs = inputs
         self._is_aside = is_aside
+        self._witness = witness or Witness()
         self._latest: Execution | None = None
         self._waiting: deque[Execution | Turn] = deque()
         self._is_starting = False
@@ -191,6 +208,7 @@ class Queue:
         if not execution.silent:
             content = {"code": execution.code, "execution_count": execution.count}
             execution.publish("execute_input", content)
+        self._witness.begun(execution)
 
     def succeed(self, execution: Execution, expressions: Content | None = None) -> None:
         """The cell has run."""
@@ -199,16 +217,20 @@ class Queue:
             "payload": execution.payload,
         }
         self._answer(execution, {"status": "ok", "execution_count": execution.count, **content})
+        self._witness.ended(execution, None)
         self._go_on(execution)
 
     def fail(self, execution: Execution, error: LiveKernelError) -> None:
         """The cell could not be run, for a reason of ours."""
         name = type(error).__name__
         lines = [f"\x1b[0;31m{name}\x1b[0m: {error}", *error.remedy.splitlines()]
-        self.fail_with(execution, {"ename": name, "evalue": str(error), "traceback": lines})
+        self._fail(execution, {"ename": name, "evalue": str(error), "traceback": lines}, error)
 
     def fail_with(self, execution: Execution, error: Content) -> None:
         """The cell has raised: publish the error, answer, and abort what was sent behind it."""
+        self._fail(execution, error, error)
+
+    def _fail(self, execution: Execution, error: Content, cause: LiveKernelError | Content) -> None:
         if not execution.silent:
             execution.publish("error", error)
         stops = execution.stops_on_error and not execution.is_aside
@@ -216,6 +238,7 @@ class Queue:
             self._frontend.take_in("shell")  # what was sent before the failure could be known
         content = {"execution_count": execution.count, "payload": execution.payload}
         self._answer(execution, {"status": "error", **error, **content})
+        self._witness.ended(execution, cause)
         if stops:
             self._failed, self._failed_at = execution, time.monotonic()
             self.abort_waiting()
@@ -249,6 +272,7 @@ class Queue:
             self._failed, self._failed_at = execution, time.monotonic()
         self._frontend.status("busy", execution.request.header)
         self._answer(execution, {"status": "aborted"})
+        self._witness.dropped(execution)
 
 
 def _seconds(date: object) -> float | None:

@@ -88,6 +88,11 @@ class Frontend:
         self._held: deque[list[Frame]] = deque()
         self._retry: Timer | None = None
         self._held_for = 0.0
+        self.taps: list[Callable[[str, Content, Content | None], object]] = []
+        """Each is told of all that is published, and of questions as `input_request`: the type,
+        the content and the header of the request to which it belongs."""
+        self.on_posted: Callable[[], object] = lambda: None
+        """Called when there is nothing left to be sent, each time before we wait."""
         reactor.before_waiting(self.post)
         for name in ("shell", "control"):
             reactor.read(self._sockets[name], lambda name=name: self.take_in(name))  # type: ignore[misc]
@@ -213,6 +218,8 @@ class Frontend:
         content = {"prompt": prompt, "password": password}
         header = self._codec.header("input_request")
         message = self._codec.pack(header, content, request.header)
+        for tap in self.taps:
+            tap("input_request", content, request.header)
 
         def try_to_ask() -> None:
             if not wanted():
@@ -236,6 +243,8 @@ class Frontend:
         buffers: Sequence[Frame] = (),
     ) -> None:
         """Tell all front-ends."""
+        for tap in self.taps:
+            tap(kind, content, parent)
         topic = f"kernel.{self._codec.session}.{kind}".encode()
         header = self._codec.header(kind)
 
@@ -262,6 +271,7 @@ class Frontend:
                 else:
                     with contextlib.suppress(zmq.Again):
                         self._sockets[channel].send_multipart(frames, zmq.NOBLOCK)
+        self.on_posted()
 
     def _publish(self, frames: list[Frame]) -> None:
         if self._held or not self._try_to_publish(frames):

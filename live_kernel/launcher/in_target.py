@@ -28,7 +28,8 @@ _PROMPT = "Attach to (pid, or text of its command line): "
 class InTarget:
     """Runs what is to run in the target of one kernel, whichever shell asks for it.
 
-    `on_comm(event, subshell)` is told of each message that a cell sends on a comm.
+    `on_comm(event, subshell)` is told of each message that a cell sends on a comm,
+    `on_typed(execution, line)` of each line that is given to a debugger of a cell's.
     """
 
     def __init__(
@@ -37,9 +38,10 @@ class InTarget:
         target: Target,
         questions: Questions,
         on_comm: Callable[[dict[str, Any], str], None],
+        on_typed: Callable[[Execution, str], None] = lambda *_: None,
     ) -> None:
         self._frontend, self._target = frontend, target
-        self._questions, self._on_comm = questions, on_comm
+        self._questions, self._on_comm, self._on_typed = questions, on_comm, on_typed
         self.guarding = Guarding(frontend, target, questions)
 
     def run(
@@ -141,7 +143,10 @@ class InTarget:
         def input_wanted(prompt: str, password: bool, answer: Answer) -> None:
             self._questions.ask(self._frontend, execution.request, prompt, password, answer)
 
-        self._target.run(request, CellRun(produced, ended, lost, input_wanted))
+        def typed(line: str) -> None:
+            self._on_typed(execution, line)
+
+        self._target.run(request, CellRun(produced, ended, lost, input_wanted, typed=typed))
 
     def tell_notices(self, execution: Execution) -> None:
         """Show what the user should know by now, such as to what the kernel is attached."""

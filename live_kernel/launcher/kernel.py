@@ -10,10 +10,14 @@ import gc
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..attach.ending import Watch
+from ..attach.processes import Process
 from ..errors import LiveKernelError
+from . import journal, recording
 from .arguments import Arguments
 from .choosing import Memory, first_choice, forget_dead
 from .frontend import Frontend
@@ -21,6 +25,9 @@ from .reactor import Reactor
 from .router import Router
 from .target import Target
 from .waking import in_background
+
+if TYPE_CHECKING:
+    from .followers import Followers
 
 _FAREWELL = 0.15
 """Seconds that a clean exit may wait for the agent's farewell, and for the history to be saved."""
@@ -32,6 +39,9 @@ _LINGER = 0.03
 """Seconds that the last messages to the front-ends may take to leave."""
 
 _PARENT_CHECK = 1.0
+
+_FOLLOWED_AFTER = 0.25
+"""Seconds after the start at which others may follow: whoever has started it comes first."""
 
 _SETTLED_AFTER = 2.0
 """Seconds after the start at which there is time to look for what others have left, and what
@@ -51,7 +61,13 @@ class Kernel:
         self._connection_file = connection_file
         self._memory = Memory(connection_file)
         self._target = Target(self._reactor, self._memory)
-        self._router = Router(self._reactor, self._target, self._shut_down)
+        self._recorder = recording.from_environment(
+            os.environ, self._reactor.later, self._tell, about(connection_file, os.environ)
+        )
+        self._router = Router(self._reactor, self._target, self._shut_down, self._recorder)
+        self._followers: Followers | None = None
+        self._router.followed_by = lambda: [] if self._followers is None else self._followers.names
+        self._target.on_step = self._on_step
         self._frontend = Frontend(
             connection_file,
             self._reactor,
@@ -60,11 +76,13 @@ class Kernel:
             self._router.hold_output,
         )
         self._router.connect(self._frontend)
+        self._frontend.on_posted = self._recorder.flush
         if given.history:
             self._router.history.keep_in(given.history)
         self._target.is_quiet, self._target.protection.given = given.is_quiet, given.rails
         self._given, self._wakes = given.choice, given.wakes
         self._is_restart = False
+        self._end = "the kernel has ended"
 
     def run(self) -> None:
         """Serve until a front-end, a signal or the end of our parent stops us."""
@@ -72,6 +90,7 @@ class Kernel:
         self._watch_signals()
         self._watch_parent()
         self._attach_first()
+        self._reactor.later(_FOLLOWED_AFTER, self._let_follow)
         self._reactor.later(_SETTLED_AFTER, self._settle)
         self._reactor.run()
         self._leave()
@@ -102,7 +121,8 @@ class Kernel:
     def _watch_signals(self) -> None:
         """SIGTERM and SIGHUP end the kernel, SIGINT interrupts the cell; none is passed on."""
 
-        def on_end(_number: int, _frame: object) -> None:
+        def on_end(number: int, _frame: object) -> None:
+            self._end = signal.Signals(number).name
             self._reactor.call(self._reactor.stop)
 
         def on_interrupt(_number: int, _frame: object) -> None:
@@ -119,18 +139,23 @@ class Kernel:
             return
         watch = Watch(pid)
         if watch.descriptor is not None:
-            self._reactor.read(watch.descriptor, self._reactor.stop)
+            self._reactor.read(watch.descriptor, self._on_parents_end)
         else:
             self._check_parent(watch)
 
     def _check_parent(self, watch: Watch) -> None:
         if watch.has_ended():
-            self._reactor.stop()
+            self._on_parents_end()
         else:
             self._reactor.later(_PARENT_CHECK, lambda: self._check_parent(watch))
 
+    def _on_parents_end(self) -> None:
+        self._end = "the program that has started the kernel has ended"
+        self._reactor.stop()
+
     def _shut_down(self, restart: bool) -> None:
         self._is_restart = restart
+        self._end = "restarted by a front-end" if restart else "shut down by a front-end"
         self._reactor.stop()
 
     def _leave(self) -> None:
@@ -138,12 +163,58 @@ class Kernel:
             self._memory.forget()
         self._router.history.leave()
         self._frontend.stop_receiving()
-        attachment = self._target.attachment
-        if attachment is not None:
-            attachment.detach(within=_FAREWELL)
+        self._target.leave(_FAREWELL, self._end)
+        self._recorder.close(self._end)
+        if self._followers is not None:
+            self._followers.close()
         self._router.local.close(_LOCAL_FAREWELL)
         self._router.history.close(_FAREWELL)
         self._frontend.close(_LINGER)
+
+    # -- what others are told -----------------------------------------------------------
+
+    def _tell(self, text: str) -> None:
+        """Tell the user, at the next cell, and Jupyter's log."""
+        journal.say(text)
+        self._target.on_notice(text)
+
+    def _note(self, event: str, **fields: Any) -> None:
+        self._recorder.note(event, self._target.present, **fields)
+
+    def _on_step(self, event: str, process: Process | None, fields: dict[str, Any]) -> None:
+        """The attachment has come a step further."""
+        self._recorder.step(event, process, fields)
+        if self._followers is not None:
+            self._followers.step(event, process, fields)
+
+    def _let_follow(self) -> None:
+        """The start is over: others may follow from now on."""
+        from .followers import Followers
+
+        self._followers = Followers(
+            self._reactor, self._describe, self._router.running, self._target.on_notice, self._note
+        )
+        self._followers.open(self._frontend)
+
+    def _describe(self) -> dict[str, Any]:
+        """What a follower is told of this kernel."""
+        process = self._target.present
+        target = None if process is None else {"pid": process.pid, "command": process.title}
+        since = self._target.attachment.since if self._target.attachment else None
+        return {
+            "protocol": 1,
+            **about(self._connection_file, os.environ),
+            "state": self._target.state.value,
+            "target": target,
+            "since": since if process is not None else None,
+        }
+
+
+def about(connection_file: Path, environment: Mapping[str, str]) -> dict[str, Any]:
+    """By what names a kernel is known: its connection file's, and its notebook's, if it has one."""
+    found = {"connection": connection_file.stem}
+    notebook = environment.get("JPY_SESSION_NAME", "")
+    return {**found, "notebook": notebook} if notebook else found
 
 
 def _report(error: Exception) -> None:

@@ -16,14 +16,16 @@ from .attachment import State
 from .commands import Means, is_aside
 from .comms import Comms
 from .completeness import Completeness
-from .execution import Inputs, Queue
+from .execution import Execution, Inputs, Queue
 from .frontend import Frontend
 from .history import History
 from .idling import Idling
 from .in_target import InTarget
 from .local import Local
+from .on_record import OnRecord, asker
 from .questions import Questions
 from .reactor import Reactor
+from .recording import Recorder
 from .runner import Runner
 from .shells import Shells, UnknownSubshell
 from .target import Target
@@ -38,8 +40,15 @@ if TYPE_CHECKING:
 class Router:
     """Takes each request of the front-ends to whoever can answer it."""
 
-    def __init__(self, reactor: Reactor, target: Target, shut_down: Callable[[bool], None]) -> None:
+    def __init__(
+        self,
+        reactor: Reactor,
+        target: Target,
+        shut_down: Callable[[bool], None],
+        recorder: Recorder | None = None,
+    ) -> None:
         self._target = target
+        self._recorder = recorder or Recorder()
         self._shut_down = shut_down
         self.history = History(reactor)
         self._completeness = Completeness(reactor)
@@ -52,19 +61,23 @@ class Router:
         self._reactor = reactor
         self._idling = Idling(reactor, target)
         self._idling.is_busy_beside = lambda: self.local.is_running
+        self.followed_by: Callable[[], list[str]] = list
+        """Tells who follows the kernel."""
 
     def connect(self, frontend: Frontend) -> None:
         """Answer over this front-end from now on."""
         self._frontend = frontend
-        in_target = InTarget(frontend, self._target, self._questions, self._on_comm)
-        runner = Runner(Means(self._target, self.local, in_target), self._inspect)
+        in_target = InTarget(frontend, self._target, self._questions, self._on_comm, self._on_typed)
+        means = Means(self._target, self.local, in_target, self.followed_by, self._recorder)
+        runner = Runner(means, self._inspect)
         inputs = Inputs(self.history.add)
+        witness = OnRecord(self._recorder, self._target, frontend)
 
         def make_queue() -> Queue:
-            return Queue(frontend, runner.run, inputs, is_aside)
+            return Queue(frontend, runner.run, inputs, is_aside, witness)
 
         self._shells = Shells(self._target, make_queue)
-        self._comms = Comms(frontend, self._target, self._shells)
+        self._comms = Comms(frontend, self._target, self._shells, self._recorder)
         self._target.on_left = self._comms.close_all
         self.local.connect(frontend)
         frontend.presence.on_gone = self._questions.leave
@@ -89,6 +102,18 @@ class Router:
         """A cell says something on a comm."""
         self._comms.on_event(event, subshell)
 
+    def _on_typed(self, execution: Execution, line: str) -> None:
+        """A line for a debugger of a cell's."""
+        self._recorder.typed(execution.record, line, self._target.present)
+
+    def running(self) -> list[tuple[Content, Content]]:
+        """The cells that run: their headers, and what was published when they began."""
+        return [
+            (cell.request.header, {"code": cell.code, "execution_count": cell.count})
+            for cell in self._shells.running()
+            if not cell.silent
+        ]
+
     # -- requests -----------------------------------------------------------------------
 
     def on_request(self, request: Request) -> None:
@@ -109,6 +134,9 @@ class Router:
 
     def _refuse(self, request: Request, error: UnknownSubshell) -> None:
         """Nobody can do what is asked; there is an answer all the same, where one is waited for."""
+        if request.kind == "execute_request":
+            code = str(request.content.get("code", ""))
+            self._recorder.refuse(code, None, "refused", why=str(error), **asker(request))
         self._frontend.status("busy", request.header)
         if request.kind.endswith("_request"):
             self._answer_with_error(request, error)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 
-from .execution import Queue
+from .execution import Execution, Queue
 from .target import Target
 from .wire import Request
 
@@ -46,6 +46,11 @@ class Shells:
     def subshells(self) -> list[str]:
         """The ids of the subshells, oldest first."""
         return [name for name in self._queues if name]
+
+    def running(self) -> list[Execution]:
+        """The cells that run now."""
+        all_of_them = [queue.running for queue in self._queues.values()]
+        return [each for each in all_of_them if isinstance(each, Execution)]
 
     def create(self) -> str:
         """Begin a subshell. Returns its id."""

@@ -67,6 +67,7 @@ class CellRun:
 
     `produced(events)` may be called after `done`, for what the cell has left running.
     `undelivered` is called instead of `done` where a message can't be delivered yet.
+    `typed(line)` is told of each line that the cell's debugger is given to run.
     """
 
     def __init__(
@@ -76,9 +77,10 @@ class CellRun:
         lost: Callable[[LiveKernelError], None],
         input_wanted: Callable[[str, bool, Answer], None] = lambda *_: None,
         undelivered: Callable[[], None] = lambda: None,
+        typed: Callable[[str], None] = lambda _line: None,
     ) -> None:
         self.produced, self.done, self.lost = produced, done, lost
-        self.input_wanted, self.undelivered = input_wanted, undelivered
+        self.input_wanted, self.undelivered, self.typed = input_wanted, undelivered, typed
         self.holds = self.lasts = self.awaits = self.is_silent = False  # see `use.Run`
 
 
@@ -111,6 +113,9 @@ class Target:
         self._cells = 0
         self.on_left: Callable[[], None] = lambda: None
         """Called when there is no target any more, however that came."""
+        self.on_step: Callable[[str, Process | None, Message], None] = lambda *_: None
+        """Told of each step: `attach`, `attached`, `failed`, `detached`, `lost`; of which process,
+        where it is known, and more about it: `why`, in words."""
         self._blocked: TargetBlocked | None = None
         self.protection = Protection(lambda: self.is_there)
         self.use = Use()
@@ -130,6 +135,11 @@ class Target:
         return self.state in (State.ATTACHED, State.INJECTING)
 
     @property
+    def present(self) -> Process | None:
+        """The process that this kernel is attached to or entering."""
+        return self.process if self.is_there else None
+
+    @property
     def process(self) -> Process | None:
         """The process that this kernel is attached to or entering, or was last."""
         return None if self.attachment is None else self.attachment.process
@@ -140,8 +150,12 @@ class Target:
         """Attach to what `choice` means. Raises LiveKernelError if that can't even be tried;
         what was attached before stays so then.
         """
-        process = choice.resolve()
-        found = self.protection.of(process, choice.rails)
+        try:
+            process = choice.resolve()
+            found = self.protection.of(process, choice.rails)
+        except LiveKernelError as error:
+            self.on_step("failed", None, {"asked": choice.text, **_why(error)})
+            raise
         if self._is_already(process) and self.protection.is_within(found):
             self.protection.go_on(found)
             self._choice, self._is_pinned = choice, pinned
@@ -154,13 +168,15 @@ class Target:
                     self._notice(self.describe())
                 self.wait(waiter)
             return
-        self.detach()
+        self.detach(why=f"attaches to pid {process.pid} instead")
         self.failure, self._choice, self._is_pinned = None, choice, pinned
         self.protection.begin(found)
         self.left = None
         if waiter is not None:
             self._waiters.append(waiter)
+        asked = {"asked": choice.text, "by": choice.source, "wake": choice.wake}
         observe = bool(found.rails.observe)
+        self.on_step("attach", process, {**asked, **({"observe": True} if observe else {})})
         self.attachment = Attachment(process, self.reactor, self, choice.wake, observe)
 
     def _is_already(self, process: Process) -> bool:
@@ -199,11 +215,12 @@ class Target:
         self.attachment.wake()
         return True
 
-    def give_up(self) -> bool:
+    def give_up(self, why: str = "given up") -> bool:
         """Stop entering the target, if that is what goes on. Returns whether it was."""
         if self.attachment is None or self.state is not State.INJECTING:
             return False
         self.attachment.give_up()
+        self.on_step("failed", self.attachment.process, {"why": why})
         blocked, self._blocked = self._blocked, None
         pid = self.attachment.process.pid
         seen = "" if blocked is None else f": {str(blocked).replace(f"pid {pid}'s", 'its', 1)}"
@@ -215,27 +232,46 @@ class Target:
         self.attachment = None
         return True
 
-    def detach(self, forget: bool = False, why: LiveKernelError | None = None) -> bool:
+    def detach(
+        self, forget: bool = False, why: str = "", error: LiveKernelError | None = None
+    ) -> bool:
         """Let go of the target, if there is one. Returns whether there was.
 
-        `why` is told to what still runs there.
+        `why`: who or what wants it, for the record; `error` is told to what still runs there.
         """
         if forget:
             self.left = None
         if forget and self._memory is not None:
             self._memory.forget()
-        if self.give_up():
+        if self.give_up(why or "given up"):
             return True
         attachment, self.attachment = self.attachment, None
         if attachment is None or attachment.state is not State.ATTACHED:
             return False
         attachment.detach()
+        self._tell_detached(attachment, why)
         for run in self._forget_cells():
-            if why is not None:
-                run.lost(why)
+            if error is not None:
+                run.lost(error)
         if attachment.leftovers:
             self._notice(f"Could not be undone in the target: {attachment.leftovers}")
         return True
+
+    def leave(self, within: float, why: str) -> None:
+        """Let go of the target within so many seconds: the kernel ends, and nobody waits for it."""
+        attachment = self.attachment
+        if attachment is None or self.state not in (State.ATTACHED, State.INJECTING):
+            return
+        was_attached = self.state is State.ATTACHED
+        attachment.detach(within)
+        if was_attached:
+            self._tell_detached(attachment, why)
+        else:
+            self.on_step("failed", attachment.process, {"why": why})
+
+    def _tell_detached(self, attachment: Attachment, why: str) -> None:
+        left = {"left": attachment.leftovers} if attachment.leftovers else {}
+        self.on_step("detached", attachment.process, {"why": why, **left})
 
     def _tell_waiters(self, tell: Callable[[Waiter], None]) -> None:
         waiters, self._waiters = self._waiters, []
@@ -314,7 +350,7 @@ class Target:
         )
         again = choice._replace(text=str(process.pid), start_time=process.start_time, wake=False)
         self.failure, self.left = error, again._replace(source="%attach")
-        self.detach(why=error)
+        self.detach(why=f"not used for {durations.written(limit)} ({by})", error=error)
 
     # -- cells --------------------------------------------------------------------------
 
@@ -383,6 +419,7 @@ class Target:
         assert self.attachment is not None
         assert self._choice is not None
         self._blocked = None
+        self.on_step("attached", self.attachment.process, {})
         self._pin(self.attachment.process, self._choice, self._is_pinned)
         if not self.is_quiet:
             self._notice(self.describe())
@@ -397,6 +434,7 @@ class Target:
         self._tell_waiters(lambda waiter: waiter.attached())
 
     def on_failed(self, error: LiveKernelError) -> None:
+        self.on_step("failed", self.process, _why(error))
         self.failure, self._blocked = error, None
         self._tell_waiters(lambda waiter: waiter.failed(error))
 
@@ -446,12 +484,22 @@ class Target:
             run.undelivered()
 
     def on_input_wanted(self, cell: int, prompt: str, password: bool) -> None:
+        self._ask(cell, prompt, password, lambda _run, _text: None)
+
+    def on_prompt(self, cell: int, prompt: str) -> None:
+        self._ask(cell, prompt, False, lambda run, text: run.typed(text))
+
+    def _ask(
+        self, cell: int, prompt: str, password: bool, typed: Callable[[CellRun, str], None]
+    ) -> None:
         run, attachment = self._runs.get(cell), self.attachment
         if run is None or attachment is None:
             return
 
         def answered(text: str | None) -> None:
             run.awaits = False
+            if text is not None:
+                typed(run, text)
             attachment.answer_input(cell, text)
 
         run.awaits = True
@@ -466,9 +514,14 @@ class Target:
         del self.notices[:-_MOST_NOTICES]
 
     def on_lost(self, error: AgentLost) -> None:
+        self.on_step("lost", self.process, {"why": str(error)})
         self.failure = error
         for run in self._forget_cells():
             run.lost(error)
+
+
+def _why(error: LiveKernelError) -> Message:
+    return {"why": f"{type(error).__name__}: {error}"}
 
 
 _GIVEN_UP = "Nothing was changed in it. Try again with %attach once it is awake."

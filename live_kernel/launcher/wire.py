@@ -15,8 +15,9 @@ import json
 import secrets
 from collections import deque
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+
+from .clock import now
 
 if TYPE_CHECKING:
     from .presence import Peer
@@ -37,11 +38,6 @@ _MARK = secrets.token_hex(8)
 
 Content = dict[str, Any]
 Frame = bytes | bytearray | memoryview
-
-
-def now() -> str:
-    """The time as messages carry it: ISO 8601, in UTC."""
-    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
 
 
 class WireError(ValueError):

@@ -87,6 +87,10 @@ def from_agent(message: Message) -> bool:
         # On `control`: a running cell calls input() or getpass().
         case {"op": "input", "cell": int(), "prompt": str(), "password": bool()}:
             return True
+        # On `control`: a debugger of a running cell asks what to do: the line will be run as code.
+        # Answered, as the one before, by `input`.
+        case {"op": "prompt", "cell": int(), "prompt": str()}:
+            return True
         # On `control`: the answer to `ask`.
         case {"op": "answer", "id": int(), "answer": dict()}:
             return True

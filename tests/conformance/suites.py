@@ -98,6 +98,7 @@ def run(suite: Suite, words: list[str]) -> None:
         environment = os.environ | {
             "JUPYTER_PATH": place,
             "IPYTHONDIR": str(Path(place, "ipython")),
+            "XDG_STATE_HOME": place,
             "PYTHONPATH": os.pathsep.join(map(str, found)),
         }
         options = ["-c", os.devnull, "--rootdir", str(suite.sources), "-p", "no:cacheprovider"]

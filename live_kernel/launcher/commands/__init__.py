@@ -16,11 +16,12 @@ from .idling import Idle
 from .limiting import Limits
 from .patching import Patch, PatchCell, Unpatch
 from .placing import InLoop, OnMain, OnOwn, OnThread, Place
+from .recorded import Log
 from .seeing import Stack, Tasks, Threads, Where
 from .watching import Trace, Untrace, Unwatch, Watch
 
 _ALL: tuple[type[Command], ...] = (
-    *(Attach, Detach, Ps, Status),
+    *(Attach, Detach, Ps, Status, Log),
     *(Threads, Stack, Tasks, Where),
     *(Frame, Up, Down, Thread, Task, Module),
     *(OnMain, InLoop, OnThread, OnOwn, Place),

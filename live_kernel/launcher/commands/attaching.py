@@ -100,7 +100,7 @@ class Detach(Command):
 
     def run(self, argument: str, execution: Execution, done: Done) -> None:
         process = self._target.process
-        if self._target.detach(forget=True) and process is not None:
+        if self._target.detach(forget=True, why="%detach") and process is not None:
             execution.print(f"Detached from {process}; it runs on.")
         else:
             execution.print("Nothing is attached.")
@@ -137,6 +137,8 @@ class Status(Command):
             execution.print(f"State: {self._target.state.value}")
             if self._target.failure is not None:
                 execution.print(self._target.failure.explain())
+            if followers := self._means.followed_by():
+                execution.print(f"Followed by {', '.join(followers)}")
             done(None)
             return
 
@@ -169,4 +171,6 @@ class Status(Command):
             rows["Kernel"] = rails._replace(idle=0.0).in_words()
         if idle:
             rows["Idle"] = f"detaches after {durations.written(idle)} without use ({by})"
+        if followers := self._means.followed_by():
+            rows["Followed"] = f"by {', '.join(followers)}"
         return "\n".join(f"{name + ':':<11}{value}" for name, value in rows.items())

@@ -7,6 +7,7 @@ is done.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 from ...errors import CommandMisused, LiveKernelError
@@ -14,16 +15,19 @@ from ..execution import Done, Execution
 from ..guarding import Reach
 from ..in_target import InTarget
 from ..local import Local
+from ..recording import Recorder
 from ..target import Target
 from ..wire import Content
 
 
 class Means(NamedTuple):
-    """By what commands do what they do."""
+    """By what commands do what they do; who follows the kernel; and what it writes down."""
 
     target: Target
     local: Local
     in_target: InTarget
+    followed_by: Callable[[], list[str]]
+    recorder: Recorder
 
 
 class Command:
@@ -47,7 +51,7 @@ class Command:
 
     def __init__(self, means: Means) -> None:
         self._means = means
-        self._target, self._local, self._in_target = means
+        self._target, self._local, self._in_target = means.target, means.local, means.in_target
 
     def run(self, argument: str, execution: Execution, done: Done) -> None:
         raise NotImplementedError
