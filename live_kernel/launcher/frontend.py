@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import zmq
 
+from .log import log
 from .presence import Presence
 from .reactor import Reactor, Timer
 from .wire import Codec, Content, Frame, Request, WireError
@@ -128,7 +128,7 @@ class Frontend:
             try:
                 request = self._codec.unpack(frames)
             except WireError as error:
-                print(f"live-kernel: ignored on {name}: {error}", file=sys.stderr)
+                log(f"ignored on {name}: {error}")
                 continue
             request.channel = name
             if name == "shell":

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Any
+
+from .log import log
 
 _SETTINGS = ("ipython_config", "ipython_kernel_config")
 _CLASSES = ("HistoryAccessor", "HistoryManager")
@@ -55,7 +56,7 @@ def _history_settings(file: Path) -> list[dict[str, Any]]:
     except FileNotFoundError:
         return []
     except Exception as error:  # the user's code, which may do anything
-        print(f"live-kernel: {file} was not understood: {error}", file=sys.stderr)
+        log(f"{file} was not understood: {error}")
         return []
 
 

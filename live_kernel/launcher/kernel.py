@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import os
 import signal
-import sys
 from pathlib import Path
 
 from ..attach.ending import Watch
@@ -17,6 +16,7 @@ from ..errors import LiveKernelError
 from .arguments import Arguments
 from .choosing import Memory, first_choice, forget_dead
 from .frontend import Frontend
+from .log import log, log_error
 from .reactor import Reactor
 from .router import Router
 from .target import Target
@@ -43,7 +43,7 @@ class Kernel:
 
     def __init__(self, given: Arguments) -> None:
         connection_file = Path(given.connection_file)
-        self._reactor = Reactor(on_error=_report)
+        self._reactor = Reactor(on_error=log_error)
         self._connection_file = connection_file
         self._memory = Memory(connection_file)
         self._target = Target(self._reactor, self._memory)
@@ -142,19 +142,12 @@ class Kernel:
         self._frontend.close(_LINGER)
 
 
-def _report(error: Exception) -> None:
-    """A mistake of ours: the kernel goes on, and its log tells."""
-    import traceback  # not at every start: it loads much
-
-    traceback.print_exception(error)
-
-
 def main(given: Arguments) -> int:
     """Run a kernel. Returns the exit status."""
     try:
         kernel = Kernel(given)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        print(f"live-kernel: can't serve {given.connection_file}: {error}", file=sys.stderr)
+        log(f"can't serve {given.connection_file}: {error}")
         return 2
     kernel.run()
     return 0
