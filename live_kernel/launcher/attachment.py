@@ -258,6 +258,8 @@ class Attachment:
                 self._owner.on_input_wanted(cell, prompt, password)
             case {"op": "notice", "text": text}:
                 self._owner.on_notice(text)
+            case {"op": "there"}:
+                self._send("here")
             case {"op": "bye"}:
                 self._farewell = message
 
@@ -371,6 +373,8 @@ class Attachment:
             return f"{who} {self._death.how()}"
         if self._farewell is not None and self._farewell["reason"] == "exit":
             return f"{who} is exiting: its interpreter shuts down"
+        if self._farewell is not None and self._farewell["reason"] == "unattended":
+            return _UNATTENDED.format(who)
         if self._was_misused:
             return f"{who} has sent what no agent may send; the kernel has let go of it"
         return f"the agent in {who} has gone, while the program runs on"
@@ -394,4 +398,8 @@ class Attachment:
             self._on_answer(number, {})
 
 
+_UNATTENDED = (
+    "{} has let go of this kernel, which held a thread of it and did not answer for some seconds "
+    "(stopped, or out of breath?); the program runs on"
+)
 _LOST_REMEDY = "Name another program with %attach PID or %attach TEXT."
