@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab console setup test lint conformance wakes bench clean
+.PHONY: help demo lab console setup test lint conformance wakes faults bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,10 @@ conformance: ## the tests of ipykernel and nbclient against us (a few minutes; m
 wakes: ## wake blocked programs, 20 times each of 45 kinds of waits, and show the table (five minutes)
 	@$(set_up) test
 	@$(python) tests/wakes.py
+
+faults: ## kill, stop and starve each party at each step, three times each, and show the table (half an hour)
+	@$(set_up) test
+	@$(python) tests/faults.py
 
 lint: ## ruff and mypy
 	@$(set_up) dev
