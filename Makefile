@@ -11,7 +11,7 @@ BENCH_ARGS ?=
 FUZZ_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab console setup test lint conformance wakes fuzz bench clean
+.PHONY: help demo lab console setup test lint conformance wakes faults fuzz bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,10 @@ conformance: ## the tests of ipykernel and nbclient against us (a few minutes; m
 wakes: ## wake blocked programs, 20 times each of 45 kinds of waits, and show the table (five minutes)
 	@$(set_up) test
 	@$(python) tests/wakes.py
+
+faults: ## kill, stop and starve each party at each step, three times each, and show the table (half an hour)
+	@$(set_up) test
+	@$(python) tests/faults.py
 
 fuzz: ## hostile input from everywhere, chosen by the code that it reaches (FUZZ_ARGS="--minutes 60")
 	@$(set_up) fuzz

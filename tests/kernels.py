@@ -182,7 +182,7 @@ class Kernel:
     `arguments`: what a user adds after `--`. `env`: variables to add. `python`:
     the launcher's interpreter. `notebook`: the path that Jupyter Server would
     tell it. `encryption`: "required" for CURVE. `answers`: what the user types
-    when asked, one after the other; a callable gets the prompt.
+    when asked, one after the other; a callable gets the prompt. `log`: where it writes its log.
     """
 
     def __init__(
@@ -194,13 +194,15 @@ class Kernel:
         transport: str = "tcp",
         encryption: str = "disabled",
         answers: Sequence[str] = (),
+        log: Path | None = None,
     ) -> None:
         self.place = Path(tempfile.mkdtemp(prefix="lk-", dir="/tmp"))
         self.messages: list[Message] = []
         self.prompts: list[Message] = []
         self.answers = deque(answers)
         self.log_file = self.place / "launcher.log"
-        self._log = self.log_file.open("ab")  # open to the end: a restart writes to it, too
+        # Open to the end: a restart writes to it, too.
+        self._log = (log or self.log_file).open("ab")
         self._arguments = [str(argument) for argument in arguments]
         self._env = _environment(self.place, notebook) | dict(env or {})
         options = (

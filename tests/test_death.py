@@ -20,38 +20,14 @@ from live_kernel.handle import attach
 pytestmark = [pytest.mark.attach, pytest.mark.harm]
 
 
-# -- the launcher
+# -- the launcher (each step of its attach and of its cells: see faults.py)
 
 RUNNING = {
-    "nothing": "",
     "Python": "print('here', flush=True)\nwhile True: pass",
     "a flood": "print('here', flush=True)\nwhile True: print('x' * 100)",
     "a question": "print('here', flush=True)\ninput()",
     "an await": "import asyncio\nprint('here', flush=True)\nawait asyncio.sleep(600)",
-    "a short sleep": "import time\nprint('here', flush=True)\ntime.sleep(1)",
-    "threads of its own": (
-        "import threading\ngo = True\n"
-        "def f():\n    while go: print('x', flush=True)\n"
-        "try:\n    threading.Thread(target=f).start()\n    print('here', flush=True)\n"
-        "    while True: pass\nfinally: go = False"
-    ),
 }
-
-
-@pytest.mark.parametrize("what", RUNNING)
-def test_launcher_is_killed(program: Program, what: str) -> None:
-    """By SIGKILL in the middle of a cell: soon nothing of the agent is left."""
-    before = program.snapshot()
-    with Kernel("--pid", program.pid) as kernel:
-        kernel.run("1")
-        if RUNNING[what]:
-            kernel.begin(RUNNING[what], allow_stdin=True).wait_for("here")
-        kernel.kill()
-        program.assert_unharmed_since(before, interrupted=True)
-        kernel.forget()
-    assert not [line for line in program.lines() if "x" in line], "a cell's output"
-    with attach(program.pid) as handle:
-        assert handle.run("word")["status"] == "ok"
 
 
 @pytest.mark.parametrize("code", ["await asyncio.sleep(600)", "while True: await asyncio.sleep(0)"])
@@ -65,47 +41,7 @@ def test_launcher_is_killed_while_a_cell_awaits_in_the_program(code: str) -> Non
         program.assert_unharmed_since(before, interrupted=True)
 
 
-@pytest.mark.parametrize("moment", range(12))
-def test_launcher_is_killed_at_any_moment_of_the_attach(program: Program, moment: int) -> None:
-    """Before, while and after it gets in; the delays spread over what an attach takes."""
-    before = program.snapshot()
-    with Kernel() as kernel:
-        kernel.begin(f"%attach {program.pid}\nwhile True: pass")
-        delay = time.monotonic() + moment * 0.004
-        while time.monotonic() < delay:
-            kernel.take_in()
-        kernel.kill()
-        # What it had scheduled may still run, and finds nobody: wait until it has.
-        program.from_inside()
-        program.assert_unharmed_since(before, interrupted=True)
-        kernel.forget()
-        for landing in kernel.place.glob("live-kernel-*"):
-            for file in landing.iterdir():
-                file.unlink()
-            landing.rmdir()
-    with attach(program.pid) as handle:
-        assert handle.run("word")["status"] == "ok"
-
-
 # -- the program
-
-
-@pytest.mark.parametrize("moment", range(8))
-def test_program_is_killed_at_any_moment_of_the_attach(program: Program, moment: int) -> None:
-    """The cell that asked for it hears so at once, and the kernel goes on."""
-    program.expected_to_end = True
-    with Program("frame") as other, Kernel() as kernel:
-        cell = kernel.begin(f"%attach {program.pid}\nwhile True: pass")
-        kernel.wait(lambda: cell.contents("execute_input"), what="its begin")
-        delay = time.monotonic() + moment * 0.004
-        while time.monotonic() < delay:
-            kernel.take_in()
-        program.signal(signal.SIGKILL)
-        name, text = cell.finish(5).error
-        assert name in ("AgentLost", "TargetNotFound", "TargetZombie"), cell
-        assert f"pid {program.pid}" in text
-        assert kernel.run(f"%attach {other.pid}\nword").result == "'start'"
-        assert not list(kernel.place.glob("live-kernel-*"))
 
 
 def is_told(cell: Cell, program: Program, how: str) -> None:

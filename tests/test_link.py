@@ -331,6 +331,8 @@ FROM_AGENT = [
     {"op": "bye", "reason": "detached", "detail": ""},
     {"op": "bye", "reason": "exit", "detail": ""},
     {"op": "bye", "reason": "failed", "detail": "ImportError: x"},
+    {"op": "bye", "reason": "unattended", "detail": ""},
+    {"op": "there"},
 ]
 RUN = {
     "op": "run",
@@ -377,6 +379,7 @@ FROM_LAUNCHER = [
     {"op": "ask", "id": 5, "about": "tasks", "what": ""},
     {"op": "ask", "id": 6, "about": "where", "what": ""},
     {"op": "ask", "id": 7, "about": "offers", "what": "frames"},
+    {"op": "here"},
     {"op": "detach"},
 ]
 

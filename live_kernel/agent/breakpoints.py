@@ -156,7 +156,7 @@ class Breakpoint:
             self._wait(frame, thread)
 
     def _wait(self, frame: FrameType, thread: int) -> None:
-        stop = Stop(self, thread, self._table.shell.ledger)
+        stop = Stop(self, thread, self._table.shell)
         self._table.stops.append(stop)
         stop.entry = self._table.shell.ledger.record("a thread at a breakpoint", stop.let_go)
         try:

@@ -58,6 +58,20 @@ class Channel:
             for piece in pieces:
                 self._socket.sendall(piece)
 
+    def send_if_free(self, message: Message) -> None:
+        """Send one short message, unless somebody is sending or the launcher is slow."""
+        if not self._send_lock.acquire(False):
+            return
+        try:
+            data = b"".join(frames.encode(message))
+            sent = self._socket.send(data, _socket.MSG_DONTWAIT)
+            if sent < len(data):
+                self._socket.sendall(data[sent:])
+        except OSError:
+            pass  # no room, or nobody there
+        finally:
+            self._send_lock.release()
+
     def send_or_drop(self, message: Message) -> None:
         """Send one message if that takes no waiting. Raises OSError where it would."""
         self._socket.settimeout(0)

@@ -84,6 +84,8 @@ class Entered:
             call(self)
             while not self.ended.wait(_LOOKED_AFTER):
                 self._look_after()
+                if self._is_talking:
+                    self.shell.look_out()
         finally:
             self.is_over = True
             if self._visit is not None and self._visit.cancel():

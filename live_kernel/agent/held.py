@@ -9,8 +9,10 @@ if it had only been slow.
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # `signal` loads `enum`
+from math import inf
+from time import monotonic
 
-from . import native, threads
+from . import attendance, native, threads
 from .actions import Refused
 from .slots import SlotsUnknown
 from .visits import ThreadGone, Visit
@@ -57,14 +59,25 @@ class ThreadRun:
         if not visit.arrived.wait(_TOLD_AFTER) and not visit.ended.is_set:
             self._tell(_WAITS.format(self._name()))
             visit.ended_or_arrived()
-        if self._at_most is not None and not visit.ended.wait(self._at_most):
+        if self._at_most is not None and not self._is_left_within(self._at_most):
             self._tell(_TOO_LONG.format(self._name(), self._at_most))
             self.interrupt()
-        visit.ended.wait()
+        self._is_left_within(inf)
         self._cell.may_hold.discard(self._thread)
         visit.see_off(_LEFT_WITHIN)
         if visit.error is not None:
             raise visit.error
+
+    def _is_left_within(self, seconds: float) -> bool:
+        """Wait for the end of it there, as long as somebody is there to whom it matters."""
+        visit, shell, until = self._visit, self._cell.shell, monotonic() + seconds
+        assert visit is not None
+        while not visit.ended.wait(max(0.0, min(until - monotonic(), attendance.LOOK_EVERY))):
+            if monotonic() >= until:
+                return False
+            if shell is not None:
+                shell.look_out()
+        return True
 
     def _hold(self, code: Callable[[], object]) -> None:
         """On the thread that is held."""

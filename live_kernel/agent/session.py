@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from .attendance import Attendance
+
     Message = dict[str, Any]
 
 _sessions: set[Session] = set()
@@ -63,6 +65,8 @@ class Session:
         self._lanes = {"": self._main}
         self.cells.shell.latest_cell = self._main.present
         self.cells.shell.notice = self.notice
+        self.cells.shell.look_out = self._look_out
+        self._attendance: Attendance | None = None
         self._subshells: dict[str, tuple[Inbox, Entry]] = {}
         self._late: set[Cell] = set()
         """Cells that have ended, and have sent something since the launcher last asked."""
@@ -210,6 +214,25 @@ class Session:
         if shell.is_alone:
             for do in list(shell.on_alone):
                 do()
+
+    def _on_here(self, message: Message) -> None:
+        if self._attendance is not None:
+            self._attendance.answered()
+
+    def _look_out(self) -> None:
+        """On a thread that waits while one of the program is held: is the launcher there?"""
+        from . import attendance
+
+        if self._attendance is None:
+            ask = {"op": "there"}
+            self._attendance = attendance.Attendance(
+                lambda: self._control.send_if_free(ask), self._end_unattended
+            )
+        self._attendance.look()
+
+    def _end_unattended(self) -> None:
+        self._control.send_if_free({"op": "bye", "reason": "unattended", "detail": ""})
+        self._end_from_here()
 
     def _on_ran(self, message: Message) -> None:
         self._errands.reply(message)

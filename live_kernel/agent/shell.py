@@ -61,6 +61,9 @@ class Shell:
         """The cell that the main shell runs or ran last."""
         self.notice: Callable[[str], object] = lambda _text: None
         """Tells the user something beside the output of the cell that runs or is run next."""
+        self.look_out: Callable[[], object] = lambda: None
+        """Called each second by who waits while a thread of the program is held: if the launcher
+        does not answer any more, the session ends. See `attendance.py`."""
         self.is_alone = False
         """There is no front-end that could be asked anything."""
         self.on_alone: list[Callable[[], object]] = []

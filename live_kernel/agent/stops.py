@@ -19,11 +19,14 @@ if TYPE_CHECKING:
 
     from .breakpoints import Breakpoint
     from .entering import Entered
-    from .ledger import Ledger
     from .putting_off import PutOff
+    from .shell import Shell
 
 _LEFT_WITHIN = 1.0
 """Seconds that the main thread may take to be the program's again."""
+
+_LOOK_EVERY = 1.0
+"""Seconds after which it is seen to that somebody is there who could take the thread up."""
 
 waiting: dict[int, Stop] = {}
 """By thread, of all sessions."""
@@ -39,9 +42,10 @@ class Stop:
     entry: Any
     """Of the ledger."""
 
-    def __init__(self, at: Breakpoint, thread: int, ledger: Ledger) -> None:
+    def __init__(self, at: Breakpoint, thread: int, shell: Shell) -> None:
         self.breakpoint, self.thread = at, thread
-        self.name, self.ledger = name_of(thread), ledger
+        self.name, self.ledger = name_of(thread), shell.ledger
+        self._look_out = shell.look_out
         self._entered: Entered | None = None
         self._claim = native.Lock()
         """Whoever gets it says how it goes on."""
@@ -62,12 +66,16 @@ class Stop:
         from . import putting_off
 
         if not native.on_main_thread():
-            self._called.wait()
+            self._wait_for_a_call()
             return
         put_off = putting_off.PutOff(self.ledger, lambda _signal: self.let_go())
         with put_off:
-            self._called.wait()
+            self._wait_for_a_call()
         hand_on_later(put_off)
+
+    def _wait_for_a_call(self) -> None:
+        while not self._called.wait(_LOOK_EVERY):
+            self._look_out()
 
     def take_up(self, entered: Entered) -> bool:
         """Have it talk to this cell. Returns whether it still waits."""

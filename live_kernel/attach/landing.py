@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import OtherNamespace, TargetNotFound
-from . import grounds, proc
+from . import grounds, guard, proc
 from .acting import acting_as
 from .grounds import OPENED, Ground
 
@@ -35,6 +35,10 @@ LONGEST_SOCKET_PATH = 107
 """Bytes in the path of a Unix socket, at most (unix(7))."""
 
 LINK, BUNDLE, SCRIPT = "link", "bundle", "bootstrap.py"
+
+CHANNELS = tuple(f"channel-{number}" for number in range(1, 6))
+CONNECTION, IPYTHON = "kernel.json", "ipython"
+"""Of the local kernel, in a directory of its own (`launcher/local_kernel.py`)."""
 
 EVERYBODYS = Path("/tmp")
 """Where the targets of other users than ours are met."""
@@ -131,9 +135,13 @@ def lock(descriptor: int) -> bool:
 
 def remove(name: str, parent: int, descriptor: int) -> None:
     """Remove a private directory, and whatever is in it of what we put there."""
-    for each in (LINK, BUNDLE, SCRIPT, SESSION):
+    for each in (LINK, BUNDLE, SCRIPT, SESSION, CONNECTION, *CHANNELS):
         with contextlib.suppress(OSError):
             os.unlink(each, dir_fd=descriptor)
+    if IPYTHON in os.listdir(descriptor):
+        import shutil  # few have one
+
+        shutil.rmtree(IPYTHON, ignore_errors=True, dir_fd=descriptor)
     with contextlib.suppress(OSError):
         os.rmdir(name, dir_fd=parent)
 
@@ -144,7 +152,7 @@ def for_process(process: Process) -> Landing:
     Raises OSError, OtherNamespace where there is no place for it, or TargetNotFound.
     """
     if not process.has_other_files:
-        return Landing(process.uid, process.gid)
+        return Landing(process.uid, process.gid, process=process)
     try:
         with grounds.of(process.pid, process.uid) as found:
             if proc.stat(process.pid).start_time != process.start_time:
@@ -159,7 +167,7 @@ def _first(process: Process, found: list[Ground]) -> Landing:
     reasons = []
     for ground in found:
         try:
-            return Landing(process.uid, process.gid, ground)
+            return Landing(process.uid, process.gid, ground, process)
         except OSError as error:
             reasons.append(f"{ground.path}: {error.strerror or error}")
     raise no_ground(process.pid, str(process), "; ".join(reasons))
@@ -176,16 +184,17 @@ def no_ground(pid: int, who: str, reasons: str = "") -> OtherNamespace:
     )
 
 
-class Landing:
-    """A private directory with a listening socket `link` in it.
+class PrivateDirectory:
+    """A new directory, locked (for `leftovers.py`) and guarded until it is closed.
 
-    `uid` and `gid` are the target's; `token` is what the agent must know; `path`
-    is what the target calls it. `ground`: where to make it, among the target's
-    files; by default among ours. Raises OSError where the directory can't be made.
+    `uid` and `gid`: whose it is; `path`: what those call it. `ground`: where to make it, among
+    the files of `process`, for which it is; by default among ours. Raises OSError where it can't
+    be made.
     """
 
-    def __init__(self, uid: int, gid: int, ground: Ground | None = None) -> None:
-        self.token = secrets.token_hex(16)
+    def __init__(
+        self, uid: int, gid: int, ground: Ground | None = None, process: Process | None = None
+    ) -> None:
         self._owner = None if uid == os.geteuid() else (uid, gid)
         self._name = f"live-kernel-{secrets.token_hex(6)}"
         directory = runtime_directory(uid) if ground is None else ground.path
@@ -193,11 +202,10 @@ class Landing:
         self._parent = os.open(directory, OPENED) if ground is None else os.dup(ground.descriptor)
         self._descriptor = -1
         self._is_open = True
-        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._guard = guard.of_directory(self.path, process)
         try:
             with acting_as(self._owner):
                 self._make(uid)
-                self._listen()
         except BaseException:
             self.close()
             raise
@@ -211,7 +219,42 @@ class Landing:
             os.close(self._descriptor)
             self._descriptor = -1
             raise
-        lock(self._descriptor)  # for `leftovers.py`
+        lock(self._descriptor)
+
+    def close(self) -> None:
+        """Remove everything that was made."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        if self._descriptor >= 0:  # else what has this name, if anything, is not ours
+            with contextlib.suppress(OSError), acting_as(self._owner):
+                remove(self._name, self._parent, self._descriptor)
+        for descriptor in (self._descriptor, self._parent):
+            with contextlib.suppress(OSError):  # the first, if it has not been made
+                os.close(descriptor)
+        if self._guard is not None:
+            self._guard.dismiss()
+
+
+class Landing(PrivateDirectory):
+    """A private directory with a listening socket `link` in it.
+
+    It is of the target's user; `token` is what the agent must know. Raises OSError where it can't
+    be made.
+    """
+
+    def __init__(
+        self, uid: int, gid: int, ground: Ground | None = None, process: Process | None = None
+    ) -> None:
+        self.token = secrets.token_hex(16)
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            super().__init__(uid, gid, ground, process)
+            with acting_as(self._owner):
+                self._listen()
+        except BaseException:
+            self.close()
+            raise
 
     def _listen(self) -> None:
         self.listener.setblocking(False)
@@ -232,6 +275,8 @@ class Landing:
         """
         if not self._is_open:
             raise FileNotFoundError(f"{self.path} has been given up")
+        if self._guard is not None:
+            self._guard.settle()
         with acting_as(self._owner):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=self._descriptor)
@@ -252,13 +297,6 @@ class Landing:
 
     def close(self) -> None:
         """Remove everything that was made."""
-        if not self._is_open:
-            return
-        self._is_open = False
         self.listener.close()
-        if self._descriptor >= 0:  # else what has this name, if anything, is not ours
-            with contextlib.suppress(OSError), acting_as(self._owner):
-                remove(self._name, self._parent, self._descriptor)
-        for descriptor in (self._descriptor, self._parent):
-            with contextlib.suppress(OSError):  # the first, if it has not been made
-                os.close(descriptor)
+        if hasattr(self, "_is_open"):
+            super().close()

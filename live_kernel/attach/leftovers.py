@@ -1,7 +1,8 @@
 """What launchers left behind that were killed in the middle of an attach.
 
-Runs in a later launcher, on a thread that may wait. A private directory is locked
-as long as its launcher lives (`landing.py`); the system lets go of the lock however
+Runs in the guard of a directory as soon as its launcher has been killed (`guard.py`), and in a
+later launcher, on a thread that may wait, for where the guard was killed too. A private directory
+is locked as long as its launcher lives (`landing.py`); the system lets go of the lock however
 that ends. Rule: only what is our own user's (root: anyone's, and as that user), old,
 and nobody's any more; and a script that still waits in a program is taken back
 before its file goes, which stays where that can't be.
@@ -10,8 +11,9 @@ before its file goes, which stays where that can't be.
 from __future__ import annotations
 
 import os
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +23,14 @@ from .acting import acting_as
 
 OLD = 60.0
 """Seconds after which a directory that nobody has locked is not one in the making."""
+
+_RELEASED_WITHIN = 2.0
+"""Seconds within which the system lets go of what a killed launcher has locked."""
+
+_BEING_READ = 0.2
+"""Seconds for which a script may be on its way from the slot to its end: its files stay for that
+long, since the interpreter complains on the program's stderr about one that it can't open.
+"""
 
 
 def sweep_all() -> None:
@@ -54,19 +64,73 @@ def sweep_in(process: processes.Process) -> None:
             _sweep(ground.descriptor, ground.path)
 
 
+def main() -> None:
+    """For `guard.py`: remove the directory that is named in argv, whose launcher has ended.
+
+    With the pid and the start time of the process that it was made for, if there is one.
+    """
+    path, told = Path(sys.argv[1]), [int(each) for each in sys.argv[2:]]
+    process = None
+    with suppress(OSError, LiveKernelError):
+        process = processes.found_again(*told) if told else None
+    with suppress(OSError):
+        if process is None or not process.has_other_files:
+            _remove_released(path, os.open(path.parent, grounds.OPENED), process)
+            return
+        with grounds.of(process.pid, process.uid) as found:
+            for ground in found:
+                if ground.path == path.parent:
+                    _remove_released(path, ground.descriptor, process)
+
+
+def _remove_released(path: Path, parent: int, process: processes.Process | None) -> None:
+    """Remove one directory as soon as nobody has it locked. Raises OSError."""
+    descriptor = landing.opened(path.name, parent)
+    deadline = time.monotonic() + _RELEASED_WITHIN
+    while not landing.lock(descriptor):
+        if time.monotonic() > deadline:
+            return  # somebody lives who uses it
+        time.sleep(0.01)
+    _remove(path, parent, descriptor, [] if process is None else [process])
+
+
 def _sweep(parent: int, path: Path) -> None:
     """`path`: what programs call the directory whose descriptor is `parent`."""
     for name, descriptor in _abandoned(parent):
         try:
             with suppress(OSError):
-                owner = os.fstat(descriptor)
-                has_script = landing.SCRIPT in os.listdir(descriptor)
-                if has_script and not _take_back(str(path / name / landing.SCRIPT), owner.st_uid):
-                    continue
-                with acting_as(_other_owner(owner)):
-                    landing.remove(name, parent, descriptor)
+                candidates = _which_may_have_scripts(os.fstat(descriptor).st_uid)
+                _remove(path / name, parent, descriptor, candidates)
         finally:
             os.close(descriptor)
+
+
+def _remove(
+    path: Path, parent: int, descriptor: int, candidates: Iterable[processes.Process]
+) -> None:
+    """`candidates`: in which a script of it may wait. Where one can't be taken back, all stays: in
+    the place of a directory that is gone, whoever came first could put another.
+    """
+    if landing.SCRIPT in os.listdir(descriptor):
+        script = str(path / landing.SCRIPT)
+        waits = [process for process in candidates if slot.waiting_script(process) == script]
+        cleared = [slot.clear(process, script) for process in waits]
+        if not all(cleared):
+            return
+        if not waits:
+            time.sleep(_BEING_READ)
+    with acting_as(_other_owner(os.fstat(descriptor))):
+        landing.remove(path.name, parent, descriptor)
+
+
+def _which_may_have_scripts(owner: int) -> Iterator[processes.Process]:
+    """Where the directory is another user's, only programs of that user's: a name means nothing,
+    which anybody can give to a directory of his own.
+    """
+    is_ours = owner in (0, os.geteuid())
+    for candidate in processes.candidates():
+        if is_ours or candidate.process.uid == owner:
+            yield candidate.process
 
 
 def _abandoned(parent: int) -> Iterator[tuple[str, int]]:
@@ -86,18 +150,3 @@ def _abandoned(parent: int) -> Iterator[tuple[str, int]]:
 
 def _other_owner(status: os.stat_result) -> tuple[int, int] | None:
     return None if status.st_uid == os.geteuid() else (status.st_uid, status.st_gid)
-
-
-def _take_back(script: str, owner: int) -> bool:
-    """Whether it is certain that no program will run it any more: whoever came first could put
-    another in the place of a directory that is gone.
-
-    Where the directory is another user's, only programs of that user's are looked at: a name
-    means nothing, which anybody can give to a directory of his own.
-    """
-    found = (candidate.process for candidate in processes.candidates())
-    is_ours = owner in (0, os.geteuid())
-    likely = [process for process in found if is_ours or process.uid == owner]
-    waits = [process for process in likely if slot.waiting_script(process) == script]
-    cleared = [slot.clear(process, script) for process in waits]
-    return all(cleared)

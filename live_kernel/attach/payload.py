@@ -90,6 +90,7 @@ LATE = (
     ),
     ("agent.capi",),
     (
+        "agent.attendance",
         "agent.slots",
         "agent.dispositions",
         "agent.rousing",

@@ -138,6 +138,17 @@ def identify(pid: int, *, yama: Path = YAMA) -> Process:
         raise gone(pid) from None
 
 
+def found_again(pid: int, start_time: int) -> Process:
+    """The process with this pid that began then, whether or not it can be attached to now.
+
+    Raises TargetNotFound, or OSError where we may not look.
+    """
+    process = _process(Subject(pid))
+    if process.start_time != start_time:
+        raise gone(pid)
+    return process
+
+
 def still(process: Process) -> None:
     """Raises TargetNotFound unless `process` is still there, and still itself."""
     try:

@@ -263,22 +263,26 @@ class Attachment:
             case {"op": "system"}:
                 self._on_system(message)
             case {"op": "lend", "id": number, "cell": cell, "needed": needed}:
-                if self._is_read():
-                    self._on_lend(number, cell, needed)
+                self._on_lend(number, cell, needed)
             case {"op": "answer", "id": number, "answer": answer}:
                 self._on_answer(number, answer)
             case {"op": "undelivered", "cell": cell}:
-                if cell in self._cells and self._cells[cell].is_delivery:
-                    del self._cells[cell]
-                    self._owner.on_undelivered(cell)
+                self._on_undelivered(cell)
             case {"op": "input", "cell": cell, "prompt": prompt, "password": password}:
                 self._owner.on_input_wanted(cell, prompt, password)
             case {"op": "prompt", "cell": cell, "prompt": prompt}:
                 self._owner.on_prompt(cell, prompt)
             case {"op": "notice", "text": text}:
                 self._owner.on_notice(text)
+            case {"op": "there"}:
+                self._send("here")
             case {"op": "bye"}:
                 self._farewell = message
+
+    def _on_undelivered(self, cell: int) -> None:
+        if cell in self._cells and self._cells[cell].is_delivery:
+            del self._cells[cell]
+            self._owner.on_undelivered(cell)
 
     def _is_read(self) -> bool:
         """Does the agent take what it is told? Else nothing that it asks for is answered."""
@@ -333,6 +337,8 @@ class Attachment:
 
     def _on_lend(self, number: int, cell: int, needed: bool) -> None:
         """A cell is about to use IPython: lend ours, if there is none in the target."""
+        if not self._is_read():
+            return
         from . import commands, lending  # needed by few
 
         needed &= not self._observes
@@ -398,6 +404,8 @@ class Attachment:
             return f"{who} {self._death.how()}"
         if self._farewell is not None and self._farewell["reason"] == "exit":
             return f"{who} is exiting: its interpreter shuts down"
+        if self._farewell is not None and self._farewell["reason"] == "unattended":
+            return _UNATTENDED.format(who)
         if self._was_misused:
             return f"{who} has sent what no agent may send; the kernel has let go of it"
         return f"the agent in {who} has gone, while the program runs on"
@@ -421,4 +429,8 @@ class Attachment:
             self._on_answer(number, {})
 
 
+_UNATTENDED = (
+    "{} has let go of this kernel, which held a thread of it and did not answer for some seconds "
+    "(stopped, or out of breath?); the program runs on"
+)
 _LOST_REMEDY = "Name another program with %attach PID or %attach TEXT."

@@ -14,13 +14,13 @@ import errno
 import os
 import socket
 import struct
-import sys
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 
 import zmq
 
 from ..attach import proc
+from .log import log
 from .reactor import Reactor
 
 _HANDLER = "inproc://zeromq.zap.01"
@@ -100,10 +100,9 @@ class Callers:
         if uid not in self._told:
             self._told.add(uid)
             users = ", ".join(proc.user_name(each) for each in sorted(self._welcome))
-            print(
-                f"live-kernel: refused to talk to {proc.user_name(uid)}, who has connected "
-                f"to a channel: they are for {users}",
-                file=sys.stderr,
+            log(
+                f"refused to talk to {proc.user_name(uid)}, who has connected to a channel: "
+                f"they are for {users}"
             )
 
     def close(self) -> None:

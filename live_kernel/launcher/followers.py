@@ -20,9 +20,10 @@ from typing import Any
 
 from ..attach import landing
 from ..attach.processes import Process
-from . import journal, recording
+from . import recording
 from .clock import stamp
 from .frontend import Frontend
+from .log import log
 from .on_record import as_text
 from .reactor import Reactor
 from .wire import Content
@@ -103,7 +104,7 @@ class Followers:
             self._listen()
         except OSError as error:
             self.close()
-            journal.say(f"nobody can follow this kernel: {error}")
+            log(f"nobody can follow this kernel: {error}")
 
     def _listen(self) -> None:
         """Make it where only we can, and take away its name: the descriptor leads there."""

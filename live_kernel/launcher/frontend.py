@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ import zmq
 
 from . import exposure
 from .callers import Callers
+from .log import log
 from .presence import Presence
 from .reactor import Reactor, Timer
 from .wire import Codec, Content, Frame, Request, WireError
@@ -65,7 +65,7 @@ class Frontend:
     ) -> None:
         self.connection = json.loads(connection_file.read_text())
         for warning in exposure.check(self.connection, connection_file):
-            print(f"live-kernel: {warning}", file=sys.stderr)
+            log(warning)
         scheme = self.connection.get("signature_scheme", "hmac-sha256")
         place = (self.connection["transport"], type(self.connection["ip"]))
         if place not in (("tcp", str), ("ipc", str)):
@@ -157,7 +157,7 @@ class Frontend:
             try:
                 request = self._codec.unpack(frames)
             except WireError as error:
-                print(f"live-kernel: ignored on {name}: {error}", file=sys.stderr)
+                log(f"ignored on {name}: {error}")
                 continue
             request.channel = name
             if name == "shell":

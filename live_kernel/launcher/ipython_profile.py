@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
+from .log import log
 from .ownership import is_place_of_ours, text_of_ours
 
 _SETTINGS = ("ipython_config", "ipython_kernel_config")
@@ -61,10 +61,10 @@ def _history_settings(file: Path) -> list[dict[str, Any]]:
     except FileNotFoundError:
         return []
     except PermissionError as error:
-        print(f"live-kernel: {error}", file=sys.stderr)
+        log(str(error))
         return []
     except Exception as error:  # the user's code, which may do anything
-        print(f"live-kernel: {file} was not understood: {error}", file=sys.stderr)
+        log(f"{file} was not understood: {error}")
         return []
 
 

@@ -17,12 +17,12 @@ import json
 import os
 import pwd
 import stat
-import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from .clock import stamp
+from .log import log
 
 VARIABLE = "LIVE_KERNEL_JOURNAL"
 """`off`, or the file; the user's own by default."""
@@ -78,11 +78,6 @@ def files(path: Path, kept: int = KEPT) -> list[Path]:
     return [path, *(path.with_name(f"{path.name}.{number}") for number in range(1, kept + 1))]
 
 
-def say(text: str) -> None:
-    """Tell the user by way of stderr, which is Jupyter's log where Jupyter has started us."""
-    print(f"live-kernel: {text}", file=sys.stderr, flush=True)
-
-
 class Journal:
     """The journal in the file `path`, which is made by the first line that is written.
 
@@ -91,7 +86,7 @@ class Journal:
     """
 
     def __init__(
-        self, path: Path, tell: Callable[[str], None] = say, full: int = FULL, kept: int = KEPT
+        self, path: Path, tell: Callable[[str], None] = log, full: int = FULL, kept: int = KEPT
     ) -> None:
         self.path = path
         self._tell, self._full, self._kept = tell, full, kept

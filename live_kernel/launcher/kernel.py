@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import os
 import signal
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 from ..attach.ending import Watch
 from ..attach.processes import Process
 from ..errors import LiveKernelError
-from . import journal, recording
+from . import recording
 from .arguments import Arguments
 from .choosing import Memory, first_choice, forget_dead
 from .frontend import Frontend
+from .log import log, log_error
 from .reactor import Reactor
 from .router import Router
 from .target import Target
@@ -57,7 +57,7 @@ class Kernel:
 
     def __init__(self, given: Arguments) -> None:
         connection_file = Path(given.connection_file)
-        self._reactor = Reactor(on_error=_report)
+        self._reactor = Reactor(on_error=log_error)
         self._connection_file = connection_file
         self._memory = Memory(connection_file)
         self._target = Target(self._reactor, self._memory)
@@ -175,7 +175,7 @@ class Kernel:
 
     def _tell(self, text: str) -> None:
         """Tell the user, at the next cell, and Jupyter's log."""
-        journal.say(text)
+        log(text)
         self._target.on_notice(text)
 
     def _note(self, event: str, **fields: Any) -> None:
@@ -217,19 +217,12 @@ def about(connection_file: Path, environment: Mapping[str, str]) -> dict[str, An
     return {**found, "notebook": notebook} if notebook else found
 
 
-def _report(error: Exception) -> None:
-    """A mistake of ours: the kernel goes on, and its log tells."""
-    import traceback  # not at every start: it loads much
-
-    traceback.print_exception(error)
-
-
 def main(given: Arguments) -> int:
     """Run a kernel. Returns the exit status."""
     try:
         kernel = Kernel(given)
     except _UNSERVABLE as error:
-        print(f"live-kernel: can't serve {given.connection_file}: {error}", file=sys.stderr)
+        log(f"can't serve {given.connection_file}: {error}")
         return 2
     kernel.run()
     return 0

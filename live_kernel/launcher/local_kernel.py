@@ -13,7 +13,6 @@ import contextlib
 import json
 import os
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
@@ -25,8 +24,9 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from ..attach.ending import describe_status
-from ..attach.landing import private_directory
+from ..attach.landing import CONNECTION, IPYTHON, PrivateDirectory
 from .ipython_profile import ipython_directory
+from .log import log
 from .ownership import is_place_of_ours
 from .reactor import Reactor
 from .wire import Codec, Content, Request, WireError
@@ -74,7 +74,8 @@ class LocalKernel:
         self._end: int | None = None
         key = secrets.token_hex(32)
         self._codec = Codec(key.encode())
-        self._place = private_directory()
+        self._directory = PrivateDirectory(os.geteuid(), os.getegid())
+        self._place = self._directory.path
         self._context = zmq.Context()
         self._parcels, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._parcels.setblocking(False)
@@ -105,7 +106,7 @@ class LocalKernel:
         environment = os.environ | {"JPY_PARENT_PID": str(os.getpid())}
         with contextlib.suppress(RuntimeError):  # this user has no home
             if not is_place_of_ours(ipython_directory()):  # of which it would run files
-                environment["IPYTHONDIR"] = str(self._place / "ipython")
+                environment["IPYTHONDIR"] = str(self._place / IPYTHON)
         if not is_place_of_ours(Path().absolute()):
             command.append("--InteractiveShellApp.ignore_cwd=True")
         return subprocess.Popen(
@@ -118,7 +119,7 @@ class LocalKernel:
 
     def _write_connection_file(self, key: str) -> str:
         """Make the file that Jupyter's kernels are told their channels by. Returns its path."""
-        path = self._place / "kernel.json"
+        path = self._place / CONNECTION
         ports = {f"{name}_port": port for name, port in _PORTS.items()}
         content = {
             "transport": "ipc",
@@ -173,7 +174,7 @@ class LocalKernel:
             return
         if self._has_answered and self._has_published:
             self.is_ready = True
-            shutil.rmtree(self._place, ignore_errors=True)
+            self._directory.close()
             self._on_ready()
 
     # -- messages -----------------------------------------------------------------------
@@ -213,7 +214,7 @@ class LocalKernel:
             except zmq.Again:
                 return
             except WireError as error:
-                print(f"live-kernel: ignored of the local kernel: {error}", file=sys.stderr)
+                log(f"ignored of the local kernel: {error}")
 
     def hold(self, hold: bool) -> None:
         """Take no more of its output for now (or do again): its cell waits then."""
@@ -305,4 +306,4 @@ class LocalKernel:
             os.close(self._end)
         self._context.destroy(0)
         self._parcels.close()
-        shutil.rmtree(self._place, ignore_errors=True)
+        self._directory.close()

@@ -27,6 +27,7 @@ from ..link import limits
 from . import journal
 from .clock import stamp
 from .journal import Journal
+from .log import log
 
 Fields = dict[str, Any]
 Later = Callable[[float, Callable[[], object]], object]
@@ -238,7 +239,7 @@ def outcome_of(error: LiveKernelError | Mapping[str, Any]) -> tuple[str, str]:
 def from_environment(
     environment: Mapping[str, str],
     later: Later | None,
-    tell: Callable[[str], None] = journal.say,
+    tell: Callable[[str], None] = log,
     about: Fields | None = None,
 ) -> Recorder:
     """A recorder that writes where the environment says, if it says so."""

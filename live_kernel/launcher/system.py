@@ -18,7 +18,7 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Any
 
-from ..attach import rights
+from ..attach import guard, rights
 from ..attach.processes import Process
 from .reactor import Reactor
 
@@ -29,6 +29,9 @@ _CHUNK = 1 << 16
 
 _MORE_INSISTENT = ((1.0, signal.SIGTERM), (2.0, signal.SIGKILL))
 """What follows on an interrupt that did not help, after so many seconds."""
+
+_SETTLED_AFTER = 0.1
+"""Seconds after which whoever was to put a guard into the background has done so."""
 
 _LOOK_EVERY = 0.02
 """Seconds between looks at a command whose end no descriptor tells."""
@@ -73,6 +76,8 @@ class Command:
             write("stderr", f"{error}\n")
             reactor.call(lambda: self._finish(NOT_STARTED))
             return
+        self._guard = guard.of_group(self._child.pid)
+        reactor.later(_SETTLED_AFTER, self._guard.settle)
         for name, pipe in (("stdout", self._child.stdout), ("stderr", self._child.stderr)):
             assert pipe is not None
             self._streams[name] = _Stream(name, pipe, reactor, write)
@@ -92,6 +97,8 @@ class Command:
             return
         status = self._child.poll()
         if status is not None:
+            if status < 0:  # killed: what it waited for is to end, too
+                self._signal_all(signal.SIGTERM)
             self._finish(status)
         elif self._end is None:
             self._reactor.later(_LOOK_EVERY, self._look)
@@ -104,6 +111,8 @@ class Command:
             if self._end is not None:
                 self._reactor.forget(self._end)
                 os.close(self._end)
+            if self._child is not None:
+                self._guard.dismiss()
             self._ended(status)
 
     def hold(self, hold: bool) -> None:
@@ -128,8 +137,13 @@ class Command:
 
     def _signal(self, number: int) -> None:
         if self._child is not None and self._child.poll() is None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._child.pid, number)
+            self._signal_all(number)
+
+    def _signal_all(self, number: int) -> None:
+        """(Its number is no other group's as long as there is anybody in it.)"""
+        assert self._child is not None
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._child.pid, number)
 
 
 _ELSEWHERE = (

@@ -45,7 +45,7 @@ ACTIONS = {
 that stops nothing, and expressions that are read from memory (see `agent/observing.py`)."""
 
 
-def from_agent(message: Message) -> bool:
+def from_agent(message: Message) -> bool:  # noqa: C901 - a table of what there is
     """Is this a message that an agent may send?"""
     match message:
         # The first on each channel. Nothing else is read before it was checked.
@@ -97,8 +97,15 @@ def from_agent(message: Message) -> bool:
         # On `control`: something that the user should know, such as a new binding.
         case {"op": "notice", "text": str()}:
             return True
+        # On `control`: a thread of the program stands still for the launcher. Is it there?
+        case {"op": "there"}:
+            return True
         # On `control`, last: the agent leaves, and why.
-        case {"op": "bye", "reason": "detached" | "exit" | "failed", "detail": str()}:
+        case {
+            "op": "bye",
+            "reason": "detached" | "exit" | "failed" | "unattended",
+            "detail": str(),
+        }:
             return True
     return False
 
@@ -167,6 +174,9 @@ def _is_about_the_session(message: Message) -> bool:
             return about in QUESTIONS
         # On `control`: is there a front-end at all that is connected?
         case {"op": "audience", "present": bool()}:
+            return True
+        # On `control`: the answer to `there`.
+        case {"op": "here"}:
             return True
         # On `control`: undo everything and leave.
         case {"op": "detach"}:
