@@ -37,7 +37,8 @@ def inject(process: Process, landing: Landing) -> None:
     """
     still(process)
     _check_room(process)
-    text = payload.script(str(landing.path), landing.token).encode()
+    pid = proc.inner_thread(process.pid, process.pid)
+    text = payload.script(str(landing.path), landing.token, pid).encode()
     script = landing.write(SCRIPT, text)
     if process.runs_our_build:
         landing.write(BUNDLE, payload.bundle())

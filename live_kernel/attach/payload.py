@@ -234,7 +234,7 @@ def _code(module: str) -> CodeType:
     return code
 
 
-def script(place: str, token: str) -> str:
-    """The text of the bootstrap for one attachment."""
+def script(place: str, token: str, pid: int) -> str:
+    """The text of the bootstrap for one attachment; `pid` is what the target calls itself."""
     text = source_file("agent.bootstrap").read_text()
-    return f"PLACE, TOKEN = {place!r}, {token!r}\n{text}"
+    return f"PLACE, TOKEN, PID = {place!r}, {token!r}, {pid}\n{text}"
