@@ -6,6 +6,7 @@ Rule: the program's loop is only ever reached by `call_soon_threadsafe`.
 
 from __future__ import annotations
 
+import os
 import sys
 from time import monotonic
 
@@ -143,6 +144,7 @@ class LoopRun:
 
     def __init__(self, loop: Any, interruption: Interruption, at_most: float | None = None) -> None:
         self._loop = loop
+        self._pid = os.getpid()
         self._interruption = interruption
         self._done = native.Signal()
         self._task: Any = None
@@ -237,6 +239,8 @@ class LoopRun:
             interruption.begin()
             return how(*args)
         finally:
+            if os.getpid() != self._pid:
+                os._exit(0)  # the cell forked, and this is the child: the loop is its parent's
             interruption.end()
             self._stepping = False
 

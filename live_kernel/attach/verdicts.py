@@ -88,15 +88,16 @@ def title(command: tuple[str, ...], name: str, width: int = 60) -> str:
     Directories are the first to go where it is too long; code behind `-c` is no path.
     """
     if not command:
-        return _line([name])
+        return on_one_line([name])
     program, *arguments = command
-    text = _line([os.path.basename(program), *arguments])
+    text = on_one_line([os.path.basename(program), *arguments])
     if len(text) > width:
-        text = _line(part if " " in part else os.path.basename(part) or part for part in command)
+        words = (part if " " in part else os.path.basename(part) or part for part in command)
+        text = on_one_line(words)
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
-def _line(words: Iterable[str]) -> str:
+def on_one_line(words: Iterable[str]) -> str:
     """On one line, and without anything that a terminal would obey."""
     text = " ".join(" ".join(words).split())
     if text.isprintable():

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..attach import ending
 from ..attach.processes import Process
 from ..errors import AgentLost, LiveKernelError, TargetBlocked
+from . import losing
 from .entering import Channels, Entering
 from .reactor import Reactor, Timer
 from .standstill import Standstill
@@ -105,7 +106,13 @@ class Attachment:
         if self._death.descriptor is not None:
             reactor.read(self._death.descriptor, self._on_death)
         self._entering = Entering(
-            process, reactor, self._on_entered, self._on_failed, owner.on_blocked, wake
+            process,
+            reactor,
+            self._on_entered,
+            self._on_failed,
+            owner.on_blocked,
+            wake,
+            self._death.has_become_another,
         )
 
     # -- getting in ---------------------------------------------------------------------
@@ -357,23 +364,13 @@ class Attachment:
     def _lose(self) -> None:
         if self.state not in (State.ATTACHED, State.INJECTING):
             return
-        error = AgentLost(self.process.pid, self._how_lost(), _LOST_REMEDY)
+        error = losing.lost(self.process, self._death, self._farewell, self._was_misused)
         was_attached = self.state is State.ATTACHED
         self._end(State.LOST)
         if was_attached:
             self._owner.on_lost(error)
         else:
             self._owner.on_failed(error)
-
-    def _how_lost(self) -> str:
-        who = str(self.process)
-        if self._death.has_ended():
-            return f"{who} {self._death.how()}"
-        if self._farewell is not None and self._farewell["reason"] == "exit":
-            return f"{who} is exiting: its interpreter shuts down"
-        if self._was_misused:
-            return f"{who} has sent what no agent may send; the kernel has let go of it"
-        return f"the agent in {who} has gone, while the program runs on"
 
     def _end(self, state: State) -> None:
         self.state = state
@@ -392,6 +389,3 @@ class Attachment:
         self._commands.clear()
         for number in list(self._questions):
             self._on_answer(number, {})
-
-
-_LOST_REMEDY = "Name another program with %attach PID or %attach TEXT."

@@ -16,8 +16,9 @@ from typing import Any
 from ..attach import injector, slot
 from ..attach.landing import SCRIPT, Landing, for_process
 from ..attach.processes import Process, identify
-from ..errors import AgentFailed, LiveKernelError, TargetBlocked, TargetStopped
+from ..errors import AgentFailed, LiveKernelError, TargetBlocked, TargetNotFound, TargetStopped
 from ..link import messages
+from . import losing
 from .channel import Channel
 from .reactor import Reactor, Timer
 from .waking import Waking, in_background
@@ -36,6 +37,8 @@ READY_WITHIN = 10.0
 
 _INJECTED_WITHIN = 20.0
 
+_AGAIN = "To attach to what it runs now, name it again: by %attach, or as before."
+
 _HAS_NO_LIBRARY = "; it sees other files than this kernel: is Python's standard library among them?"
 
 
@@ -44,7 +47,7 @@ class Entering:
 
     Either `entered(channels, ready)` or `failed(error)` is called, once;
     `blocked(error)` may be called before, and says what the target waits in. `wake`:
-    it is to be woken from that.
+    it is to be woken from that. `has_become_another()`: has the process been replaced (exec)?
     """
 
     def __init__(
@@ -55,8 +58,10 @@ class Entering:
         failed: Callable[[LiveKernelError], None],
         blocked: Callable[[TargetBlocked], None],
         wake: bool = False,
+        has_become_another: Callable[[], bool] = lambda: False,
     ) -> None:
         self._process = process
+        self._has_become_another = has_become_another
         self._reactor = reactor
         self._entered, self._failed, self._blocked = entered, failed, blocked
         self._is_over = False
@@ -140,11 +145,21 @@ class Entering:
     def _check_slot(self) -> None:
         """On a thread: see whether our script still waits to be run."""
         waiting = slot.waiting_script(self._process) if self._scheduled else None
-        self._reactor.call(lambda: self._on_checked(waiting))
+        told = self._landing.told() if self._landing is not None else ""
+        self._reactor.call(lambda: self._on_checked(waiting, told))
 
-    def _on_checked(self, waiting: str | None) -> None:
-        """`waiting`: what is in the target's slot; "" for nothing, None if unknown."""
+    def _on_checked(self, waiting: str | None, told: str) -> None:
+        """`waiting`: what is in the target's slot; "" for nothing, None if unknown. `told`: why
+        the agent can't connect.
+        """
         if self._is_over:
+            return
+        if told:
+            self._fail(told)
+            return
+        if self._has_become_another():
+            text = losing.replaced(self._process)
+            self._end_with(TargetNotFound(self._process.pid, text, _AGAIN))
             return
         has_run = waiting == "" and not self._channels
         if not has_run:
@@ -238,8 +253,7 @@ class Entering:
         self._entered(self._channels, self._ready)
 
     def _fail(self, detail: str) -> None:
-        text = f"the agent could not start in {self._process}: {detail}"
-        self._end_with(AgentFailed(self._process.pid, text))
+        self._end_with(losing.failed(self._process, detail))
 
     def _end_with(self, error: LiveKernelError) -> None:
         if not self._is_over:

@@ -24,8 +24,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from ..attach import processes
 from ..attach.landing import Landing, for_process
 from ..attach.payload import package_name
+from ..attach.processes import Process
 from ..errors import LiveKernelError, NotMoved, NotTrusted
 from .execution import Done, Execution
 from .local import BRIDGE, Local, error_of
@@ -109,11 +111,14 @@ class Move:
         self._landing = self._descriptor = None
         self._done(error)
 
+    def _process(self) -> Process:
+        """The target, as it is by now. Raises TargetNotFound."""
+        assert self._target.process is not None
+        return processes.now(self._target.process)
+
     def _land(self) -> Landing:
         """A place at which the target can reach us."""
-        process = self._target.process
-        assert process is not None
-        self._landing = for_process(process)
+        self._landing = for_process(self._process())
         return self._landing
 
     def _accept(self) -> socket.socket | None:
@@ -177,8 +182,7 @@ class Pull(Move):
         self._when_attached(self._pack)
 
     def _pack(self) -> None:
-        process = self._target.process
-        assert process is not None
+        process = self._process()
         if not self._plain and process.has_other_files:
             raise NotTrusted(
                 f"{process} sees other files than this kernel, as in a container, and to unpickle "
