@@ -164,6 +164,7 @@ class LoopRun:
             raise
         while not self._done.wait(-1 if self._at_most is None else self._at_most / 10):
             self._limit()
+        _until_left(context)
         error, self._error = self._error, None
         if error is not None:
             raise error
@@ -243,6 +244,19 @@ class LoopRun:
                 os._exit(0)  # the cell forked, and this is the child: the loop is its parent's
             interruption.end()
             self._stepping = False
+
+
+def _until_left(context: Context) -> None:
+    """Wait until the loop's thread, which has just told of the end, has left the context, too."""
+    for _ in range(1000):
+        try:
+            context.run(_nothing)
+            return
+        except RuntimeError:  # only one thread can be in it
+            native.Signal().wait(0.001)
+
+
+def _nothing() -> None: ...
 
 
 class _Steps:

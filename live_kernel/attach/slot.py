@@ -69,7 +69,10 @@ def _fill(process: Process, found: runtime.Runtime, memory: int, script: bytes) 
         raise DebuggingDisabled(process.pid, f"{process} has remote debugging switched off")
     at = runtime.slot(found, read) if runtime.is_as_in_its_file(found, read) else None
     if at is None or len(script) >= runtime.SCRIPT_PATH_SIZE:
-        raise PythonMismatch(process.pid, f"{process}: its Python is not laid out as expected")
+        raise PythonMismatch(
+            process.pid,
+            f"{process}: its Python is not laid out as expected, or its main thread has ended",
+        )
     if _script_at(at, read) not in ("", os.fsdecode(script)):
         raise Taken
     from . import vm  # ctypes: only where it is needed

@@ -99,9 +99,7 @@ class Attachment:
         self._serial = 0
         self._farewell: Message | None = None
         self._was_misused = False
-        self._standstill = Standstill(
-            process.pid, reactor, lambda: bool(self._cells), self._tell_cells
-        )
+        self._standstill = Standstill(process, reactor, lambda: bool(self._cells), self._tell_cells)
         self._death = ending.Watch(process.pid)
         if self._death.descriptor is not None:
             reactor.read(self._death.descriptor, self._on_death)

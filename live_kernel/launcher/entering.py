@@ -15,7 +15,7 @@ from typing import Any
 
 from ..attach import injector, slot
 from ..attach.landing import SCRIPT, Landing, for_process
-from ..attach.processes import Process, identify
+from ..attach.processes import Process, identify, now
 from ..errors import AgentFailed, LiveKernelError, TargetBlocked, TargetNotFound, TargetStopped
 from ..link import messages
 from . import losing
@@ -146,7 +146,15 @@ class Entering:
         """On a thread: see whether our script still waits to be run."""
         waiting = slot.waiting_script(self._process) if self._scheduled else None
         told = self._landing.told() if self._landing is not None else ""
+        if waiting and self._is_another_users():
+            told = "it runs as another user by now, who can't read what was prepared. Attach again."
         self._reactor.call(lambda: self._on_checked(waiting, told))
+
+    def _is_another_users(self) -> bool:
+        try:
+            return now(self._process).uid != self._process.uid
+        except LiveKernelError:
+            return False  # it has ended, which is told by others
 
     def _on_checked(self, waiting: str | None, told: str) -> None:
         """`waiting`: what is in the target's slot; "" for nothing, None if unknown. `told`: why

@@ -29,6 +29,10 @@ _NO_ROOM = (
 )
 _ITS_OWN = "It comes from the program itself, which has changed or forbidden what is needed here."
 _REMEDIES = (
+    (
+        "ModuleNotFoundError",
+        "Python's standard library must be among the program's files, and not be hidden from it.",
+    ),
     ("RuntimeError: can't start new thread", _NO_ROOM),
     ("MemoryError", _NO_ROOM),
     (
