@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+from _functools import partial  # type: ignore[import-not-found]  # `functools` loads more
 
 from . import native
 from .streams import split
@@ -95,16 +96,19 @@ def _prepare() -> None:
 def _forget_all() -> None:
     """In the child: close the parent's connections, give back the streams, forget the sessions."""
     native.ours.clear()
-    if not _watched:
-        return
+    sessions = list(_watched)
+    _watched.clear()
+    if sessions:
+        steps: list[Callable[[], object]] = [session.forked for session in sessions]
+        steps += [_warning.forget, split.forget]
+        steps += [partial(atexit.unregister, session.exiting) for session in sessions]
+        for step in steps + in_child:
+            _attempt(step)
+
+
+def _attempt(step: Callable[[], object]) -> None:
+    """The child is the program's: nothing of ours may disturb it, nor keep the rest from it."""
     try:
-        _warning.forget()
-        split.forget()
-        for session in list(_watched):
-            session.forked()
-            atexit.unregister(session.exiting)
-        _watched.clear()
-        for forget in in_child:
-            forget()
+        step()
     except BaseException as error:
-        del error  # the child is the program's; nothing of ours may disturb it
+        del error

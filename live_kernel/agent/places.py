@@ -10,7 +10,7 @@ import os
 import sys
 from time import monotonic
 
-from . import native
+from . import forks, native
 from .frames import stack
 from .interrupt import CellInterrupted
 
@@ -88,6 +88,18 @@ def _out_of_sight() -> set[Any]:
     from gc import get_objects
 
     return {each for each in get_objects() if _is_uvloop(each)}
+
+
+def _close_in_child() -> None:
+    """In a forked child: close what our loops have open, whose threads are not there."""
+    for loop in _ours:
+        loop._csock.close()
+        loop._ssock.close()
+        loop._selector.close()
+    _ours.clear()
+
+
+forks.in_child.append(_close_in_child)
 
 
 class OwnLoop:

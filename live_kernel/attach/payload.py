@@ -30,6 +30,7 @@ MODULES = (
     "agent.native",
     "agent.ledger",
     "agent.streams",
+    "agent.forks",
     "agent.output",
     "agent.frames",
     "agent.interrupt",
@@ -71,7 +72,6 @@ MODULES = (
     "agent.peers",
     "agent.channel",
     "agent.moving",
-    "agent.forks",
     "agent.answers",
     "agent.session",
 )
