@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab console setup test lint conformance wakes bench clean
+.PHONY: help demo lab console setup test lint conformance wakes lives bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,10 @@ conformance: ## the tests of ipykernel and nbclient against us (a few minutes; m
 wakes: ## wake blocked programs, 20 times each of 45 kinds of waits, and show the table (five minutes)
 	@$(set_up) test
 	@$(python) tests/wakes.py
+
+lives: ## what programs do with themselves while attached, in six states of a session: the table (five minutes)
+	@$(set_up) test
+	@$(python) tests/lives.py
 
 lint: ## ruff and mypy
 	@$(set_up) dev

@@ -33,7 +33,7 @@ class Channel:
         self._send_lock = native.Lock()
         self._decoder = frames.Decoder()
         self._socket = _new_socket()
-        self._mark = _mark(self._socket)
+        self._mark = peers.mark(self._socket)
         self.was_taken = False
         """The program has closed the connection under us."""
         self._socket.settimeout(OWNER_WITHIN)
@@ -104,26 +104,13 @@ class Channel:
 
     def _is_ours(self) -> bool:
         try:
-            if _mark(self._socket) == self._mark:
+            if peers.mark(self._socket) == self._mark:
                 return True
         except OSError:
             pass  # the number is nobody's, or that of something else
         if self._socket.detach() != -1:  # or the object would close the number when it goes
             self.was_taken = True
         return False
-
-
-_COOKIE = 57
-"""SO_COOKIE: a number that the system gives to no other socket."""
-
-
-def _mark(connection: _socket.socket) -> bytes | tuple[int, int]:
-    """What tells this socket from any other. Raises OSError where it is none."""
-    try:  # without giving up the interpreter lock, as `fstat` would
-        return connection.getsockopt(_socket.SOL_SOCKET, _COOKIE, 8)
-    except OSError:
-        found = os.fstat(connection.fileno())  # a system that gives no such numbers
-        return found.st_dev, found.st_ino
 
 
 def _new_socket() -> _socket.socket:

@@ -9,8 +9,7 @@ Rule: a failure is told to the launcher, and to nobody else.
 
 # mypy: disable-error-code="name-defined"
 # ruff: noqa: F821
-
-from __future__ import annotations
+# (Not even `annotations` is imported here: that, too, would go by way of the program.)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,8 +35,8 @@ def _own_builtins() -> dict[str, Any]:
         own["__import__"] = MACHINERY["__import__"]
     altered = [name for name in _NEEDED.split() if not _is_as_made(name, own.get(name))]
     if altered:
-        made = _as_made()
-        own.update((name, made[name]) for name in altered if name in made)
+        own["open"] = MACHINERY["_bootstrap_external"]._io.open
+        own.update(_as_made([name for name in altered if name != "open"]))
     return own
 
 
@@ -48,17 +47,19 @@ def _is_as_made(name: str, value: Any) -> bool:
     return is_builtin and value.__module__ == home and value.__name__ == name
 
 
-def _as_made() -> dict[str, Any]:
-    """The copy of its builtins that the interpreter keeps for itself; empty if it can't be had."""
+def _as_made(names: list[str]) -> dict[str, Any]:
+    """These from the copy of its builtins that the interpreter keeps; empty if there is none."""
     try:
         objects = MACHINERY["__import__"]("gc").get_objects()
     except Exception:  # the program does not allow it
         return {}
     present: dict[str, Any] = _own_builtins.__builtins__  # type: ignore[attr-defined]
+    kind = present.__class__
+    kind_of = kind.__class__  # `type`; no object is asked for its `__class__`, which may be code
     for each in objects:
-        is_dictionary = each.__class__ is present.__class__ and each is not present
-        if is_dictionary and each.get("__name__") == "builtins" and "__build_class__" in each:
-            return {**each}
+        is_of_builtins = kind_of(each) is kind and each.get("__name__") == "builtins"
+        if is_of_builtins and False not in [_is_as_made(n, each.get(n)) for n in names]:
+            return {name: each[name] for name in names}
     return {}
 
 

@@ -75,13 +75,18 @@ def begin_thread(name: str) -> None:
 
 
 def end_thread() -> None:
-    """The calling thread is about to end. Closes the hub that gevent may have made for it."""
+    """The calling thread is about to end. Closes the hub that gevent, or eventlet, made for it."""
     ours.discard(get_ident())
     try:
         hub = sys.modules["gevent._hub_local"].get_hub_if_exists()
         hub.destroy(destroy_loop=True)
     except (AttributeError, KeyError):
         pass  # there is no gevent, or it has made none
+    try:
+        own = vars(sys.modules["eventlet.hubs"]._threadlocal)
+        own.pop("hub").poll.close()
+    except (AttributeError, KeyError):
+        pass
 
 
 class Signal:

@@ -10,7 +10,7 @@ import os
 import sys
 from time import monotonic
 
-from . import forks, native
+from . import forks, native, peers
 from .frames import stack
 from .interrupt import CellInterrupted
 
@@ -93,6 +93,8 @@ def _out_of_sight() -> set[Any]:
 def _close_in_child() -> None:
     """In a forked child: close what our loops have open, whose threads are not there."""
     for loop in _ours:
+        if not _has_its_sockets(loop):
+            continue
         loop._csock.close()
         loop._ssock.close()
         loop._selector.close()
@@ -100,6 +102,29 @@ def _close_in_child() -> None:
 
 
 forks.in_child.append(_close_in_child)
+
+
+_taken: list[Any] = []
+"""Loops of which the program has closed the files: kept, or they would close the program's."""
+
+
+def _guard(loop: Any) -> None:
+    """Let a loop write to the socket by which it wakes itself as long as that is its own."""
+    if not hasattr(loop, "_csock"):
+        return  # not asyncio's own
+    loop.live_kernel_marks = peers.mark(loop._csock), peers.mark(loop._ssock)
+    write = loop._write_to_self
+    loop._write_to_self = lambda: write() if _has_its_sockets(loop) else None
+
+
+def _has_its_sockets(loop: Any) -> bool:
+    marks = getattr(loop, "live_kernel_marks", None)
+    if marks is None:
+        return True
+    try:
+        return bool((peers.mark(loop._csock), peers.mark(loop._ssock)) == marks)
+    except OSError:
+        return False
 
 
 class OwnLoop:
@@ -112,6 +137,7 @@ class OwnLoop:
         import asyncio
 
         self.loop = asyncio.new_event_loop()
+        _guard(self.loop)
         _ours.add(self.loop)
         self._ended = native.Signal()
         native.start(self._loop_loop, name="live-kernel-aio")
@@ -128,9 +154,17 @@ class OwnLoop:
             del error  # the loop has ended, which is all that matters now
         finally:
             asyncio.set_event_loop(None)
-            self.loop.close()
+            self._close()
             _ours.discard(self.loop)
             self._ended.set()
+
+    def _close(self) -> None:
+        if _has_its_sockets(self.loop):
+            self.loop.close()
+            return
+        loop: Any = self.loop
+        loop._closed = True
+        _taken.append(loop)
 
     def _cancel_tasks(self) -> None:
         import asyncio
@@ -144,7 +178,9 @@ class OwnLoop:
     def _stop(self) -> None:
         if not self.loop.is_closed():
             self.loop.call_soon_threadsafe(self.loop.stop)
-        self._ended.wait(2)
+        if _has_its_sockets(self.loop):
+            self._ended.wait(2)
+        # Or it ends when what it waits for is due: it can't be woken.
 
 
 class LoopRun:

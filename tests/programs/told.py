@@ -1,4 +1,5 @@
-"""Does what it is told: its argument is Python code, and so is each line that comes on stdin.
+"""Does what it is told: its argument is Python code, and so is each line that comes on stdin
+(with \\x1e for its line ends).
 
 All of it runs on the main thread, in this module; "done" is written after each line. Otherwise
 it idles in Python, counts its rounds, and has a thread that calls `work` now and then. What it
@@ -37,7 +38,7 @@ def main():
             code = read(0, 1 << 16).decode()
             if not code:
                 return
-            carry_out(code.strip().encode().decode("unicode_escape"), globals())
+            carry_out(code.strip().replace("\x1e", "\n"), globals())
             write(1, b"done\n")
         pause(0.005)
 
