@@ -43,7 +43,7 @@ wakes: ## wake blocked programs, 20 times each of 45 kinds of waits, and show th
 	@$(set_up) test
 	@$(python) tests/wakes.py
 
-lives: ## what programs do with themselves while attached, in six states of a session: the table (five minutes)
+lives: ## what programs do with themselves while attached, in six states of a session: the table (ten minutes)
 	@$(set_up) test
 	@$(python) tests/lives.py
 
