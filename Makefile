@@ -11,7 +11,7 @@ BENCH_ARGS ?=
 FUZZ_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab console setup test lint conformance wakes faults fuzz bench clean
+.PHONY: help demo lab console setup test lint conformance wakes faults lives fuzz bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,10 @@ conformance: ## the tests of ipykernel and nbclient against us (a few minutes; m
 wakes: ## wake blocked programs, 20 times each of 45 kinds of waits, and show the table (five minutes)
 	@$(set_up) test
 	@$(python) tests/wakes.py
+
+lives: ## what programs do with themselves while attached, in six states of a session: the table (ten minutes)
+	@$(set_up) test
+	@$(python) tests/lives.py
 
 faults: ## kill, stop and starve each party at each step, three times each, and show the table (half an hour)
 	@$(set_up) test

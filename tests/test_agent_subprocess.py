@@ -76,7 +76,7 @@ class ScriptedLauncher:
         self._cell = 0
 
     def __enter__(self) -> Self:
-        script = payload.script(str(self._landing.path), self._landing.token)
+        script = payload.script(str(self._landing.path), self._landing.token, self.program.pid)
         self._landing.write(BUNDLE, payload.bundle())
         self.program.send(str(self._landing.write(SCRIPT, script.encode())))
         self.control = self.accept()
@@ -219,7 +219,7 @@ def test_no_launcher_at_all(program: Program) -> None:
     """The script runs after everything is gone: nothing happens, and nothing is said."""
     before = program.snapshot()
     launcher = ScriptedLauncher(program)
-    script = payload.script(str(launcher._landing.path), "token")
+    script = payload.script(str(launcher._landing.path), "token", program.pid)
     path = launcher._landing.write("kept.py", script.encode())
     kept = path.rename(path.parent.with_suffix(".py"))
     launcher._landing.close()

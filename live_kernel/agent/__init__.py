@@ -13,12 +13,11 @@ by `from . import NAME` and in no other way.
 
 from __future__ import annotations
 
-import sys
-
 
 def __getattr__(name: str) -> object:
     """A module that has not been loaded yet (PEP 562). Raises AttributeError if there is none."""
-    load = getattr(sys.modules[__name__.rpartition(".")[0]], "load_late", None)
+    load = globals().get("load_late")  # given by `entry.py`
     if load is None:  # not in a target: these are files, which Python finds by itself
         raise AttributeError(name)
-    return load(f"{__name__}.{name}")
+    module: object = load(f"{__name__}.{name}")
+    return module

@@ -24,7 +24,11 @@ class Beating:
     due = 0.0
 
     def beat(self) -> None:
-        """Do it, and set `due` to the next time. Raises nothing."""
+        """Do it, and set `due` to the next time."""
+        raise NotImplementedError
+
+    def end(self, why: str) -> None:
+        """Be over, and say why."""
         raise NotImplementedError
 
 
@@ -56,6 +60,14 @@ class Beats:
         """Something has become due earlier. Waits for nothing."""
         self._wake.set()
 
+    def _beat(self, one: Beating) -> None:
+        """What fails (no memory, no more threads, …) ends, and keeps no other from its beats."""
+        try:
+            one.beat()
+        except Exception as error:
+            self.remove(one)
+            one.end(f"{type(error).__name__}: {error}")
+
     def _beat_loop(self) -> None:
         while True:
             self._wake = native.Signal()
@@ -66,7 +78,7 @@ class Beats:
                     return
             for one in beating:
                 if one.due <= monotonic() and one in self._all:
-                    one.beat()
+                    self._beat(one)
             rest = min(one.due for one in beating) - monotonic()
             if rest > 0:
                 self._wake.wait(min(rest, 60.0))

@@ -6,6 +6,8 @@ outcome is sent once, and the thread is fit for the next cell.
 
 from __future__ import annotations
 
+import os
+
 from . import actions, tracebacks
 from .additions import additions
 from .compiling import Compiled, Compiler
@@ -40,6 +42,7 @@ class Cells:
         self._in_loops = InLoops(namespace, ledger, self._show)
         self.shell = Shell(namespace, ledger, self, errands)
         self._parts = 0
+        self._pid = os.getpid()
         namespace.additions.update(additions())
 
     def forked(self) -> None:
@@ -148,6 +151,8 @@ class Cells:
             if compiled.shows_last:
                 self._show(cell, value)
         finally:
+            if os.getpid() != self._pid:
+                os._exit(0)  # the cell forked, and this is the child: not another of the program
             cell.interruption.end()
             cell.end()
             self.shell.trigger("post_execute", "post_run_cell")

@@ -52,7 +52,8 @@ class Compiler:
 
     def compile_one(self, source: Any, filename: str, mode: str, flags: int = 0) -> Any:
         flags |= TOP_LEVEL_AWAIT | self._future_flags
-        return compile(source, filename, mode, flags, dont_inherit=True)
+        # Whatever the program's -O: under -OO, a cell that is a text would be one without a value.
+        return compile(source, filename, mode, flags, dont_inherit=True, optimize=0)
 
     def _compile_tree(self, tree: Any, source: str, filename: str) -> Compiled:
         import _ast

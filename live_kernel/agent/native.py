@@ -50,30 +50,43 @@ def start(body: Callable[..., object], *args: object, name: str) -> int:
     """
 
     def named() -> None:
-        name_thread(name)
+        begin_thread(name)
         try:
             body(*args)
+        except BaseException as error:
+            del error  # nothing may reach the program's stderr
         finally:
-            leave_gevent()
+            end_thread()
 
     return int(_native.start_new_thread(named, ()))
 
 
-def name_thread(name: str) -> None:
-    """Name the calling thread, for the system only."""
+ours: set[int] = set()
+"""The idents of the threads that are the agent's, and not the program's."""
+
+
+def begin_thread(name: str) -> None:
+    """The calling thread is one of ours from now on; `name` is for the system only."""
+    ours.add(get_ident())
     try:
         _native.set_name(name)
     except (AttributeError, OSError, ValueError):
         pass  # not on this platform: the name is a courtesy
 
 
-def leave_gevent() -> None:
-    """Close the hub that gevent may have made for this thread, which is about to end."""
+def end_thread() -> None:
+    """The calling thread is about to end. Closes the hub that gevent, or eventlet, made for it."""
+    ours.discard(get_ident())
     try:
         hub = sys.modules["gevent._hub_local"].get_hub_if_exists()
         hub.destroy(destroy_loop=True)
     except (AttributeError, KeyError):
         pass  # there is no gevent, or it has made none
+    try:
+        own = vars(sys.modules["eventlet.hubs"]._threadlocal)
+        own.pop("hub").poll.close()
+    except (AttributeError, KeyError):
+        pass
 
 
 class Signal:

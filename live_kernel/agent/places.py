@@ -6,10 +6,11 @@ Rule: the program's loop is only ever reached by `call_soon_threadsafe`.
 
 from __future__ import annotations
 
+import os
 import sys
 from time import monotonic
 
-from . import native
+from . import forks, native, peers
 from .frames import stack
 from .interrupt import CellInterrupted
 
@@ -89,6 +90,43 @@ def _out_of_sight() -> set[Any]:
     return {each for each in get_objects() if _is_uvloop(each)}
 
 
+def _close_in_child() -> None:
+    """In a forked child: close what our loops have open, whose threads are not there."""
+    for loop in _ours:
+        if not _has_its_sockets(loop):
+            continue
+        loop._csock.close()
+        loop._ssock.close()
+        loop._selector.close()
+    _ours.clear()
+
+
+forks.in_child.append(_close_in_child)
+
+
+_taken: list[Any] = []
+"""Loops of which the program has closed the files: kept, or they would close the program's."""
+
+
+def _guard(loop: Any) -> None:
+    """Let a loop write to the socket by which it wakes itself as long as that is its own."""
+    if not hasattr(loop, "_csock"):
+        return  # not asyncio's own
+    loop.live_kernel_marks = peers.mark(loop._csock), peers.mark(loop._ssock)
+    write = loop._write_to_self
+    loop._write_to_self = lambda: write() if _has_its_sockets(loop) else None
+
+
+def _has_its_sockets(loop: Any) -> bool:
+    marks = getattr(loop, "live_kernel_marks", None)
+    if marks is None:
+        return True
+    try:
+        return bool((peers.mark(loop._csock), peers.mark(loop._ssock)) == marks)
+    except OSError:
+        return False
+
+
 class OwnLoop:
     """An event loop on a thread of ours, for a program that has none running.
 
@@ -99,6 +137,7 @@ class OwnLoop:
         import asyncio
 
         self.loop = asyncio.new_event_loop()
+        _guard(self.loop)
         _ours.add(self.loop)
         self._ended = native.Signal()
         native.start(self._loop_loop, name="live-kernel-aio")
@@ -115,9 +154,17 @@ class OwnLoop:
             del error  # the loop has ended, which is all that matters now
         finally:
             asyncio.set_event_loop(None)
-            self.loop.close()
+            self._close()
             _ours.discard(self.loop)
             self._ended.set()
+
+    def _close(self) -> None:
+        if _has_its_sockets(self.loop):
+            self.loop.close()
+            return
+        loop: Any = self.loop
+        loop._closed = True
+        _taken.append(loop)
 
     def _cancel_tasks(self) -> None:
         import asyncio
@@ -131,7 +178,9 @@ class OwnLoop:
     def _stop(self) -> None:
         if not self.loop.is_closed():
             self.loop.call_soon_threadsafe(self.loop.stop)
-        self._ended.wait(2)
+        if _has_its_sockets(self.loop):
+            self._ended.wait(2)
+        # Or it ends when what it waits for is due: it can't be woken.
 
 
 class LoopRun:
@@ -143,6 +192,7 @@ class LoopRun:
 
     def __init__(self, loop: Any, interruption: Interruption, at_most: float | None = None) -> None:
         self._loop = loop
+        self._pid = os.getpid()
         self._interruption = interruption
         self._done = native.Signal()
         self._task: Any = None
@@ -162,6 +212,7 @@ class LoopRun:
             raise
         while not self._done.wait(-1 if self._at_most is None else self._at_most / 10):
             self._limit()
+        _until_left(context)
         error, self._error = self._error, None
         if error is not None:
             raise error
@@ -237,8 +288,23 @@ class LoopRun:
             interruption.begin()
             return how(*args)
         finally:
+            if os.getpid() != self._pid:
+                os._exit(0)  # the cell forked, and this is the child: the loop is its parent's
             interruption.end()
             self._stepping = False
+
+
+def _until_left(context: Context) -> None:
+    """Wait until the loop's thread, which has just told of the end, has left the context, too."""
+    for _ in range(1000):
+        try:
+            context.run(_nothing)
+            return
+        except RuntimeError:  # only one thread can be in it
+            native.Signal().wait(0.001)
+
+
+def _nothing() -> None: ...
 
 
 class _Steps:

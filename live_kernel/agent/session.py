@@ -44,7 +44,7 @@ class Session:
 
     def __init__(self, place: str, token: str) -> None:
         path = place + "/link"
-        native.name_thread("live-kernel-ctl")
+        native.begin_thread("live-kernel-ctl")
         self.ledger = Ledger()
         self._control = Channel("control", path, token)
         self.ledger.record("the link's control channel", self._say_goodbye)
@@ -71,6 +71,8 @@ class Session:
         self._late: set[Cell] = set()
         """Cells that have ended, and have sent something since the launcher last asked."""
         self._is_closing = False
+        self._failure = ""
+        """What of the agent has failed, so that the session has to end."""
         self.pid = os.getpid()
 
     def _second_channel(self, path: str, token: str) -> Channel:
@@ -101,6 +103,9 @@ class Session:
             self._start(self._main)
             self._control.send({"op": "ready", **self.description()})
             self._control_loop()
+        except BaseException as error:
+            self._fail(error)
+            raise
         finally:
             self._close()
 
@@ -188,9 +193,9 @@ class Session:
             self.notice(_CAUGHT)
             return
         lane.leave_thread()
+        self._start(lane)  # first: there may be no more threads to be had
         cell.output.finish(_abandoned())
         cell.output.close()
-        self._start(lane)
 
     def _on_flush(self, message: Message) -> None:
         for lane in list(self._lanes.values()):
@@ -273,12 +278,14 @@ class Session:
             for message in lane.receive():
                 if message["op"] in ("run", "comm") and not self._run(lane, message):
                     return
-        except BaseException as error:
-            del error  # nothing may reach the program's stderr; the session ends
+        except BaseException as error:  # nothing may reach the program's stderr
+            self._fail(error)
         if os.getpid() != self.pid:
             os._exit(0)  # a cell forked, and this is the child, back from its cell
         lane.ended.set()
         if lane is self._main:
+            if self._cells_channel.was_taken:
+                self._fail(ConnectionError())
             self._end_from_here()
 
     def _run(self, lane: Lane, message: Message) -> bool:
@@ -315,6 +322,17 @@ class Session:
         cell = Cell(message, deliver, self._input.ask, lane)
         cell.hang_up = lambda: self._input.reply(cell.number, None)
         return cell
+
+    def _fail(self, error: BaseException) -> None:
+        """The session has to end for this: keep what is to be said of it."""
+        if self._is_closing or self._failure:
+            return
+        if self._cells_channel.was_taken:
+            self._failure = _TAKEN
+        elif not isinstance(error, OSError):  # the launcher has gone, and knows
+            self._failure = f"{type(error).__name__}: {error}"
+        if self._failure:
+            self._say_bye("failed", self._failure)  # before the other connection ends
 
     def _end_from_here(self) -> None:
         """The cells channel has broken: end the session by way of the other one."""
@@ -374,13 +392,16 @@ class Session:
 
     def _say_goodbye(self) -> None:
         """The last entry of the ledger: tell the launcher how the undoing went, and hang up."""
-        try:
-            detail = "; ".join(self.ledger.failures)
-            self._control.send({"op": "bye", "reason": "detached", "detail": detail})
-        except OSError:
-            pass  # the launcher is gone, which is why we leave
+        if not self._failure:
+            self._say_bye("detached", "; ".join(self.ledger.failures))
         self._control.shut()
         self._control.close()
+
+    def _say_bye(self, reason: str, detail: str) -> None:
+        try:
+            self._control.send({"op": "bye", "reason": reason, "detail": detail})
+        except Exception as error:
+            del error  # the launcher is gone, which is why we leave; or there is no memory for it
 
     def exiting(self) -> None:
         """The interpreter exits: give back what outlives us, tell the launcher, delay nothing."""
@@ -399,6 +420,7 @@ class Session:
         _sessions.discard(self)
 
 
+_TAKEN = "the program has closed the kernel's connections, as those do that close all files"
 _CAUGHT = "The cell has caught the interrupt and goes on. Interrupt it again to stop it."
 
 
@@ -422,12 +444,17 @@ def begin(place: str, token: str) -> Callable[[], None]:
 
     Raises OSError, or whatever else is in the way, while the launcher can still be told.
     """
-    session = Session(place, token)
+    try:
+        session = Session(place, token)
+    except BaseException:
+        native.end_thread()
+        raise
 
     def run() -> None:
         try:
             session.serve()
         except BaseException as error:
             del error  # nothing may reach the program's stderr; the launcher sees the link close
+        native.end_thread()
 
     return run

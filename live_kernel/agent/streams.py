@@ -147,6 +147,7 @@ class SplitInput:
         return getattr(self.original, name)
 
 
+_ABSENT = object()
 _STAND_INS: dict[str, Any] = {"stdout": SplitStream, "stderr": SplitStream, "stdin": SplitInput}
 
 
@@ -157,6 +158,7 @@ class Split:
         self._lock = Lock()
         self._cells = 0
         self._wrapped: dict[str, Any] = {}
+        self._absent: set[str] = set()
         self._replaced: list[Replaced] = []
         self._told_of: dict[str, Callable[[ModuleType, Ledger], object]] = {}
 
@@ -195,7 +197,10 @@ class Split:
         """The cell is going to import these: load what we replace before it does."""
         # Threads may be started by any module, whatever its name.
         for module in ("threading", *{"getpass"}.intersection(imported)):
-            __import__(module)
+            try:
+                __import__(module)
+            except Exception as error:  # the cell is to hear of its own imports only
+                del error
         with self._lock:
             self._replace()
 
@@ -204,8 +209,11 @@ class Split:
             each.install()
 
     def _wrap(self, name: str) -> None:
-        present: Any = getattr(sys, name, None)
+        present: Any = getattr(sys, name, _ABSENT)
         stand_in = _STAND_INS[name]
+        if present is _ABSENT:  # a program may have deleted it
+            present = None
+            self._absent.add(name)
         while isinstance(present, stand_in):  # the program has put back what it got from us
             present = present.original
         self._wrapped[name] = stand_in(name, present)
@@ -223,9 +231,12 @@ class Split:
             each.remove()
         for name, stream in self._wrapped.items():
             present = getattr(sys, name, None)
-            if present is stream:
+            if present is stream and name in self._absent:
+                delattr(sys, name)
+            elif present is stream:
                 setattr(sys, name, present.original)
         self._wrapped.clear()
+        self._absent.clear()
 
     def forget(self) -> None:
         """In a forked child: restore, whatever the parent's lock and count were."""

@@ -190,7 +190,12 @@ class Watches(background.Ongoing):
         watch = Watch(self, self.next_number(), cell, action)
         with self._lock:
             self.all[watch.number] = watch
-        self.beats.add(watch)
+        try:
+            self.worker()
+            self.beats.add(watch)
+        except BaseException:  # there is no thread to be had
+            watch.stop()
+            raise
         return watch
 
     def worker(self) -> beats.Worker:

@@ -65,6 +65,7 @@ class Blocked(NamedTuple):
     /proc/PID/fd names it. `wchan`: the kernel function that it waits in.
     `stack`: Python frames, innermost first; may be empty. `wait`: where exactly
     it waits. `library`: whose code made the call, where it was not Python's own.
+    `holder`: which other thread keeps the interpreter lock for good, if one does.
     """
 
     pid: int
@@ -78,6 +79,7 @@ class Blocked(NamedTuple):
     wait: Wait | None = None
     library: str = ""
     free_threaded: bool = False
+    holder: str = ""
 
     @property
     def in_epoll(self) -> bool:
@@ -108,7 +110,8 @@ class Blocked(NamedTuple):
     def told(self) -> str:
         """ "waits in futex (queue.get) at worker.py:17, in `run`"."""
         call = f" ({self.call})" if self.call else ""
-        return f"{self._doing}{call}{self._place}"
+        held = f"; {self.holder}" if self.holder else ""
+        return f"{self._doing}{call}{self._place}{held}"
 
     @property
     def _place(self) -> str:
@@ -134,6 +137,8 @@ class Blocked(NamedTuple):
         """What would wake it: "the sleep ends", "the queue gets an item"."""
         if self.state in ("T", "t"):
             return "it is let go on (SIGCONT, or its debugger)"
+        if self.holder:
+            return "that call returns"
         if self.syscall is None:
             return "the native code returns to Python" if self.state == "R" else "its wait ends"
         return awaited.end_of(self.syscall, self.call, self.descriptor)

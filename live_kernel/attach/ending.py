@@ -27,6 +27,7 @@ class Watch:
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
+        self._image = _image(pid)
         self.descriptor: int | None = None
         try:
             self.descriptor = os.pidfd_open(pid)
@@ -47,6 +48,11 @@ class Watch:
         except OSError:
             return False
         return False
+
+    def has_become_another(self) -> bool:
+        """Has the process replaced its program by another (exec), be it the same one anew?"""
+        now = _image(self.pid)
+        return bool(self._image and now) and now != self._image
 
     def how(self) -> str:
         """In words: `exited with status 3`, `was killed by SIGKILL`, or just `has ended`."""
@@ -84,6 +90,14 @@ def describe_status(status: int) -> str:
         return f"was killed by {name}"
     code = os.WEXITSTATUS(status)
     return "exited normally" if code == 0 else f"exited with status {code}"
+
+
+def _image(pid: int) -> bytes:
+    """What the system told the program when it was loaded: addresses, other ones each time."""
+    try:
+        return Path(f"/proc/{pid}/auxv").read_bytes()
+    except OSError:
+        return b""
 
 
 def _zombie_status(pid: int) -> int | None:

@@ -37,7 +37,8 @@ def inject(process: Process, landing: Landing) -> None:
     """
     still(process)
     _check_room(process)
-    text = payload.script(str(landing.path), landing.token).encode()
+    pid = proc.inner_thread(process.pid, process.pid)
+    text = payload.script(str(landing.path), landing.token, pid).encode()
     script = landing.write(SCRIPT, text)
     if process.runs_our_build:
         landing.write(BUNDLE, payload.bundle())
@@ -97,6 +98,14 @@ def _call_here(process: Process, script: str) -> None:
         raise AttachNotPermitted(process.pid, f"{process} can't be entered: {error}") from error
     except (OSError, RuntimeError, ValueError) as error:
         identify(process.pid)  # says more than CPython does, where it can
+        if "find the main thread" in str(error):
+            raise AgentFailed(
+                process.pid,
+                f"{process} can't be entered: its main thread has ended, and only other threads "
+                "of it go on",
+                "Whatever comes from outside runs on the main thread. Where the program is yours, "
+                "let that wait for the others (Thread.join).",
+            ) from error
         raise PythonMismatch(
             process.pid,
             f"{process} runs Python {process.version_text}, and this Python "

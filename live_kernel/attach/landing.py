@@ -35,6 +35,8 @@ LONGEST_SOCKET_PATH = 107
 """Bytes in the path of a Unix socket, at most (unix(7))."""
 
 LINK, BUNDLE, SCRIPT = "link", "bundle", "bootstrap.py"
+WHY = "why"
+"""Made by a bootstrap that can't connect: a symbolic link to the text of what is in its way."""
 
 CHANNELS = tuple(f"channel-{number}" for number in range(1, 6))
 CONNECTION, IPYTHON = "kernel.json", "ipython"
@@ -135,7 +137,7 @@ def lock(descriptor: int) -> bool:
 
 def remove(name: str, parent: int, descriptor: int) -> None:
     """Remove a private directory, and whatever is in it of what we put there."""
-    for each in (LINK, BUNDLE, SCRIPT, SESSION, CONNECTION, *CHANNELS):
+    for each in (LINK, BUNDLE, SCRIPT, WHY, SESSION, CONNECTION, *CHANNELS):
         with contextlib.suppress(OSError):
             os.unlink(each, dir_fd=descriptor)
     if IPYTHON in os.listdir(descriptor):
@@ -285,6 +287,12 @@ class Landing(PrivateDirectory):
         with open(descriptor, "wb") as file:
             file.write(data)
         return self.path / name
+
+    def told(self) -> str:
+        """What kept the bootstrap from starting the agent, where it could not connect; or ""."""
+        with contextlib.suppress(OSError), acting_as(self._owner):
+            return os.readlink(WHY, dir_fd=self._descriptor)
+        return ""
 
     def accept(self) -> tuple[socket.socket, int] | None:
         """The next connection and its peer's pid, or None if there is none."""

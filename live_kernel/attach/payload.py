@@ -30,6 +30,8 @@ MODULES = (
     "agent.native",
     "agent.ledger",
     "agent.streams",
+    "agent.forks",
+    "agent.peers",
     "agent.output",
     "agent.frames",
     "agent.interrupt",
@@ -68,10 +70,8 @@ MODULES = (
     "agent.in_loops",
     "agent.cells",
     "agent.stdin",
-    "agent.peers",
     "agent.channel",
     "agent.moving",
-    "agent.forks",
     "agent.answers",
     "agent.session",
 )
@@ -236,7 +236,7 @@ def _code(module: str) -> CodeType:
     return code
 
 
-def script(place: str, token: str) -> str:
-    """The text of the bootstrap for one attachment."""
+def script(place: str, token: str, pid: int) -> str:
+    """The text of the bootstrap for one attachment; `pid` is what the target calls itself."""
     text = source_file("agent.bootstrap").read_text()
-    return f"PLACE, TOKEN = {place!r}, {token!r}\n{text}"
+    return f"PLACE, TOKEN, PID = {place!r}, {token!r}, {pid}\n{text}"

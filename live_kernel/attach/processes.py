@@ -11,11 +11,12 @@ from __future__ import annotations
 import itertools
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import AttachNotPermitted, NoTarget, NotAttachable, NotPython, TargetNotFound
-from . import proc
+from . import proc, realm
 from .permission import YAMA
 from .runtime import PythonVersion
 from .verdicts import Subject, examine, gone, same_build, same_bytecode, span, title
@@ -225,6 +226,39 @@ def _is_ours(command: tuple[str, ...]) -> bool:
     pairs = itertools.pairwise(command)
     return ("-m", "live_kernel") in pairs or any(
         os.path.basename(part) == "live-kernel" for part in command[:3]
+    )
+
+
+def alike(process: Process) -> list[int]:
+    """The processes with its command line and user that have started since, the latest first."""
+    found = []
+    for pid in proc.pids():
+        with suppress(OSError):
+            if pid != process.pid and proc.command_line(pid) == process.cmdline:
+                stat = proc.stat(pid)
+                is_its = proc.status(pid).uids[1] == process.uid and stat.state not in "ZX"
+                if is_its and stat.start_time >= process.start_time:
+                    found.append((stat.start_time, pid))
+    return [pid for _, pid in sorted(found, reverse=True)]
+
+
+def now(process: Process) -> Process:
+    """The same process as it is by now: it may have changed its user, or its root directory.
+
+    Raises TargetNotFound.
+    """
+    still(process)
+    try:
+        status, where = proc.status(process.pid), realm.of(process.pid)
+        cwd = proc.link(process.pid, "cwd") or ""
+    except OSError:
+        raise TargetNotFound(process.pid, f"{process} has ended") from None
+    return process._replace(
+        uid=status.uids[1],
+        gid=status.gids[1],
+        username=proc.user_name(status.uids[1]),
+        cwd=cwd,
+        has_other_files=where.has_other_files,
     )
 
 

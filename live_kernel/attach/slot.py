@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -26,7 +27,7 @@ _TURN_EVERY, _TURN_WITHIN = 0.002, 3.0
 
 def waiting_script(process: Process) -> str | None:
     """The path of the script that waits to be run; "" for none, None if it can't be told."""
-    with suppress(OSError):
+    with suppress(OSError, struct.error):  # it may end under our eyes
         found = runtime.find(process.pid)
         with permission.memory(process.pid) as read:
             at = runtime.slot(found, read) if found is not None else None
@@ -67,7 +68,10 @@ def _fill(process: Process, found: runtime.Runtime, memory: int, script: bytes) 
         raise DebuggingDisabled(process.pid, f"{process} has remote debugging switched off")
     at = runtime.slot(found, read) if runtime.is_as_in_its_file(found, read) else None
     if at is None or len(script) >= runtime.SCRIPT_PATH_SIZE:
-        raise PythonMismatch(process.pid, f"{process}: its Python is not laid out as expected")
+        raise PythonMismatch(
+            process.pid,
+            f"{process}: its Python is not laid out as expected, or its main thread has ended",
+        )
     if _script_at(at, read) not in ("", os.fsdecode(script)):
         raise Taken
     from . import vm  # ctypes: only where it is needed
@@ -80,7 +84,7 @@ def _fill(process: Process, found: runtime.Runtime, memory: int, script: bytes) 
 
 def clear(process: Process, script: str) -> bool:
     """Take back `script` if it has not run. Returns whether it is certain that it never will."""
-    with suppress(OSError):
+    with suppress(OSError, struct.error):  # it may end under our eyes
         found = runtime.find(process.pid)
         # One descriptor for the look and the deed: it stays that of this program, also if
         # the process becomes another one (execve) in between.

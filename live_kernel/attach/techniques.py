@@ -71,7 +71,7 @@ def ladder(seen: Blocked) -> Sequence[Technique]:
 
 
 def _by_wait(seen: Blocked) -> Sequence[Technique]:
-    if seen.state != "S" or seen.wait is None or seen.syscall is None:
+    if seen.state != "S" or seen.wait is None or seen.syscall is None or seen.holder:
         return ()
     if seen.in_epoll:
         return Technique.NUDGE, Technique.BENEATH
@@ -109,6 +109,8 @@ def why_not(seen: Blocked) -> str:
         return "waits for the disk or a device, which nothing can interrupt"
     if seen.syscall is None or seen.state == "R":
         return "is at work in native code, and waits for nothing that could be interrupted"
+    if seen.holder:
+        return "could not run anyhow, as long as another thread keeps the interpreter lock"
     if os.uname().machine not in MACHINES:
         return f"runs on {os.uname().machine}, where live-kernel can't change a thread's registers"
     if _by_wait(seen):

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..attach import ending
 from ..attach.processes import Process
 from ..errors import AgentLost, LiveKernelError, TargetBlocked
-from . import answers
+from . import answers, losing
 from .entering import Channels, Entering
 from .reactor import Reactor, Timer
 from .standstill import Standstill
@@ -113,14 +113,19 @@ class Attachment:
         self._serial = 0
         self._farewell: Message | None = None
         self._was_misused = False
-        self._standstill = Standstill(
-            process.pid, reactor, lambda: bool(self._cells), self._tell_cells
-        )
+        self._standstill = Standstill(process, reactor, lambda: bool(self._cells), self._tell_cells)
         self._death = ending.Watch(process.pid)
         if self._death.descriptor is not None:
             reactor.read(self._death.descriptor, self._on_death)
         self._entering = Entering(
-            process, reactor, self._on_entered, self._on_failed, owner.on_blocked, wake, observe
+            process,
+            reactor,
+            self._on_entered,
+            self._on_failed,
+            owner.on_blocked,
+            self._death.has_become_another,
+            wake,
+            observe,
         )
 
     # -- getting in ---------------------------------------------------------------------
@@ -390,25 +395,13 @@ class Attachment:
     def _lose(self) -> None:
         if self.state not in (State.ATTACHED, State.INJECTING):
             return
-        error = AgentLost(self.process.pid, self._how_lost(), _LOST_REMEDY)
+        error = losing.lost(self.process, self._death, self._farewell, self._was_misused)
         was_attached = self.state is State.ATTACHED
         self._end(State.LOST)
         if was_attached:
             self._owner.on_lost(error)
         else:
             self._owner.on_failed(error)
-
-    def _how_lost(self) -> str:
-        who = str(self.process)
-        if self._death.has_ended():
-            return f"{who} {self._death.how()}"
-        if self._farewell is not None and self._farewell["reason"] == "exit":
-            return f"{who} is exiting: its interpreter shuts down"
-        if self._farewell is not None and self._farewell["reason"] == "unattended":
-            return _UNATTENDED.format(who)
-        if self._was_misused:
-            return f"{who} has sent what no agent may send; the kernel has let go of it"
-        return f"the agent in {who} has gone, while the program runs on"
 
     def _end(self, state: State) -> None:
         self.state = state
@@ -427,10 +420,3 @@ class Attachment:
         self._commands.clear()
         for number in list(self._questions):
             self._on_answer(number, {})
-
-
-_UNATTENDED = (
-    "{} has let go of this kernel, which held a thread of it and did not answer for some seconds "
-    "(stopped, or out of breath?); the program runs on"
-)
-_LOST_REMEDY = "Name another program with %attach PID or %attach TEXT."

@@ -15,9 +15,10 @@ from typing import Any
 
 from ..attach import injector, slot
 from ..attach.landing import SCRIPT, Landing, for_process
-from ..attach.processes import Process, identify
-from ..errors import AgentFailed, LiveKernelError, TargetBlocked, TargetStopped
+from ..attach.processes import Process, identify, now
+from ..errors import AgentFailed, LiveKernelError, TargetBlocked, TargetNotFound, TargetStopped
 from ..link import messages
+from . import losing
 from .channel import Channel
 from .reactor import Reactor, Timer
 from .waking import Waking, in_background
@@ -36,6 +37,8 @@ READY_WITHIN = 10.0
 
 _INJECTED_WITHIN = 20.0
 
+_AGAIN = "To attach to what it runs now, name it again: by %attach, or as before."
+
 _MOST_STRANGERS = 8
 """Connections at a time of whom nothing is known yet; the agent says at once who it is."""
 
@@ -48,6 +51,7 @@ class Entering:
     Either `entered(channels, ready)` or `failed(error)` is called, once;
     `blocked(error)` may be called before, and says what the target waits in. `wake`:
     it is to be woken from that. `observe`: the agent is to look, and to run no code.
+    `has_become_another()`: has the process been replaced (exec)?
     """
 
     def __init__(
@@ -57,10 +61,12 @@ class Entering:
         entered: Callable[[Channels, Message], None],
         failed: Callable[[LiveKernelError], None],
         blocked: Callable[[TargetBlocked], None],
+        has_become_another: Callable[[], bool] = lambda: False,
         wake: bool = False,
         observe: bool = False,
     ) -> None:
         self._process = process
+        self._has_become_another = has_become_another
         self._reactor = reactor
         self._entered, self._failed, self._blocked = entered, failed, blocked
         self._observes = observe
@@ -146,11 +152,29 @@ class Entering:
     def _check_slot(self) -> None:
         """On a thread: see whether our script still waits to be run."""
         waiting = slot.waiting_script(self._process) if self._scheduled else None
-        self._reactor.call(lambda: self._on_checked(waiting))
+        told = self._landing.told() if self._landing is not None else ""
+        if waiting and self._is_another_users():
+            told = "it runs as another user by now, who can't read what was prepared. Attach again."
+        self._reactor.call(lambda: self._on_checked(waiting, told))
 
-    def _on_checked(self, waiting: str | None) -> None:
-        """`waiting`: what is in the target's slot; "" for nothing, None if unknown."""
+    def _is_another_users(self) -> bool:
+        try:
+            return now(self._process).uid != self._process.uid
+        except LiveKernelError:
+            return False  # it has ended, which is told by others
+
+    def _on_checked(self, waiting: str | None, told: str) -> None:
+        """`waiting`: what is in the target's slot; "" for nothing, None if unknown. `told`: why
+        the agent can't connect.
+        """
         if self._is_over:
+            return
+        if told:
+            self._fail(told)
+            return
+        if self._has_become_another():
+            text = losing.replaced(self._process)
+            self._end_with(TargetNotFound(self._process.pid, text, _AGAIN))
             return
         has_run = waiting == "" and not self._channels
         if not has_run:
@@ -257,8 +281,7 @@ class Entering:
         self._entered(self._channels, self._ready)
 
     def _fail(self, detail: str) -> None:
-        text = f"the agent could not start in {self._process}: {detail}"
-        self._end_with(AgentFailed(self._process.pid, text))
+        self._end_with(losing.failed(self._process, detail))
 
     def _end_with(self, error: LiveKernelError) -> None:
         if not self._is_over:

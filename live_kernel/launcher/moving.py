@@ -24,7 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from ..attach import rights
+from ..attach import processes, rights
 from ..attach.landing import Landing, for_process
 from ..attach.payload import package_name
 from ..attach.processes import Process
@@ -112,11 +112,14 @@ class Move:
         self._landing = self._descriptor = None
         self._done(error)
 
+    def _process(self) -> Process:
+        """The target, as it is by now. Raises TargetNotFound."""
+        assert self._target.process is not None
+        return processes.now(self._target.process)
+
     def _land(self) -> Landing:
         """A place at which the target can reach us."""
-        process = self._target.process
-        assert process is not None
-        self._landing = for_process(process)
+        self._landing = for_process(self._process())
         return self._landing
 
     def _accept(self) -> socket.socket | None:
@@ -180,8 +183,7 @@ class Pull(Move):
         self._when_attached(self._pack)
 
     def _pack(self) -> None:
-        process = self._target.process
-        assert process is not None
+        process = self._process()
         if not self._plain:
             self._check_trust(process)
         place = str(self._land().path)

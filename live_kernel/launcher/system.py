@@ -18,8 +18,9 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Any
 
-from ..attach import guard, rights
+from ..attach import guard, processes, rights
 from ..attach.processes import Process
+from ..errors import TargetNotFound
 from .reactor import Reactor
 
 Write = Callable[[str, str], None]
@@ -35,6 +36,8 @@ _SETTLED_AFTER = 0.1
 
 _LOOK_EVERY = 0.02
 """Seconds between looks at a command whose end no descriptor tells."""
+
+_NOT_STARTABLE = OSError, ValueError, LookupError, subprocess.SubprocessError, TargetNotFound
 
 NOT_STARTED = 126
 """The status of a command that could not be started, as a shell has it."""
@@ -72,7 +75,7 @@ class Command:
         self._is_over = False
         try:
             self._child = _start(command, text, environment, process)
-        except (OSError, ValueError, LookupError, subprocess.SubprocessError) as error:
+        except _NOT_STARTABLE as error:
             write("stderr", f"{error}\n")
             reactor.call(lambda: self._finish(NOT_STARTED))
             return
@@ -192,6 +195,7 @@ class _Stream:
 def _start(
     command: str | Sequence[str], text: str, environment: Mapping[str, str], process: Process
 ) -> subprocess.Popen[bytes]:
+    process = processes.now(process)  # it may have given up rights since
     if process.has_other_files:
         raise PermissionError(_ELSEWHERE.format(process=process))
     shell = environment.get("SHELL", "")

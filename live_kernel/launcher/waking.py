@@ -112,7 +112,6 @@ class Waking:
 
     def _look(self) -> None:
         """On a thread: find out why the target does not react."""
-        from ..attach import blocked
 
         if slot.waiting_script(self._process) == "":
             self._soon(self._on_nothing_waits)
@@ -122,8 +121,19 @@ class Waking:
             self._soon(lambda: self._later(rest, self._look))
             return
         self._nudge_if_idle()
-        seen = blocked.describe(self._process)
+        seen = self._described()
         self._soon(lambda: self._on_seen(seen))
+
+    def _described(self) -> Blocked:
+        """What the main thread does, and whether another one keeps it from doing anything."""
+        from ..attach import blocked, holding
+
+        first = holding.holder(self._process)
+        seen = blocked.describe(self._process)
+        second = holding.holder(self._process) if first is not None else None
+        if first is None or first != second or first.number == self._process.pid:
+            return seen
+        return seen._replace(holder=str(first))
 
     def _on_nothing_waits(self) -> None:
         """Our script has run; or it is not even there yet."""
@@ -162,12 +172,12 @@ class Waking:
 
     def _wake(self, before: Blocked | None, tried: Collection[Technique]) -> None:
         """On a thread: wake the target, by what has not helped yet in the wait in which it is."""
-        from ..attach import blocked, techniques, wake
+        from ..attach import techniques, wake
 
         if slot.waiting_script(self._process) == "":
             self._soon(self._on_nothing_waits)
             return
-        seen = blocked.describe(self._process)
+        seen = self._described()
         is_there = before is not None and before.wait == seen.wait
         technique = techniques.choose(seen, tried if is_there else ())
         if technique is None:
