@@ -8,9 +8,10 @@ set_up := $(PYTHON3) scripts/set_up.py
 # More words for pytest and the benchmarks: make test PYTEST_ARGS="-k attach -x"
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+LOAD_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab console setup test lint conformance wakes bench clean
+.PHONY: help demo lab console setup test lint conformance wakes load bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +43,10 @@ conformance: ## the tests of ipykernel and nbclient against us (a few minutes; m
 wakes: ## wake blocked programs, 20 times each of 45 kinds of waits, and show the table (five minutes)
 	@$(set_up) test
 	@$(python) tests/wakes.py
+
+load: ## put load on kernels and programs, and show the table (LOAD_ARGS="--times 0.1 rounds", --write)
+	@$(set_up) test
+	@$(python) tests/load.py $(LOAD_ARGS)
 
 lint: ## ruff and mypy
 	@$(set_up) dev

@@ -53,7 +53,7 @@ def flood(kind: str, reader: str, seconds: int) -> Row:
     pause = READERS[reader]
     name = f"{kind}, {reader}"
     program = "aio_idle" if kind == "awaiting" else "idle"
-    with attached(name, program, pause=pause or 0.0) as (kernel, target, gauges, row):
+    with attached(name, program, pause=pause or 0.0) as (kernel, gauges, row):
         row.done = f"for {seconds} s"
         cell = kernel.begin(FLOODS[kind])
         kernel.wait(lambda: kernel.count > 20, PATIENCE, "the first of the flood")
@@ -90,7 +90,7 @@ VALUES = {
 
 def value(kind: str, megabytes: int) -> Row:
     """Have a cell make something large; the kernel must bear it, and answer after it."""
-    with attached(f"{kind} of a size") as (kernel, target, gauges, row):
+    with attached(f"{kind} of a size") as (kernel, gauges, row):
         row.done = f"{megabytes} MB"
         code = VALUES[kind].format(size=megabytes * 1_000_000)
         cell = kernel.run(code, PATIENCE)

@@ -8,6 +8,7 @@ bound is broken, and returns a row of the table.
 from __future__ import annotations
 
 import json
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,9 +21,9 @@ from kernels import Cell, Kernel, Message
 from snapshots import Program
 
 KEPT = 2000
-"""Messages that a listener remembers, beside those that tell of a cell's end."""
+"""Messages that a listener remembers, beside those that tell of a cell's begin and end."""
 
-_AT_THE_END = ("execute_reply", "status")
+_ALWAYS_KEPT = ("execute_input", "execute_reply", "status")
 
 INTERRUPTED_WITHIN = 1.0
 """Seconds in which an interrupt is to be answered, on a quiet machine."""
@@ -61,6 +62,7 @@ class Listener(Kernel):
         super().__init__(*arguments, **options)
         self.pause = pause
         self.at_once = 1 if pause else 100
+        self._most = KEPT
         self.count = 0
         """Messages that have come."""
 
@@ -68,9 +70,11 @@ class Listener(Kernel):
         self.count += 1
         message["channel"] = channel
         self.messages.append(message)
-        if len(self.messages) > KEPT:
-            old, new = self.messages[: KEPT // 2], self.messages[KEPT // 2 :]
-            self.messages[:] = [m for m in old if m["msg_type"] in _AT_THE_END] + new
+        if len(self.messages) > self._most:
+            self.messages[:-1000] = [
+                m for m in self.messages[:-1000] if m["msg_type"] in _ALWAYS_KEPT
+            ]
+            self._most = len(self.messages) + KEPT
         if self.pause and channel == "iopub":
             time.sleep(self.pause)  # this is how slow this front-end is
 
@@ -82,6 +86,8 @@ class Listener(Kernel):
 
     def seconds_to_interrupt(self, cell: Cell) -> float:
         """Interrupt, and wait for the cell's reply, by which the kernel says that it has ended."""
+        if "iopub" in self.listens_to:  # else it has begun, as was seen before
+            self.wait(lambda: cell.contents("execute_input"), PATIENCE, "the begin of the cell")
         begun = time.monotonic()
         session = self.client.session
         session.send(self.client.control_channel.socket, "interrupt_request", {})
@@ -96,16 +102,17 @@ class Listener(Kernel):
 @contextmanager
 def attached(
     name: str, program: str = "idle", python: str | None = None, pause: float = 0.0
-) -> Iterator[tuple[Listener, Program, Gauges, Row]]:
+) -> Iterator[tuple[Listener, Gauges, Row]]:
     """A listener in a program, the gauges of both, and a row to be filled."""
     row = Row(name)
     with (
         Program(program, python) as target,
-        Listener("--pid", target.pid, pause=pause) as kernel,
+        tempfile.TemporaryDirectory(prefix="lk-", dir="/tmp") as profile,
+        Listener("--pid", target.pid, pause=pause, env={"IPYTHONDIR": profile}) as kernel,
     ):
         assert kernel.still_answers()
         with Gauges(launcher=kernel.launcher_pid, target=target.pid, frontend=ours()) as gauges:
-            yield kernel, target, gauges, row
+            yield kernel, gauges, row
             row.measured(gauges)
         assert target.alive()
         row.outcome = row.outcome or "as it should be"

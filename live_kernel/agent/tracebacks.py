@@ -30,9 +30,25 @@ def remember_source(filename: str, source: str, ledger: Ledger) -> None:
     """Let tracebacks, `inspect` and debuggers find the source of a cell."""
     import linecache
 
+    if ledger not in _sources:
+        _sources[ledger] = []
+        ledger.record("sources of cells in linecache", lambda: _forget_sources(ledger))
+    _sources[ledger].append(filename)
     lines = source.splitlines(keepends=True)
     linecache.cache[filename] = (len(source), None, lines, filename)
-    ledger.record(f"linecache entry {filename}", lambda: linecache.cache.pop(filename, None))
+
+
+_sources: dict[Ledger, list[str]] = {}
+"""The names under which each session's cells are in linecache. They are many: one entry in the
+ledger is for all.
+"""
+
+
+def _forget_sources(ledger: Ledger) -> None:
+    import linecache
+
+    for filename in _sources.pop(ledger, ()):
+        linecache.cache.pop(filename, None)
 
 
 def as_message(

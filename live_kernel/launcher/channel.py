@@ -35,6 +35,7 @@ class Channel:
         self._reactor = reactor
         self._decoder = frames.Decoder()
         self._unsent = bytearray()
+        self._is_waiting = False
         connection.setblocking(False)
         reactor.read(connection, self._receive)
 
@@ -51,13 +52,16 @@ class Channel:
     def send(self, message: Message) -> None:
         """Send a message. What the agent does not take at once is sent as it reads."""
         self._unsent += b"".join(frames.encode(message))
-        self._write()
+        if not self._is_waiting:
+            self._write()
 
     def _write(self) -> None:
+        self._is_waiting = False
         try:
             while self._unsent:
                 del self._unsent[: self._socket.send(self._unsent)]
         except BlockingIOError:
+            self._is_waiting = True
             self._reactor.later(0.01, self._write)
         except OSError:
             self._unsent.clear()  # closed by the peer: reading will say so

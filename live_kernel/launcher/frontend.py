@@ -12,6 +12,8 @@ import json
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import zmq
@@ -34,6 +36,9 @@ _IOPUB_BACKLOG = 1000
 
 _COPIED = 1 << 16
 """Bytes of a message from which ZMQ is lent our buffers instead of being given copies."""
+
+_AT_ONCE = 50
+"""Requests that are taken from one channel before the other has its turn."""
 
 _RETRY_EVERY = 0.02
 _ASK_AFTER, _ASK_EVERY = 0.02, 0.05
@@ -79,7 +84,7 @@ class Frontend:
         self._is_impatient = False
         reactor.before_waiting(self.post)
         for name in ("shell", "control"):
-            reactor.read(self._sockets[name], lambda name=name: self.take_in(name))  # type: ignore[misc]
+            reactor.read(self._sockets[name], partial(self.take_in, name, _AT_ONCE))
         reactor.read(self._sockets["stdin"], self._receive_input)
         reactor.read(self._sockets["iopub"], self._receive_subscription)
         reactor.read(self._sockets["hb"], self._echo)
@@ -123,9 +128,12 @@ class Frontend:
 
     # -- receiving ----------------------------------------------------------------------
 
-    def take_in(self, name: str) -> None:
-        """Hand over what has arrived on `shell` or `control` and was not read yet."""
-        for request in self._received(name):
+    def take_in(self, name: str, most: int | None = None) -> None:
+        """Hand over what has arrived on `shell` or `control` and was not read yet.
+
+        At most so many: an interrupt on the other channel does not wait for a flood.
+        """
+        for request in islice(self._received(name), most):
             self._on_request(request)
 
     def _receive_input(self) -> None:
