@@ -25,7 +25,7 @@ WARMING = 1000
 """Cells after which a session has what it keeps: signatures, cells that may still write."""
 
 
-@case("short cells in one session", times=10_000, few=300)
+@case("short cells in one session", times=10_000, few=150)
 def short_cells(times: int) -> Row:
     """What a session keeps of a cell is its source and its value, as IPython does."""
     with attached("short cells in one session") as (kernel, gauges, row):
@@ -148,7 +148,7 @@ def taking_nothing(times: int) -> Row:
     return row
 
 
-@case("kernels on one program", times=30, few=4)
+@case("kernels on one program", times=30, few=3)
 def many_kernels(times: int) -> Row:
     """Each has names and cells of its own; they go one by one, and the rest stays."""
     row = Row("kernels on one program", f"{times} kernels")
@@ -161,7 +161,7 @@ def many_kernels(times: int) -> Row:
         with Gauges(launcher=pids, target=program.pid, frontend=ours()) as gauges:
             for number, kernel in enumerate(kernels):
                 assert kernel.value("mine") == number
-            long = [kernel.begin("while True: pass") for kernel in kernels]
+            long = [kernel.begin("import time\nwhile True: time.sleep(0.01)") for kernel in kernels]
             row.interrupted += [
                 kernel.seconds_to_interrupt(cell)
                 for kernel, cell in zip(kernels, long, strict=True)

@@ -23,7 +23,7 @@ def _send(kernel: Listener, kind: str, content: dict[str, object], times: int) -
     return sent
 
 
-@case("subshells opened and closed", times=1000, few=50)
+@case("subshells opened and closed", times=500, few=50)
 def subshells(times: int) -> Row:
     """Each runs a cell and goes."""
     with attached("subshells opened and closed") as (kernel, gauges, row):
@@ -47,7 +47,7 @@ def subshells(times: int) -> Row:
     return row
 
 
-@case("comms opened and closed", times=3000, few=100)
+@case("comms opened and closed", times=1000, few=40)
 def comms(times: int) -> Row:
     """Opened by a cell, spoken to by the front-end with a buffer, and closed."""
     with attached("comms opened and closed", python=sys.executable) as (kernel, gauges, row):
@@ -89,7 +89,7 @@ def completions(times: int) -> Row:
     return row
 
 
-@case("a long history", times=10_000, few=500)
+@case("a long history", times=5000, few=500)
 def history(times: int) -> Row:
     """So many inputs are kept already, and are searched while a cell runs."""
     with attached("a long history") as (kernel, _, row):
@@ -154,7 +154,7 @@ def run_queue(times: int) -> Row:
     return row
 
 
-@case("breakpoints", times=10_000, few=200)
+@case("breakpoints", times=2000, few=200)
 def breakpoints(times: int) -> Row:
     """Set and removed, and at last all at one line that is passed again and again."""
     with attached("breakpoints", "hot") as (kernel, gauges, row):

@@ -71,7 +71,7 @@ def _seconds_to_interrupt(program: Program) -> float:
         return kernel.seconds_to_interrupt(cell)
 
 
-@case("rounds by %attach and %detach", times=3000, few=100)
+@case("rounds by %attach and %detach", times=1500, few=30)
 def by_commands(times: int) -> Row:
     """One launcher does all the rounds."""
     row = Row("rounds by %attach and %detach", f"{times:,} rounds in one kernel")
@@ -82,7 +82,7 @@ def by_commands(times: int) -> Row:
                 assert kernel.run(code, PATIENCE).status == "ok", kernel.told()
                 kernel.messages.clear()
 
-        for _ in range(max(50, times // 10)):
+        for _ in range(max(30, times // 10)):
             round_trip()
         snapshot, before = program.after_leaving(), counted(program)
         launcher = kernel.launcher_pid
@@ -100,7 +100,7 @@ def by_commands(times: int) -> Row:
     return row
 
 
-@case("rounds by kernels", times=150, few=3)
+@case("rounds by kernels", times=60, few=3)
 def by_kernels(times: int) -> Row:
     """Each round is a kernel that is started and shut down."""
     row = Row("rounds by kernels", f"{times:,} rounds, a kernel each")

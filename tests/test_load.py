@@ -12,7 +12,6 @@ from loads import CASES
 pytestmark = [pytest.mark.attach, pytest.mark.client]
 
 FEW = (
-    "lines, unread",
     "long lines, read slowly",
     "awaiting, unread",
     "pictures, unread",
@@ -21,7 +20,6 @@ FEW = (
     "short cells in one session",
     "clients of one kernel",
     "kernels on one program",
-    "programs in one process",
     "rounds by %attach and %detach",
     "comms opened and closed",
     "completions at once",
