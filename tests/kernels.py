@@ -34,6 +34,9 @@ Message = dict[str, Any]
 PATIENCE = 20.0
 """Seconds after which what a test waits for is not coming."""
 
+_SHOWN = 500
+"""Characters of a message that are shown when a test fails."""
+
 _IPYKERNELS_END = re.compile(
     r"ERROR:tornado\.general:Uncaught exception in ZMQStream callback\n"
     r"(?:(?!ERROR:).*\n)*?.*/ipykernel/(?:.*\n)*?zmq\.error\.ZMQError: .*\n"
@@ -199,6 +202,10 @@ class Kernel:
         self.place = Path(tempfile.mkdtemp(prefix="lk-", dir="/tmp"))
         self.messages: list[Message] = []
         self.prompts: list[Message] = []
+        self.listens_to = ("iopub", "shell", "stdin", "control")
+        """The channels that are read."""
+        self.at_once = 100
+        """Messages that are taken in from one channel before the others have their turn."""
         self.answers = deque(answers)
         self.log_file = self.place / "launcher.log"
         # Open to the end: a restart writes to it, too.
@@ -341,23 +348,20 @@ class Kernel:
                 seen = [(m["channel"], m["msg_type"], m["content"]) for m in self.messages[-20:]]
                 raise AssertionError(
                     f"not within {timeout} s: {what}\nlast messages:\n"
-                    + "\n".join(map(str, seen))
+                    + "\n".join(str(each)[:_SHOWN] for each in seen)
                     + f"\n{self.told()}"
                 )
             self.take_in(min(rest, 0.25))
 
     def take_in(self, patience: float = 0) -> None:
         """Take in what has arrived, or what comes first within `patience` seconds."""
-        channels = {
-            name: getattr(self.client, f"{name}_channel")
-            for name in ("iopub", "shell", "stdin", "control")
-        }
+        channels = {name: getattr(self.client, f"{name}_channel") for name in self.listens_to}
         poller = zmq.Poller()
         for channel in channels.values():
             poller.register(channel.socket, zmq.POLLIN)
         ready = dict(poller.poll(int(patience * 1000)))
         for name, channel in channels.items():
-            for _ in range(100 if channel.socket in ready else 0):  # a flood has no end
+            for _ in range(self.at_once if channel.socket in ready else 0):  # a flood has no end
                 if channel.socket.poll(0):
                     self._take(name, channel.get_msg(timeout=0))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gauges import held, value
 from kernels import Kernel
 from snapshots import AGENT, Program, differences, landings, memory
 from targets import eventually
@@ -159,13 +160,6 @@ def test_program_keeps_its_own_pace() -> None:
         assert program.lines() == ["ready"], "nothing went wrong"
 
 
-def value(handle: Handle, expression: str) -> str:
-    texts: list[str] = []
-    outcome = handle.run(expression, lambda event: texts.append(event["data"]["text/plain"]))
-    assert outcome["status"] == "ok", outcome
-    return texts[-1]
-
-
 def test_hooks_of_the_program_see_nothing_of_ours() -> None:
     """An import hook and an audit hook of the program, while cells run and fail."""
     with Program("own_import") as program, attach(program.pid) as handle:
@@ -234,27 +228,19 @@ def test_two_hundred_rounds(name: str) -> None:
         ours = descriptors_of_ours()
         for _ in range(40):  # caches fill, arenas find their size
             round_trip()
-        before, objects, size = program.after_leaving(), held(program), memory(program.pid)
+        before, before_it, size = program.after_leaving(), held(program), memory(program.pid)
         for _ in range(200):
             round_trip()
         program.assert_unharmed_since(before)
         assert descriptors_of_ours() == ours
         # A leak of one object a round would show; CPython itself keeps a few bytes of each script.
-        grown = [now - then for now, then in zip(held(program), objects, strict=True)]
-        assert grown[0] < 100, f"{grown[0]} objects more"
-        assert grown[1] < 1000, f"{grown[1]} blocks more"
+        objects, blocks = (
+            now - then for now, then in zip(held(program)[:2], before_it[:2], strict=True)
+        )
+        assert objects < 100, f"{objects} objects more"
+        assert blocks < 1000, f"{blocks} blocks more"
         more = memory(program.pid) - size
         assert more < 3 << 20, f"{more} bytes more: three arenas"
-
-
-def held(program: Program) -> tuple[int, int]:
-    """The objects that the collector knows, and the blocks that are allocated, in the program."""
-    with attach(program.pid) as handle:
-        handle.run("import gc, sys\ngc.collect(); gc.collect()")
-        objects, blocks = value(handle, "len(gc.get_objects()), sys.getallocatedblocks()")[
-            1:-1
-        ].split(", ")
-    return int(objects), int(blocks)
 
 
 def descriptors_of_ours() -> int:

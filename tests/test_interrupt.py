@@ -321,3 +321,15 @@ def test_program_of_greenlets() -> None:
         assert taken < 2
         kernel.run("word = 'greenlets go on'")
         program.wait_for("greenlets go on")
+
+
+@pytest.mark.parametrize("name", ["idle", "hot"])
+def test_one_that_comes_before_the_cell_has_begun(name: str) -> None:
+    """It goes another way than the cell, and may be quicker, above all in a busy program."""
+    with Program(name) as program, Kernel("--pid", program.pid) as kernel:
+        kernel.run("1")
+        for _ in range(10):
+            cell = kernel.begin("while True: pass")
+            kernel.wait(lambda cell=cell: cell.contents("execute_input"))  # type: ignore[misc]
+            kernel.interrupt()
+            assert cell.finish().error == ("KeyboardInterrupt", "")

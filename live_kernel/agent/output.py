@@ -16,6 +16,7 @@ event loop. What would have to be sent from there is left to a thread of ours.
 
 from __future__ import annotations
 
+from collections import deque
 from time import monotonic
 
 from ..link.limits import enough_for, written
@@ -34,10 +35,14 @@ FLUSH_AFTER = 0.05
 """Seconds for which output may be gathered before a write sends it on."""
 
 FLUSH_SIZE = 1 << 16
-"""Characters of text that are sent on at once, however young."""
+"""Characters and bytes that are sent on at once, however young."""
 
-PIECE = 1 << 20
-"""Characters of text that are packed at once, which keeps other threads waiting."""
+PIECE = 1 << 17
+"""Characters of text that are packed at once: other threads wait for it, and front-ends keep a
+thousand messages before they say that they don't come along."""
+
+_EVENT = 100
+"""Characters that an event takes beside its data."""
 
 MOST_LEFT = 1 << 22
 """Characters and bytes that the main thread may leave unsent; what it writes beyond is dropped."""
@@ -61,13 +66,13 @@ class Output:
         self._piece = min(longest or PIECE, PIECE)
         self._lock = RLock()
         self._is_taken = False
-        self._to_do: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
+        self._to_do: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._events: list[Event] = []
         self._texts: list[str] = []
         self._stream = ""
         self._size = 0
         self._sent_at = monotonic()
-        self._left = self._lost = 0
+        self._left = self._left_gathered = self._left_sent = self._lost = 0
         self._is_carried = self._must_wait_for_nobody = False
         self.may_wait_on_main = False
         """The user has asked for a cell that holds the program's main thread."""
@@ -119,19 +124,26 @@ class Output:
                 self._do(action, *arguments)
 
     def _leave(self, size: int, action: Callable[..., None], *arguments: Any) -> None:
-        if self._left + size > MOST_LEFT:
+        room = _EVENT + size
+        if self._left - self._left_sent + room > MOST_LEFT:
             self._lost += size
             return
-        self._left += size
+        self._left += room
         if not self._lock.acquire(False):
-            self._to_do.append((action, arguments))  # whoever has the lock does it
+            # Whoever has the lock does it.
+            self._to_do.append((self._gather, (room, action, arguments)))
             return
         around, self._must_wait_for_nobody = self._must_wait_for_nobody, True
         try:
-            self._do(action, *arguments)
+            self._do(self._gather, room, action, arguments)
         finally:
             self._must_wait_for_nobody = around
             self._lock.release()
+
+    def _gather(self, room: int, action: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+        """Do what the main thread has left, which is now among what is sent next."""
+        self._left_gathered += room
+        action(*arguments)
 
     def _carry(self) -> None:
         """Have a thread that may wait send what there is, unless one is at it."""
@@ -171,7 +183,7 @@ class Output:
         self._is_taken = True
         try:
             while self._to_do:
-                action, arguments = self._to_do.pop(0)
+                action, arguments = self._to_do.popleft()
                 action(*arguments)
         finally:
             self._is_taken = False
@@ -194,7 +206,8 @@ class Output:
     def _add(self, event: Event) -> None:
         self._seal()
         self._events.append(event)
-        if self._is_due():
+        self._size += _EVENT + _size(event)
+        if self._size > FLUSH_SIZE or self._is_due():
             self._send(None)
 
     def _flush(self) -> None:
@@ -213,14 +226,14 @@ class Output:
             text = "".join(self._texts)
             self._events.append({"event": "stream", "name": self._stream, "text": text})
             self._texts.clear()
-            self._size = 0
 
     def _send(self, done: dict[str, Any] | None) -> None:
         if self._must_wait_for_nobody:
             self._carry()
             return
         self._seal()
-        self._left = 0
+        self._size = 0
+        gathered, self._left_gathered = self._left_gathered, 0
         if self._lost:
             self._events.append(_stderr(_LOST.format(self._lost)))
             self._lost = 0
@@ -232,6 +245,7 @@ class Output:
                 self._send_instead(error, done)
             except OSError:
                 self.close()  # the launcher is gone, and the session ends
+        self._left_sent += gathered
         self._sent_at = monotonic()
 
     def _send_instead(self, error: Exception, done: dict[str, Any] | None) -> None:

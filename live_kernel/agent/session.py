@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import deque
 from time import monotonic
 
 from ..link import messages
@@ -35,8 +36,17 @@ if TYPE_CHECKING:
 
     Message = dict[str, Any]
 
+_EARLY = 100
+"""So many interrupts are remembered; there are as many cells at once as there are shells."""
+
 _sessions: set[Session] = set()
 """The sessions of this process: see `forks.py`."""
+
+
+def _free_number() -> int:
+    """The least number, from 1 on, that no session has: it is part of the names of its cells."""
+    taken = {session.number for session in _sessions}
+    return next(number for number in range(1, len(taken) + 2) if number not in taken)
 
 
 class Session:
@@ -57,7 +67,8 @@ class Session:
         if only_looks:
             self.namespace.only_looks = True
             asking.leave_in_peace(self.ledger)
-        mark = f" #{len(_sessions) + 1}" if _sessions else ""
+        self.number = _free_number()
+        mark = f" #{self.number}" if self.number > 1 else ""
         self._errands = Errands(self._cells_channel.send)
         self.cells = Cells(self.namespace, self.ledger, mark, self._errands)
         self._input = Input(self._control.send)
@@ -70,6 +81,8 @@ class Session:
         self._subshells: dict[str, tuple[Inbox, Entry]] = {}
         self._late: set[Cell] = set()
         """Cells that have ended, and have sent something since the launcher last asked."""
+        self._early: deque[int] = deque(maxlen=_EARLY)
+        """The cells that were interrupted last, be it before they began."""
         self._is_closing = False
         self._failure = ""
         """What of the agent has failed, so that the session has to end."""
@@ -169,11 +182,13 @@ class Session:
             self._subshells.pop(name)[1].undo()
 
     def _on_interrupt(self, message: Message) -> None:
-        lane = self._lane_of(message["cell"])
+        number = message["cell"]
+        self._early.append(number)  # it may be on its way to its thread, on the other channel
+        lane = self._lane_of(number)
         if lane is not None and lane.running is not None:
             lane.running.interrupt()
-            self._input.reply(message["cell"], None)
-            self._errands.cancel(message["cell"])
+            self._input.reply(number, None)
+            self._errands.cancel(number)
 
     def _lane_of(self, number: int) -> Lane | None:
         """The lane that runs this cell at present."""
@@ -293,6 +308,8 @@ class Session:
         cell = self._cell_for(lane, message)
         cell.context = lane.context
         lane.running = cell
+        if cell.number in self._early:
+            cell.interrupt()
         if self.namespace.only_looks and not messages.is_look(message):
             cell.output.finish(_refused())
         elif message["op"] == "comm":

@@ -30,9 +30,25 @@ def remember_source(filename: str, source: str, ledger: Ledger) -> None:
     """Let tracebacks, `inspect` and debuggers find the source of a cell."""
     import linecache
 
+    if ledger not in _sources:
+        _sources[ledger] = []
+        ledger.record("sources of cells in linecache", lambda: _forget_sources(ledger))
+    _sources[ledger].append(filename)
     lines = source.splitlines(keepends=True)
     linecache.cache[filename] = (len(source), None, lines, filename)
-    ledger.record(f"linecache entry {filename}", lambda: linecache.cache.pop(filename, None))
+
+
+_sources: dict[Ledger, list[str]] = {}
+"""The names under which each session's cells are in linecache. They are many: one entry in the
+ledger is for all.
+"""
+
+
+def _forget_sources(ledger: Ledger) -> None:
+    import linecache
+
+    for filename in _sources.pop(ledger, ()):
+        linecache.cache.pop(filename, None)
 
 
 def as_message(
@@ -77,6 +93,7 @@ def _format(error: BaseException, mode: str) -> list[str]:
     known = set(linecache.cache)
     try:
         shown = traceback.TracebackException.from_exception(error, compact=True)
+        _cut_texts(shown)
         if mode == "Verbose":
             _add_variables(shown.stack, error.__traceback__)
         lines = shown.format_exception_only() if mode == "Minimal" else _lines(shown)
@@ -84,6 +101,20 @@ def _format(error: BaseException, mode: str) -> list[str]:
     finally:
         for name in set(linecache.cache) - known:
             linecache.cache.pop(name, None)
+
+
+def _cut_texts(shown: Any) -> None:
+    """Cut what the exceptions say before it is copied: it may be as large as the program bears."""
+    waiting = [shown]
+    while waiting:
+        each = waiting.pop()
+        for name in ("_str", "msg", "text"):
+            text = getattr(each, name, None)
+            if type(text) is str:
+                setattr(each, name, _cut(text))
+        if type(each.__notes__) is list:
+            each.__notes__ = [_cut(note) if type(note) is str else note for note in each.__notes__]
+        waiting += filter(None, (each.__cause__, each.__context__, *(each.exceptions or ())))
 
 
 def _add_variables(stack: Any, tb: TracebackType | None) -> None:

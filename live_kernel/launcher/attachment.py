@@ -111,6 +111,7 @@ class Attachment:
         self.processor_times: dict[int, tuple[float, float]] = {}
         """Of the target's threads, when they were last looked at: seconds used, and the time."""
         self._serial = 0
+        self._is_held = False
         self._farewell: Message | None = None
         self._was_misused = False
         self._standstill = Standstill(process, reactor, lambda: bool(self._cells), self._tell_cells)
@@ -181,6 +182,7 @@ class Attachment:
 
     def hold_output(self, hold: bool) -> None:
         """Take no more from the cells for now, so that they wait instead of filling our memory."""
+        self._is_held = hold
         channel = self._channels.get("cells")
         if channel is None:
             return
@@ -199,16 +201,19 @@ class Attachment:
             return
         for run in self._cells.values():
             run.is_interrupted = True
-        self.hold_output(False)
+        self.hold_output(self._is_held)
         for cell in self._cells:
             self._send("interrupt", cell=cell)
-            self._timers.append(self._reactor.later(ABANDON_AFTER, partial(self._abandon, cell)))
+            self._reactor.later(ABANDON_AFTER, partial(self._abandon, cell))
         for command in self._commands.values():
             command.interrupt()
 
     def _abandon(self, cell: int) -> None:
         if cell in self._cells and self.state is State.ATTACHED:
             self._send("abandon", cell=cell)
+            # Where it catches its interrupts, and goes on, it must wait for front-ends again.
+            self._cells[cell].is_interrupted = False
+            self.hold_output(self._is_held)
 
     def answer_input(self, cell: int, value: str | None) -> None:
         """What the user typed; None if there is nobody to type."""

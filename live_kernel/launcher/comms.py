@@ -188,6 +188,7 @@ class Delivery:
     def ended(self, _outcome: object = None) -> None:
         """It has been dealt with, or never will be."""
         self._is_over = True
+        self.request.buffers = ()  # whatever is remembered of it, these may be large
         self._comms.end(self.request)
         if self._turn is not None:
             self._queue.end_turn(self._turn)

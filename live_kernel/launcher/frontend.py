@@ -12,12 +12,15 @@ import json
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import zmq
 
 from . import exposure
 from .callers import Callers
+from .listeners import Listeners
 from .log import log
 from .presence import Presence
 from .reactor import Reactor, Timer
@@ -40,10 +43,17 @@ _LARGEST = {"shell": 1 << 30, "control": 1 << 30, "stdin": 1 << 30, "iopub": 1 <
 _COPIED = 1 << 16
 """Bytes of a message from which ZMQ is lent our buffers instead of being given copies."""
 
+_AT_ONCE = 50
+"""Requests that are taken from one channel before the other has its turn."""
+
+_RETRY_EVERY = 0.02
 _ASK_AFTER, _ASK_EVERY = 0.02, 0.05
 
+_MOST_LENT = 1 << 26
+"""Bytes of large messages that ZMQ may keep for front-ends which do not take them."""
+
 _IOPUB_PATIENCE = 10.0
-"""Seconds for which everybody waits for the slowest front-end; then it loses messages."""
+"""Seconds for which everybody waits for a front-end that takes nothing; then it loses messages."""
 
 
 class Frontend:
@@ -80,12 +90,13 @@ class Frontend:
         try:
             self._sockets = {name: self._bind(name) for name in _CHANNELS}
         except BaseException:
-            with contextlib.suppress(AttributeError):  # it is there once the first is
-                self.presence.close()
+            self._close_monitors()
             self._context.destroy(linger=0)
             raise
         self._outbox: list[Callable[[], tuple[str, list[Frame]]]] = []
         self._held: deque[list[Frame]] = deque()
+        self._lent: deque[tuple[zmq.MessageTracker, int]] = deque()
+        self._size_lent = 0
         self._retry: Timer | None = None
         self._held_for = 0.0
         self.taps: list[Callable[[str, Content, Content | None], object]] = []
@@ -93,12 +104,19 @@ class Frontend:
         the content and the header of the request to which it belongs."""
         self.on_posted: Callable[[], object] = lambda: None
         """Called when there is nothing left to be sent, each time before we wait."""
+        self._is_impatient = False
         reactor.before_waiting(self.post)
         for name in ("shell", "control"):
-            reactor.read(self._sockets[name], lambda name=name: self.take_in(name))  # type: ignore[misc]
+            reactor.read(self._sockets[name], partial(self.take_in, name, _AT_ONCE))
         reactor.read(self._sockets["stdin"], self._receive_input)
         reactor.read(self._sockets["iopub"], self._receive_subscription)
         reactor.read(self._sockets["hb"], self._echo)
+
+    def _close_monitors(self) -> None:
+        """As far as they were made."""
+        for name in ("presence", "_listeners"):
+            if name in vars(self):
+                vars(self)[name].close()
 
     def _bind(self, name: str) -> zmq.Socket[bytes]:
         socket: zmq.Socket[bytes] = self._context.socket(_CHANNELS[name])
@@ -114,6 +132,7 @@ class Frontend:
             socket.setsockopt(zmq.XPUB_NODROP, 1)
             socket.setsockopt(zmq.XPUB_VERBOSE, 1)
             socket.set_hwm(_IOPUB_BACKLOG)
+            self._listeners = Listeners(socket, self._reactor)
         if self.connection["transport"] == "tcp":
             self._callers.watch(socket, self.connection[f"{name}_port"])
         umask = os.umask(0o177)  # for ipc: the socket is a file
@@ -143,9 +162,12 @@ class Frontend:
 
     # -- receiving ----------------------------------------------------------------------
 
-    def take_in(self, name: str) -> None:
-        """Hand over what has arrived on `shell` or `control` and was not read yet."""
-        for request in self._received(name):
+    def take_in(self, name: str, most: int | None = None) -> None:
+        """Hand over what has arrived on `shell` or `control` and was not read yet.
+
+        At most so many: an interrupt on the other channel does not wait for a flood.
+        """
+        for request in islice(self._received(name), most):
             self._on_request(request)
 
     def _receive_input(self) -> None:
@@ -276,37 +298,71 @@ class Frontend:
     def _publish(self, frames: list[Frame]) -> None:
         if self._held or not self._try_to_publish(frames):
             if not self._held:
+                self._listeners.begin_to_watch()
                 self._on_congestion(True)
             self._held.append(frames)
             self._retry_soon()
 
     def _try_to_publish(self, frames: list[Frame]) -> bool:
+        size = sum(map(len, frames))
+        if size < _COPIED:
+            return self._send_to_all(frames)
+        if self._still_lent() >= _MOST_LENT and not self._is_impatient:
+            return False
+        return self._lend_to_all(frames, size)
+
+    def _send_to_all(self, frames: list[Frame]) -> bool:
         try:
-            is_small = sum(map(len, frames)) < _COPIED
-            self._sockets["iopub"].send_multipart(frames, zmq.NOBLOCK, copy=is_small)
+            self._sockets["iopub"].send_multipart(frames, zmq.NOBLOCK)
         except zmq.Again:
             return False
         return True
 
+    def _lend_to_all(self, frames: list[Frame], size: int) -> bool:
+        """Send what is too large to be copied; how much of that waits is limited by its size."""
+        socket = self._sockets["iopub"]
+        try:
+            tracker = socket.send_multipart(frames, zmq.NOBLOCK, copy=False, track=True)
+        except zmq.Again:
+            return False
+        assert tracker is not None
+        self._lent.append((tracker, size))
+        self._size_lent += size
+        return True
+
+    def _still_lent(self) -> int:
+        """Bytes of large messages that have not left yet."""
+        while self._lent and self._lent[0][0].done:
+            self._size_lent -= self._lent.popleft()[1]
+        return self._size_lent
+
     def _retry_soon(self) -> None:
         if self._retry is None:
-            self._retry = self._reactor.later(0.02, self._publish_held)
+            self._retry = self._reactor.later(_RETRY_EVERY, self._publish_held)
 
     def _publish_held(self) -> None:
         self._retry = None
         before = len(self._held)
-        self._held_for += 0.02
-        if self._held_for > _IOPUB_PATIENCE:
-            self._sockets["iopub"].setsockopt(zmq.XPUB_NODROP, 0)
+        self._held_for += _RETRY_EVERY
+        # Rather than for a slow one, nobody waits for one that is stopped.
+        if self._listeners.hang_up(_IOPUB_PATIENCE):
+            self._held_for = 0.0
+        self._set_impatient(self._held_for > _IOPUB_PATIENCE)
         while self._held and self._try_to_publish(self._held[0]):
             self._held.popleft()
         if len(self._held) < before:
             self._held_for = 0.0
-            self._sockets["iopub"].setsockopt(zmq.XPUB_NODROP, 1)
+            self._set_impatient(False)
         if self._held:
             self._retry_soon()
         else:
             self._on_congestion(False)
+
+    def _set_impatient(self, is_impatient: bool) -> None:
+        """Whoever is slow loses messages, be it not known who that is."""
+        if is_impatient is not self._is_impatient:
+            self._is_impatient = is_impatient
+            self._sockets["iopub"].setsockopt(zmq.XPUB_NODROP, int(not is_impatient))
 
     def stop_receiving(self) -> None:
         """Take no more requests: the kernel is leaving."""
@@ -316,7 +372,7 @@ class Frontend:
     def close(self, linger: float) -> None:
         """Close the channels, giving what was sent so many seconds to leave."""
         self.post()
-        self.presence.close()
+        self._close_monitors()
         for socket in self._sockets.values():
             self._reactor.forget(socket)
             socket.close(int(linger * 1000))

@@ -9,7 +9,7 @@ Rule: a connection that is lost for a moment, as networks do it, is not missed.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import zmq
 
@@ -20,6 +20,16 @@ _PATIENCE = 0.4
 
 _EVENTS = zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED
 _EVENT = struct.Struct("=hi")
+
+
+def events(monitor: zmq.Socket[bytes]) -> Iterator[tuple[int, int]]:
+    """What a monitor has told by now: each event, and the descriptor of its connection."""
+    while True:
+        try:
+            told, _ = monitor.recv_multipart(zmq.NOBLOCK)
+        except zmq.Again:
+            return
+        yield _EVENT.unpack(told)
 
 
 class Peer:
@@ -56,12 +66,7 @@ class Presence:
 
     def look(self) -> None:
         """Take in what the monitor tells."""
-        while True:
-            try:
-                told, _ = self._monitor.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return
-            event, descriptor = _EVENT.unpack(told)
+        for event, descriptor in events(self._monitor):
             if event == zmq.EVENT_DISCONNECTED:
                 self._lose(descriptor)
             else:
