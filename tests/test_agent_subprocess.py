@@ -204,7 +204,9 @@ def test_launcher_of_another_user_s(program: Program) -> None:
             listener.listen()
         listener.settimeout(PATIENCE)
         landing.write(BUNDLE, payload.bundle())
-        script = landing.write(SCRIPT, payload.script(str(landing.path), landing.token).encode())
+        script = landing.write(
+            SCRIPT, payload.script(str(landing.path), landing.token, program.pid).encode()
+        )
         program.send(str(script))
         for _ in ("the link", "the report of a failure"):
             connection, _ = listener.accept()

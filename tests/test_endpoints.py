@@ -33,7 +33,16 @@ def listening(pid: int) -> set[tuple[str, str]]:
         is_accepting, is_bound = row[3] == "00010000", len(row) > 7
         if row[6] in own and (is_accepting or (is_bound and row[4] == "0002")):
             found.add(("unix", row[7] if is_bound else ""))
-    return found
+    return {each for each in found if not is_for_followers(each[1])}
+
+
+def is_for_followers(address: str) -> bool:
+    """Is it the socket for those who follow a kernel? Its name is gone as soon as it is made: see
+    `launcher/followers.py`, and `test_followers` for who may.
+    """
+    if not re.fullmatch(r".*/live-followed-[0-9a-f]{12}/session", address):
+        return False
+    return bool(eventually(lambda: not Path(address).parent.exists(), what="an end of its name"))
 
 
 def table(pid: int, name: str) -> list[list[str]]:
@@ -85,6 +94,8 @@ REASONS = {
     r"{place}(/.*)?": "its directory for temporary files: 0700, its own",
     r"/memfd:live-kernel [a-z]+ \(deleted\)": "values on their way, and input for a command",
     r".*/history\.sqlite(-journal)?": "the history of the user's cells: 0600 where we make it",
+    r".*/live-kernel/journal\.jsonl": "the journal: 0600, in a directory of its own",
+    r".*/live-followed-[0-9a-f]{12}/session \(deleted\)": "the way to the socket for followers",
     r".*/\.ipython/.*|/tmp/tmp\w+/.*": "IPython's own",
     r".*\.py[c]?|.*/site-packages/.*|.*\.so[.\d]*": "code that is being loaded",
 }
