@@ -7,6 +7,8 @@ error, not before.
 
 from __future__ import annotations
 
+import sys
+
 from .frames import is_ours
 from .pretty import pretty
 
@@ -33,6 +35,23 @@ def remember_source(filename: str, source: str, ledger: Ledger) -> None:
     lines = source.splitlines(keepends=True)
     linecache.cache[filename] = (len(source), None, lines, filename)
     ledger.record(f"linecache entry {filename}", lambda: linecache.cache.pop(filename, None))
+
+
+def sources_read() -> set[str]:
+    """The files whose source Python keeps at present."""
+    return set(getattr(sys.modules.get("linecache"), "cache", ()))
+
+
+def forget_sources(known: set[str]) -> None:
+    """Drop the sources that were read since there were these, by whomever.
+
+    That takes nothing from the program: what was read from a file is read again when needed.
+    """
+    cache = getattr(sys.modules.get("linecache"), "cache", {})
+    for file in set(cache) - known:
+        entry = cache.get(file, ())
+        if len(entry) > 1 and entry[1] is not None:
+            cache.pop(file, None)
 
 
 def as_message(
