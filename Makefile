@@ -12,7 +12,7 @@ FUZZ_ARGS ?=
 LOAD_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab console setup test lint conformance wakes faults lives load fuzz bench clean
+.PHONY: help demo lab console setup test lint conformance wakes traces faults lives load fuzz bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,10 @@ conformance: ## the tests of ipykernel and nbclient against us (a few minutes; m
 wakes: ## wake blocked programs, 20 times each of 45 kinds of waits, and show the table (five minutes)
 	@$(set_up) test
 	@$(python) tests/wakes.py
+
+traces: ## use everything on some fifty programs, and look for what is left; shows the table (15 minutes)
+	@$(set_up) test
+	@$(python) tests/traces.py
 
 load: ## put load on kernels and programs, and show the table (LOAD_ARGS="--times 0.1 rounds", --write)
 	@$(set_up) test

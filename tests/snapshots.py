@@ -1,32 +1,30 @@
 """What a program looks like, from inside and from outside, before and after.
 
 Runs in pytest. A `Program` is a target with a witness in it: see
-programs/witness. Rule: what may differ after an attach stands here, each with
-its reason; whatever else differs is harm.
+programs/witness. Rule: what may differ after an attach stands in staying.py;
+whatever else differs is harm.
 """
 
 from __future__ import annotations
 
 import marshal
-import os
-import re
 import shutil
 import socket
+import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from targets import PROGRAMS, Target, eventually
+from staying import AGENT, Snapshot, differences
+from targets import PROGRAMS, Target, eventually, python314
 
-from live_kernel.attach import syscalls
-
-AGENT = re.compile(r"_live_kernel_[0-9a-f]{12}(\..+)?")
-"""The modules of the agent, which stay loaded so that the next attach is instant."""
+from live_kernel.attach import slot, syscalls
+from live_kernel.attach.processes import identify
+from live_kernel.errors import LiveKernelError
 
 _STATUS = ("Umask", "Uid", "Gid", "SigBlk", "SigIgn", "SigCgt", "Cpus_allowed_list", "NoNewPrivs")
-
-Snapshot = dict[str, Any]
 
 
 class Program(Target):
@@ -47,8 +45,8 @@ class Program(Target):
         self._place = Path(tempfile.mkdtemp(prefix="lk-", dir="/tmp"))
         self._place.chmod(0o777)  # the target may be another user's
         self._socket = self._place / "witness"
-        witness = {"PYTHONPATH": str(PROGRAMS / "witness"), "WITNESS": str(self._socket)}
-        super().__init__(program, python, args, witness | dict(env or {}), **options)
+        env = witness(self._socket, python or python314()) | dict(env or {})
+        super().__init__(program, python, args, env, **options)
         self.expected_to_end = False
         self.expected_errors = False
 
@@ -75,13 +73,7 @@ class Program(Target):
         return self.snapshot()
 
     def from_inside(self) -> Snapshot:
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(10)
-            connection.connect(str(self._socket))
-            with connection.makefile("rb") as file:
-                told: Snapshot = marshal.loads(file.read())
-        assert "witness" not in told, told
-        return told
+        return inside(self._socket)
 
     def from_outside(self) -> Snapshot:
         return outside(self.pid)
@@ -97,6 +89,36 @@ class Program(Target):
         eventually(same, 3)
 
 
+def witness(place: Path, python: str) -> dict[str, str]:
+    """The variables by which a program gets a witness, which answers at this path."""
+    return {
+        "PYTHONPATH": str(PROGRAMS / "witness"),
+        "WITNESS": str(place),
+        "WITNESS_LAYOUT": _layout(python),
+    }
+
+
+@cache
+def _layout(python: str) -> str:
+    """Where this build of Python keeps what `witness_native.py` looks for."""
+    file = PROGRAMS / "witness" / "witness_native.py"
+    command = [python, "-I", "-S", str(file)]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=30, check=False
+    ).stdout.strip()
+
+
+def inside(place: Path) -> Snapshot:
+    """What the witness tells that answers at this path."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(20)
+        connection.connect(str(place))
+        with connection.makefile("rb") as file:
+            told: Snapshot = marshal.loads(file.read())
+    assert "witness" not in told, told
+    return told
+
+
 def outside(pid: int) -> Snapshot:
     """What /proc tells of a process."""
     proc = Path("/proc") / str(pid)
@@ -104,9 +126,15 @@ def outside(pid: int) -> Snapshot:
     return {
         "native threads": _names_of_threads(proc),
         "descriptors": _descriptors(proc),
+        "descriptors' flags": _of_descriptors(proc, "flags"),
+        "signal masks": _of_threads(proc, "SigBlk"),
+        "priorities": _priorities(proc),
+        "mappings": _mappings(proc),
+        "scheduling": _scheduling(proc),
+        "waiting script": _waiting_script(pid),
         "status": {name: status[name] for name in _STATUS},
         "directory": str((proc / "cwd").readlink()),
-        "children": (proc / "task" / str(pid) / "children").read_text().split(),
+        "children": _children(proc),
         "tracer": status["TracerPid"],
         "limits": (proc / "limits").read_text(),
     }
@@ -122,6 +150,83 @@ def _names_of_threads(proc: Path) -> dict[str, str]:
     return names
 
 
+def _of_threads(proc: Path, what: str) -> dict[str, str]:
+    """A line of each thread's status."""
+    found = {}
+    for task in (proc / "task").iterdir():
+        try:
+            found[task.name] = _line(task / "status", what)
+        except OSError:
+            continue
+    return found
+
+
+def _of_descriptors(proc: Path, what: str) -> dict[str, str]:
+    found = {}
+    for entry in (proc / "fdinfo").iterdir():
+        try:
+            found[entry.name] = _line(entry, what)
+        except OSError:
+            continue
+    return found
+
+
+def _line(file: Path, name: str) -> str:
+    (line,) = (line for line in file.read_text().splitlines() if line.startswith(f"{name}:"))
+    return line.partition(":")[2].strip()
+
+
+def _mappings(proc: Path) -> list[str]:
+    """The files that are mapped, and for what; and the anonymous memory that may be run."""
+    found = set()
+    for line in (proc / "maps").read_text().splitlines():
+        _, rights, _, _, _, *name = line.split(maxsplit=5)
+        if name and not name[0].startswith("["):
+            found.add(name[0])
+        elif not name and "x" in rights:
+            found.add(f"anonymous {rights}")
+    return sorted(found)
+
+
+def _priorities(proc: Path) -> dict[str, list[str]]:
+    """The priority of each thread, its niceness, its policy."""
+    found = {}
+    for task in (proc / "task").iterdir():
+        try:
+            fields = (task / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        found[task.name] = [fields[15], fields[16], fields[38]]
+    return found
+
+
+def _scheduling(proc: Path) -> dict[str, str]:
+    """What the system thinks of it when memory is short or it fails, and its POSIX timers."""
+    return {
+        "oom_score_adj": (proc / "oom_score_adj").read_text(),
+        "coredump_filter": (proc / "coredump_filter").read_text(),
+        "timers": (proc / "timers").read_text(),
+    }
+
+
+def _waiting_script(pid: int) -> str | None:
+    try:
+        return slot.waiting_script(identify(pid))
+    except LiveKernelError:
+        return None
+
+
+def _children(proc: Path) -> list[str]:
+    """Those of all its threads."""
+    found: list[str] = []
+    for task in (proc / "task").iterdir():
+        try:
+            found += (task / "children").read_text().split()
+        except OSError:
+            continue
+    return sorted(found)
+
+
 def _descriptors(proc: Path) -> dict[str, str]:
     links = {}
     for entry in (proc / "fd").iterdir():
@@ -130,79 +235,6 @@ def _descriptors(proc: Path) -> dict[str, str]:
         except OSError:
             continue
     return links
-
-
-_OF_A_MODULE = {
-    "threading": "threading",
-    "Thread": "threading",
-    "known threads": "threading",
-    "warnings": "warnings",
-    "asyncio policy": "asyncio.events",
-}
-"""What there is to be seen only once a module of the standard library is loaded."""
-
-
-def differences(before: Snapshot, after: Snapshot, interrupted: bool = False) -> dict[str, Any]:
-    """What has changed and must not have.
-
-    `interrupted`: a cell was, so that `_ctypes` is loaded and may keep the library open with
-    which it works.
-    """
-    assert before.keys() == after.keys()
-    changed = {key: _difference(before[key], after[key]) for key in before}
-    standard = _UNLISTED.union(before["standard library"])
-    changed["modules"] = _without_known_modules(changed["modules"], standard)
-    for key, module in _OF_A_MODULE.items():
-        if module not in before["modules"]:
-            changed[key] = None
-    if set(before["importer cache"]) <= set(after["importer cache"]):
-        changed["importer cache"] = None  # it grows with each place that is searched
-    if "logging" not in before["modules"] and "logging" in after["modules"]:
-        changed["atexit"] = _difference(before["atexit"] + 1, after["atexit"])  # its own
-    if "shiboken6" in before["modules"]:  # which reads the source of whatever is imported
-        read = set(after["linecache"]) - set(before["linecache"])
-        if set(before["linecache"]) <= set(after["linecache"]) and all(map(_is_of_python, read)):
-            changed["linecache"] = None
-    if interrupted and _is_of_libffi(changed["descriptors"]):
-        changed["descriptors"] = None
-    return {key: value for key, value in changed.items() if value}
-
-
-def _difference(before: Any, after: Any) -> Any:
-    """None, or what was and what is, as small as can be told."""
-    if before == after:
-        return None
-    if isinstance(before, dict):
-        names = sorted(before.keys() | after.keys(), key=str)
-        pairs = {name: (before.get(name), after.get(name)) for name in names}
-        return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
-    return before, after
-
-
-def _without_known_modules(changed: Any, standard: frozenset[str]) -> Any:
-    """Modules of the agent and of the standard library may be loaded; none may be replaced."""
-    return {
-        name: (was, now)
-        for name, (was, now) in (changed or {}).items()
-        if was is not None or not (AGENT.fullmatch(name) or name.partition(".")[0] in standard)
-    }
-
-
-_UNLISTED = frozenset({"_missing_stdlib_info"})
-"""Of the standard library of 3.15, which does not list it."""
-
-
-def _is_of_python(file: str) -> bool:
-    """Is it a file of the standard library?"""
-    return Path(file).is_relative_to(Path(os.__file__).parent) and "site-packages" not in file
-
-
-def _is_of_libffi(changed: Any) -> bool:
-    """Is it one descriptor more, of that library?"""
-    if changed is None or len(changed) != 1:
-        return False
-    ((was, now),) = changed.values()
-    return was is None and "libffi" in now
 
 
 def system_calls(pid: int, thread: str) -> list[str]:
@@ -226,3 +258,17 @@ def memory(pid: int) -> int:
 def landings(directory: Path) -> list[Path]:
     """The private directories of launchers in a directory for temporary files."""
     return sorted(directory.glob("live-kernel-*"))
+
+
+__all__ = [
+    "AGENT",
+    "Program",
+    "Snapshot",
+    "differences",
+    "inside",
+    "landings",
+    "memory",
+    "outside",
+    "system_calls",
+    "witness",
+]

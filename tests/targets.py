@@ -104,7 +104,7 @@ class Target:
         self.command = [
             *wrap, python or python314(), *options, str(path), *map(str, args)
         ]  # fmt: skip
-        self._env = _clean_environment() | dict(env or {})
+        self._env = clean_environment() | dict(env or {})
         self._cwd = cwd
         self._timeout = timeout
         self._lines: list[str] = []
@@ -213,7 +213,8 @@ class Target:
         return " ".join(self.command)
 
 
-def _clean_environment() -> dict[str, str]:
+def clean_environment() -> dict[str, str]:
+    """Ours, without what steers a Python, a kernel or a test."""
     return {
         name: value
         for name, value in os.environ.items()

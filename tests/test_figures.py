@@ -12,7 +12,8 @@ from collections.abc import Iterator
 
 import pytest
 from kernels import Kernel
-from targets import Target
+from snapshots import outside
+from targets import Target, eventually
 
 pytestmark = [
     pytest.mark.client,
@@ -141,15 +142,17 @@ def test_figures_can_be_shown_one_by_one(kernel: Kernel) -> None:
 
 
 def test_nothing_is_left() -> None:
-    """pyplot's functions and its list of figures are those that were there."""
+    """pyplot's functions and its list of figures are those that were there; no font is open."""
     look = (
         "from matplotlib import _pylab_helpers\n"
         "print(type(_pylab_helpers.Gcf.figs).__name__, plt.show.__module__,"
         " plt._get_backend_mod.__module__, plt.Figure.show.__module__, plt.get_fignums())"
     )
     with Target("drawing", sys.executable, ["agg"]) as program:
+        before = outside(program.pid)["descriptors"]
         with Kernel("--pid", program.pid) as kernel:
             assert pictures(kernel, "plt.plot([1])") == 1
+        eventually(lambda: outside(program.pid)["descriptors"] == before, what="fonts are closed")
         count = len(program.lines())
         sys_remote = f"import sys\nplt = sys.modules['matplotlib.pyplot']\n{look}"
         run_in(program, sys_remote)

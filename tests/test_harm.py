@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,12 @@ def test_attach_and_detach(name: str) -> None:
         assert differences(before, during).keys() <= {
             "threads",
             "native threads",
+            "threads of the agent",
+            "hooks of threads",
+            "signal masks",
+            "priorities",
             "descriptors",
+            "descriptors' flags",
             "atexit",
         }, "what there is while attached"
 
@@ -263,6 +269,15 @@ def test_many_cells_in_one_session() -> None:
 
 # -- the tests' own eyes
 
+LOADED = (
+    "json, warnings, linecache, signal, socket, subprocess, random, decimal, asyncio, bdb, "
+    "threading, locale, textwrap"
+)
+"""What the program has loaded when harm is done to it."""
+
+ON_MAIN = "%%main\nimport signal, socket, sys, threading; hook = vars(threading)['kept'] = print; "
+"""Before what is done on the main thread."""
+
 
 @pytest.mark.parametrize(
     ("damage", "seen"),
@@ -282,7 +297,7 @@ def test_many_cells_in_one_session() -> None:
         ("import linecache; linecache.cache['x'] = (1, None, [], 'x')", {"linecache"}),
         ("import sys; sys.modules['__main__'].new = 1", {"names of __main__"}),
         ("import sys; sys.modules['new'] = sys", {"modules"}),
-        ("import sys; sys.modules['json'] = sys", {"modules"}),
+        ("import sys; sys.modules['textwrap'] = sys", {"modules"}),
         ("import sys; sys.excepthook = print", {"sys"}),
         ("import threading; threading.excepthook = print", {"threading"}),
         ("import threading; threading.Thread(target=threading.Event().wait).start()", {"threads"}),
@@ -290,17 +305,72 @@ def test_many_cells_in_one_session() -> None:
         ("import os; os.chdir('/')", {"directory"}),
         ("import subprocess; p = subprocess.Popen(['sleep', '9'])", {"children"}),
         ("import socket; socket.setdefaulttimeout(3)", {"socket timeout"}),
+        ("import socket; s = vars(socket)['kept'] = socket.socket()", {"descriptors"}),
+        ("import os; os.set_blocking(0, False)", {"descriptors' flags"}),
+        ("import signal; signal.siginterrupt(17, False)", {"dispositions"}),
+        ("import signal; signal.setitimer(signal.ITIMER_REAL, 999)", {"timers"}),
+        ("import threading; threading.Thread.run = print", {"attributes", "Thread"}),
+        ("import json; json.dumps = print", {"attributes"}),
+        ("import json; json.JSONEncoder.default = print", {"attributes"}),
+        ("import json; json.decoder._CONSTANTS['x'] = 1", {"sizes"}),
+        ("import sys; sys.path_hooks.append(print)", {"path_hooks"}),
+        ("import sys; sys.path_importer_cache.clear()", {"importer cache"}),
+        ("import sys; sys.unraisablehook = print", {"sys"}),
+        ("import sys; sys.displayhook = print", {"sys"}),
+        ("import sys; sys.setrecursionlimit(999)", {"interpreter's limits"}),
+        ("import sys; sys.set_int_max_str_digits(0)", {"interpreter's limits"}),
+        ("import sys; sys.setdlopenflags(1)", {"dlopen flags"}),
+        ("import sys; sys.addaudithook(lambda *_: None)", {"audit hooks"}),
+        ("import sys; sys.stdin = None", {"stdio"}),
+        ("import sys; sys.__stderr__ = None", {"original stdio"}),
+        ("import os; os.register_at_fork(before=print)", {"fork hooks"}),
+        ("import gc; gc.callbacks.append(print)", {"gc's callbacks"}),
+        ("import gc; gc.set_debug(gc.DEBUG_SAVEALL)", {"gc"}),
+        ("import gc; gc.set_threshold(1)", {"gc"}),
+        ("import faulthandler; faulthandler.enable(3)", {"faulthandler", "dispositions"}),
+        ("import tracemalloc; tracemalloc.start()", {"tracemalloc"}),
+        ("import random; random.random()", {"random"}),
+        ("import decimal; decimal.DefaultContext.prec = 3", {"decimal"}),
+        ("import locale; locale.setlocale(locale.LC_CTYPE, 'C')", {"locale"}),
+        ("import threading; threading.stack_size(1 << 20)", {"stack size"}),
+        ("import mmap; vars(mmap)['kept'] = mmap.mmap(-1, 4096, prot=7)", {"mappings"}),
+        (ON_MAIN + "import os; os.nice(1)", {"priorities"}),
+        ("import resource; resource.setrlimit(resource.RLIMIT_CORE, (0, 0))", {"limits"}),
+        ("import asyncio; asyncio.kept = asyncio.new_event_loop()", {"event loops"}),
+        ("import asyncio; asyncio.kept.set_debug(True)", {"event loops"}),
+        ("import asyncio; asyncio.events._event_loop_policy = 1", {"asyncio policy"}),
+        ("import bdb; bdb.Breakpoint('x', 1)", {"breakpoints"}),
+        ("from sys import monitoring as m; m.set_events(3, 1)", {"monitored"}),
+        ("from sys import monitoring as m; m.set_local_events(3, CODE, 2)", {"monitored"}),
+        (ON_MAIN + "sys.settrace(hook)", {"hooks of threads"}),
+        (ON_MAIN + "sys.setprofile(hook)", {"hooks of threads"}),
+        (ON_MAIN + "sys.set_asyncgen_hooks(hook)", {"hooks of threads"}),
+        (ON_MAIN + "sys.set_coroutine_origin_tracking_depth(3)", {"hooks of threads"}),
+        (ON_MAIN + "threading.current_thread().name = 'other'", {"known threads"}),
+        (ON_MAIN + "signal.signal(10, lambda *_: None)", {"handlers", "dispositions"}),
+        (
+            ON_MAIN + "s = socket.socket(); s.setblocking(False); signal.set_wakeup_fd(s.detach())",
+            {"wakeup descriptor"},
+        ),
+        (ON_MAIN + "signal.pthread_sigmask(0, [10])", {"signal masks"}),
+        ("import sys; [*sys._current_frames().values()][-1].f_trace = print", {"traced frames"}),
     ],
-    ids=lambda value: value.partition("; ")[2][:24] if isinstance(value, str) else "",
+    ids=lambda value: value.rpartition("; ")[2][:40] if isinstance(value, str) else "",
 )
-def test_harm_is_seen(damage: str, seen: set[str]) -> None:
+def test_harm_is_seen(harmed: tuple[Program, Handle], damage: str, seen: set[str]) -> None:
     """What a cell really does to a program shows up: the snapshots are not blind."""
-    with Program("threaded") as program:
+    program, handle = harmed
+    before = program.snapshot()
+    outcome: dict[str, Any] = handle.run(damage)
+    assert outcome["status"] == "ok", outcome
+    assert seen <= differences(before, program.snapshot()).keys()
+
+
+@pytest.fixture(scope="module")
+def harmed() -> Iterator[tuple[Program, Handle]]:
+    """A program to which much is done, bit by bit, and who does it."""
+    with Program("threaded", env={"WITNESS_OF_AUDITS": "1"}) as program:
+        program.expected_errors = True
         with attach(program.pid) as handle:
-            handle.run("import json, warnings, linecache, signal, socket, subprocess")
-        before = program.snapshot()
-        with attach(program.pid) as handle:
-            outcome: dict[str, Any] = handle.run(damage)
-            assert outcome["status"] == "ok", outcome
-        eventually(lambda: "live-kernel" not in program.from_outside()["native threads"].values())
-        assert seen <= differences(before, program.snapshot()).keys()
+            handle.run(f"import {LOADED}\nCODE = json.load.__code__")
+            yield program, handle

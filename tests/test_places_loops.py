@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from functools import cache
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
-from displays import Display
+from displays import Display, libraries_of_tcl, needs
 from kernels import Kernel
 from snapshots import Program
 from targets import eventually
@@ -56,28 +53,6 @@ def start(request: pytest.FixtureRequest) -> Start:
         return Program(program, sys.executable, arguments, env)
 
     return started
-
-
-@cache
-def needs(module: str) -> None:
-    """Skip the test where the module, or a library of the system below it, is not there."""
-    command = [sys.executable, "-c", f"import {module}"]
-    if subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip(f"{module} can't be loaded here")
-
-
-def libraries_of_tcl() -> dict[str, str]:
-    """Where Tcl finds its own scripts.
-
-    A Python from Debian's packages, put elsewhere, would take the system's for them.
-    """
-    needs("tkinter")
-    place = Path(sys.base_prefix) / "share/tcltk"
-    return {
-        name: str(folder)
-        for name, pattern in (("TCL_LIBRARY", "tcl[0-9]*"), ("TK_LIBRARY", "tk[0-9]*"))
-        for folder in place.glob(pattern)
-    }
 
 
 def set_mode(kernel: Kernel, mode: str) -> None:

@@ -10,7 +10,6 @@ launcher that has gone), the program's thread runs on, untraced.
 from __future__ import annotations
 
 import contextlib
-import linecache
 import sys
 
 from . import native, stops
@@ -20,6 +19,7 @@ from .frames import is_ours
 from .prompting import pdb_with
 from .streams import current_cell, keeps_cell
 from .telling import on_a_thread
+from .tracebacks import forget_sources, sources_read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Entered:
         self._is_left = native.Signal()
         self._is_talking = False
         self._visit: Visit | None = None
-        self._sources = set(linecache.cache)
+        self._sources = sources_read()
         self.debugger: Any = pdb_with(ProgramDebugger, cell, self)
         """Made here, on the cell's thread: pdb takes long to load."""
 
@@ -156,7 +156,7 @@ class Entered:
         self.let_go()
         if not self._is_left.wait(_LEFT_WITHIN):
             self.debugger.untrace()  # as far as that can be done from here
-            self._forget_sources()
+            forget_sources(self._sources)
 
     # -- on the thread that is debugged -------------------------------------------------
 
@@ -232,18 +232,11 @@ class Entered:
         """It is over: leave nothing here. (On another thread, if this one has ended.)"""
         self.is_over = True
         self.debugger.leave()
-        self._forget_sources()
+        forget_sources(self._sources)
         if _entered.get(self.thread) is self:
             del _entered[self.thread]
         self._is_left.set()
         self.ended.set()
-
-    def _forget_sources(self) -> None:
-        cache: dict[str, Any] = linecache.cache
-        for file in set(cache) - self._sources:
-            entry = cache.get(file, ())
-            if len(entry) > 1 and entry[1] is not None:  # read from a file; it can be read again
-                del cache[file]
 
 
 _WAITS = (

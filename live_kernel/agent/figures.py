@@ -14,10 +14,12 @@ from __future__ import annotations
 import sys
 from _collections_abc import MutableMapping
 from collections import OrderedDict
+from functools import lru_cache
 
 from . import backend_inline
 from .lookup import is_a
-from .streams import Replaced, current_cell, split
+from .shared import Shared
+from .streams import Replaced, current_cell, running_cell, split
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -227,6 +229,29 @@ def _drawn(figure: Any) -> bytes | None:
     return written.getvalue()
 
 
+def _fonts_of_cells(original: Callable[..., Any]) -> Callable[..., Any]:
+    """`font_manager._get_font`, which opens the files once for each thread, and keeps 64 of them.
+
+    Those for threads of ours are kept here, so that they can be closed.
+    """
+    opened = getattr(original, "__wrapped__", None)
+    if opened is not None and original not in _fonts:
+        _fonts[original] = lru_cache(64)(opened)
+
+    def get_font(*arguments: Any, **options: Any) -> Any:
+        cell = running_cell()
+        if cell is None or cell.shell is None or opened is None:
+            return original(*arguments, **options)
+        _font_files.need(cell.shell.ledger, lambda: None)
+        return _fonts.get(original, original)(*arguments, **options)
+
+    return get_font
+
+
+_fonts: dict[Callable[..., Any], Callable[..., Any]] = {}
+_font_files = Shared("files of fonts, opened for cells", _fonts.clear)
+
+
 def choose_backend(matplotlib: ModuleType, ledger: Ledger) -> None:
     """A cell has imported matplotlib, and not the program: no window system is started for it."""
     settings = vars(matplotlib)["rcParams"]
@@ -244,6 +269,7 @@ def choose_backend(matplotlib: ModuleType, ledger: Ledger) -> None:
 
 
 split.add(
+    Replaced("matplotlib.font_manager", "", "_get_font", _fonts_of_cells),
     Replaced("matplotlib._pylab_helpers", "Gcf", "figs", _SplitFigures),
     Replaced("matplotlib.pyplot", "", "_get_backend_mod", _backend_of_cells),
     Replaced("matplotlib.pyplot", "", "show", _show_of_cells),

@@ -12,8 +12,9 @@ import _signal  # type: ignore[import-not-found]  # `signal` loads `enum`
 from math import inf
 from time import monotonic
 
-from . import attendance, native, threads
+from . import attendance, dispositions, native, threads
 from .actions import Refused
+from .rousing import programs_own
 from .slots import SlotsUnknown
 from .visits import ThreadGone, Visit
 
@@ -156,7 +157,7 @@ class _Interrupts:
         for number in _INTERRUPTS:
             self._before = _signal.getsignal(number)
             if self._before in free and number not in blocked:
-                self._number = number
+                self._number, self._disposition = number, programs_own(number)
                 self._entry = self._cell.ledger.record("a signal handler, for a cell", self._leave)
                 _signal.signal(number, self._on_signal)
                 self._cell.interruption.send = self._send
@@ -177,6 +178,7 @@ class _Interrupts:
     def _leave(self) -> None:
         if native.on_main_thread() and _signal.getsignal(self._number) == self._on_signal:
             _signal.signal(self._number, self._before)
+            dispositions.write(self._number, self._disposition)
 
 
 def thread_meant(kind: str, text: str, bound: int) -> int:

@@ -46,17 +46,7 @@ def bring_up(owner: Shell) -> Any:
     _add_commands(shell, commands)
     watched.record(owner.ledger, "starting IPython")
     owner.ledger.record("IPython's shell", lambda: _take_down(owner, shell))
-    package = str(ipython_module("IPython").__file__)
-    owner.ledger.record("sources of IPython", lambda: _forget_sources(package))
     return shell
-
-
-def _forget_sources(package: str) -> None:
-    """Drop the text of our files and IPython's that Python has kept for tracebacks."""
-    cache = getattr(sys.modules.get("linecache"), "cache", {})
-    places = tuple(os.path.dirname(file) + os.sep for file in (_FILE, package))
-    for file in [file for file in list(cache) if str(file).startswith(places)]:
-        cache.pop(file, None)
 
 
 def _take_down(owner: Shell, shell: Any) -> None:
@@ -381,7 +371,7 @@ def _outer_frame() -> Any:
     return frame
 
 
-_FILE = _forget_sources.__code__.co_filename
+_FILE = bring_up.__code__.co_filename
 
 
 class _Seen:

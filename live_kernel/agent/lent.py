@@ -10,6 +10,7 @@ was lent is gone from `sys.modules` when the last session leaves.
 
 from __future__ import annotations
 
+import os
 import sys
 
 from . import comms
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     type Tell = Callable[[ModuleType, Ledger], object]
 
 _SHELL = "IPython.core.interactiveshell"
+_HISTORY = "IPython.core.history"
+"""The module of IPython that has itself called at forks."""
 
 
 class Imports:
@@ -57,6 +60,8 @@ class Imports:
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> Any:
         """What the import system asks every finder."""
+        if name == _HISTORY and _loans.has(name):
+            return _unhooked(_elsewhere(name, path))
         if name in _TAUGHT:
             return self._with(_TAUGHT[name], name, path)
         if split.awaits(name):
@@ -123,6 +128,41 @@ class _Loader:
         self._tell(module, self._ledger)
 
 
+def _unhooked(spec: Any) -> Any:
+    """For a module that was lent: what it wants to be called at forks is not.
+
+    There is no way to take such a hook back; it would keep the module, and all of IPython with
+    it, for the rest of the program's life, once for each time that it is lent.
+    """
+    if spec is not None and hasattr(spec.loader, "exec_module"):
+        spec.loader = _Unhooked(spec.loader)
+    return spec
+
+
+class _Unhooked:
+    """Loads a module as its own loader does, but for its hooks."""
+
+    def __init__(self, loader: Any) -> None:
+        self._loader = loader
+
+    def create_module(self, spec: Any) -> Any:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        original = os.register_at_fork
+
+        def register_at_fork(**hooks: Any) -> None:
+            if sys._getframe(1).f_globals is not vars(module):  # what it imports, or the program
+                original(**hooks)
+
+        os.register_at_fork = register_at_fork
+        try:
+            self._loader.exec_module(module)
+        finally:
+            if os.register_at_fork is register_at_fork:
+                os.register_at_fork = original
+
+
 class _Bridge:
     """What `InteractiveShell` is taught, for as long as there are sessions that need it."""
 
@@ -182,6 +222,10 @@ class _Loans:
 
         self._shared.need(ledger, note)
 
+    def has(self, name: str) -> bool:
+        """Was the package lent in which this module is?"""
+        return name.partition(".")[0] in self._names
+
     def _call_in(self) -> None:
         for name in list(sys.modules):
             if name.partition(".")[0] in self._names:
@@ -190,6 +234,9 @@ class _Loans:
             sys.path_importer_cache.pop(place, None)
         self._names.clear()
         self._places.clear()
+        # `typing` remembers what was subscripted, and the modules lent with it.
+        for forget in getattr(sys.modules.get("typing"), "_cleanups", ()):
+            forget()
 
 
 _bridge = _Bridge()

@@ -74,6 +74,14 @@ _taken: dict[int, tuple[int, bytes]] = {}
 """The signals that have our handler: for how many rousers, and what there was before."""
 
 
+def programs_own(number: int) -> bytes:
+    """The disposition of a signal, whether or not it has our handler at the moment."""
+    with _lock:
+        if number in _taken and _is_harmless(number):
+            return _taken[number][1]
+        return dispositions.read(number)
+
+
 def _take(number: int) -> bool:
     """Set our handler for a signal, unless the program has one."""
     with _lock:

@@ -26,6 +26,7 @@ from .lanes import Inbox, Lane
 from .ledger import Entry, Ledger
 from .namespace import Namespace
 from .stdin import Input
+from .tracebacks import forget_sources, sources_read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ class Session:
         only_looks = self._await_welcome()
         self._cells_channel = self._second_channel(path, token)
         self.ledger.record("the link's cells channel", self._cells_channel.close)
+        sources = sources_read()
+        self.ledger.record("sources read meanwhile", lambda: forget_sources(sources))
         self.begun = monotonic()
         self.namespace = Namespace(default_binding(), {})
         self.ledger.record("the scratch namespace", self.namespace.release)

@@ -12,9 +12,9 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]  # `signal` loads `enum`
 import sys
 
-from . import native
+from . import dispositions, native
 from .frames import is_ours
-from .rousing import UNHEEDED
+from .rousing import UNHEEDED, programs_own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ class Stray:
             before = _signal.getsignal(number)
             if before in (_signal.SIG_DFL, _signal.SIG_IGN):
                 self._number, self._before = number, before
+                self._disposition = programs_own(number)
                 _signal.signal(number, self._raise)
                 break
 
@@ -109,6 +110,7 @@ class Stray:
             frame = frame.f_back
         number, self._number = self._number, 0
         _signal.signal(number, self._before)
+        dispositions.write(number, self._disposition)
         raise self._error
 
 

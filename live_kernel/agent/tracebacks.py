@@ -7,6 +7,8 @@ error, not before.
 
 from __future__ import annotations
 
+import sys
+
 from .frames import is_ours
 from .pretty import pretty
 
@@ -49,6 +51,23 @@ def _forget_sources(ledger: Ledger) -> None:
 
     for filename in _sources.pop(ledger, ()):
         linecache.cache.pop(filename, None)
+
+
+def sources_read() -> set[str]:
+    """The files whose source Python keeps at present."""
+    return set(getattr(sys.modules.get("linecache"), "cache", ()))
+
+
+def forget_sources(known: set[str]) -> None:
+    """Drop the sources that were read since there were these, by whomever.
+
+    That takes nothing from the program: what was read from a file is read again when needed.
+    """
+    cache = getattr(sys.modules.get("linecache"), "cache", {})
+    for file in set(cache) - known:
+        entry = cache.get(file, ())
+        if len(entry) > 1 and entry[1] is not None:
+            cache.pop(file, None)
 
 
 def as_message(
