@@ -90,6 +90,8 @@ CONCURRENT = (
 LOOKS = (
     *map(cell, ("%status", "%ps", "%threads", "%stack", "%tasks", "%where", "%frame", "%limits")),
     cell("%limits repr 10MB\n%limits default"),
+    cell("%idle 1h\n%idle off"),
+    cell("%log"),
     cell("%module json"),
     cell("%frame --default"),
     cell("%up", ends=""),

@@ -225,7 +225,8 @@ def _without_its_own(lines: list[str], state: str) -> list[str]:
 
 def _is_told_of_the_loss(kernel: Kernel, cell: Cell | None, deed: Deed, program: Target) -> None:
     if cell is not None:
-        kernel.interrupt()
+        if deed.lost == _CLOSED:  # a cell that says nothing does not hear of that by itself
+            kernel.interrupt()
     else:
         # What has become of it may take a moment, in which cells may still run.
         cell = eventually(lambda: _failed(kernel), what="the loss")

@@ -198,9 +198,9 @@ def _shared_libraries(change: Change) -> None:
 # -- what is called later
 
 
-def _fork_hook(change: Change) -> None:
-    """There is no way to take it back; without a session it does nothing."""
-    _hooks(change, lambda hook: bool(AGENT.match(hook)), 1)
+def _fork_hooks_of_the_agent(change: Change) -> None:
+    """There is no way to take them back; without a session they do nothing."""
+    _hooks(change, lambda hook: bool(AGENT.match(hook)), 2)
 
 
 def _fork_hooks_of_python(change: Change) -> None:
@@ -279,7 +279,7 @@ MAY_STAY: dict[str, Callable[[Change], None]] = {
     "names bound by modules": _bound_by_modules,
     "caches of Python": _caches,
     "shared libraries": _shared_libraries,
-    "fork hook": _fork_hook,
+    "fork hooks of the agent": _fork_hooks_of_the_agent,
     "fork hooks of Python": _fork_hooks_of_python,
     "atexit of logging": _atexit_of_logging,
     "policy of asyncio": _asyncio_policy,

@@ -72,8 +72,8 @@ UNRECORDED = {
     "visits.Visit.begin": "ends with the visit, whose script and rouser are on record",
     "loops.Knocker._tk": "ends with the question to Tcl",
     # Descriptors.
-    "channel.Channel.__init__": "the session records the channel as soon as it is there",
-    "entry._tell": "closed before the function returns",
+    "channel._new_socket": "the session records the channel as soon as it is there",
+    "bootstrap._tell": "closed before the function returns",
     "scripts": "the script's descriptor and file: `Script` records `_remove`",
     # What stays for the next attach, see docs/what-stays.md.
     "entry": "the agent's own modules",
@@ -92,7 +92,6 @@ UNRECORDED = {
     "streams": "`Split.enter` records; these are its halves",
     "comms._Bridge": "`Shared` records; these are its halves",
     # Inverses that stand apart from their change.
-    "forks._forget_all": "in a forked child: takes back",
     "ipython._take_down": "the inverse of bringing up IPython",
     "ipython._remove": "removes IPython's own temporary files",
     "ipython.LiveShell.__init__": "takes back what IPython has registered",

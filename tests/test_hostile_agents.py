@@ -31,6 +31,7 @@ from live_kernel.launcher.choosing import Choice
 from live_kernel.launcher.history import History
 from live_kernel.launcher.looking import checked
 from live_kernel.launcher.outlet import Outlet
+from live_kernel.launcher.rails import NO_RAILS
 from live_kernel.launcher.reactor import Reactor
 from live_kernel.launcher.router import Router
 from live_kernel.launcher.showing import places, stacks, tasks, threads
@@ -109,6 +110,7 @@ class Launcher:
         self.requests: list[Request] = []
         self.peers = {name: Peer(self.reactor) for name in ("cells", "control")}
         choice = mock.create_autospec(Choice, instance=True, wake=False, pattern="", text="1")
+        choice.rails = NO_RAILS
         choice.resolve.return_value = _US
         self.target.choose(choice, pinned=False)
         assert self.target.attachment is not None

@@ -90,7 +90,7 @@ class Frontend:
         try:
             self._sockets = {name: self._bind(name) for name in _CHANNELS}
         except BaseException:
-            self._close_monitors()
+            self._stop_watching()
             self._context.destroy(linger=0)
             raise
         self._outbox: list[Callable[[], tuple[str, list[Frame]]]] = []
@@ -112,9 +112,9 @@ class Frontend:
         reactor.read(self._sockets["iopub"], self._receive_subscription)
         reactor.read(self._sockets["hb"], self._echo)
 
-    def _close_monitors(self) -> None:
-        """As far as they were made."""
-        for name in ("presence", "_listeners"):
+    def _stop_watching(self) -> None:
+        """Close what sees who connects, as far as it was made."""
+        for name in ("presence", "_listeners", "_callers"):
             if name in vars(self):
                 vars(self)[name].close()
 
@@ -372,9 +372,8 @@ class Frontend:
     def close(self, linger: float) -> None:
         """Close the channels, giving what was sent so many seconds to leave."""
         self.post()
-        self._close_monitors()
+        self._stop_watching()
         for socket in self._sockets.values():
             self._reactor.forget(socket)
             socket.close(int(linger * 1000))
-        self._callers.close()
         self._context.term()
