@@ -717,6 +717,7 @@ def _assert_nothing_left(scene: Scene) -> None:
 
 def main() -> None:
     """`python tests/faults.py [ROUNDS [WORD…]]`: of all cases, or those with a word of these."""
+    os.environ["LIVE_KERNEL_JOURNAL"] = "off"  # the user's own is not for this
     rounds = int(sys.argv[1]) if sys.argv[1:] else 3
     words = sys.argv[2:]
     chosen = [case for case in cases() if not words or any(word in str(case) for word in words)]

@@ -7,7 +7,9 @@ table goes to docs/reliability.md, between its marks.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -24,8 +26,14 @@ MARKS = "<!-- load: begin -->\n", "<!-- load: end -->\n"
 
 
 def main() -> int:
-    """Run the cases. Returns the exit status."""
+    """Run the cases, with a journal of their own. Returns the exit status."""
     given = _arguments()
+    with tempfile.TemporaryDirectory(prefix="lk-state-") as place:
+        os.environ["XDG_STATE_HOME"] = place
+        return _run_all(given)
+
+
+def _run_all(given: argparse.Namespace) -> int:
     chosen = [each for name, each in CASES.items() if name.startswith(given.cases)]
     lines = [line(cells) for cells in HEAD]
     print("\n".join(lines), flush=True)

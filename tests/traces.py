@@ -8,6 +8,7 @@ what it is for, has been harmed, whatever it looks like.
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -251,6 +252,7 @@ def _environment(subject: Subject) -> Iterator[dict[str, str]]:
 
 def main() -> None:
     """Print the table: `python tests/traces.py [PROGRAM…]`. Exits with 1 if there is a trace."""
+    os.environ["LIVE_KERNEL_JOURNAL"] = "off"  # the user's own is not for this
     print(HEAD, flush=True)
     traces = []
     for name in sys.argv[1:] or [*SUBJECTS, *SERVICES]:

@@ -25,8 +25,6 @@ from live_kernel.attach.processes import Process, identify
 from live_kernel.attach.techniques import Technique
 from live_kernel.handle import attach
 
-os.environ["LIVE_KERNEL_JOURNAL"] = "off"  # the user's own is not for this
-
 KINDS: dict[str, str] = {
     "sleep": "", "lock": "True", "timed_lock": "True", "rlock": "True", "semaphore": "True",
     "condition": "#", "event": "True", "barrier": "True", "get": "#", "put": "None",
@@ -148,6 +146,7 @@ class _Texts:
 
 def main() -> None:
     """Print the table: `python tests/wakes.py [ATTACHES [KIND…]]`."""
+    os.environ["LIVE_KERNEL_JOURNAL"] = "off"  # the user's own is not for this
     attaches = int(sys.argv[1]) if sys.argv[1:] else 20
     print(HEAD, flush=True)
     for kind in sys.argv[2:] or KINDS:

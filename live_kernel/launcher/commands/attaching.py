@@ -166,7 +166,7 @@ class Status(Command):
         if rails.banner:
             from ..showing import banners
 
-            rows = {"Guard": banners.ansi(banners.headline(rails, process), rails.colour)} | rows
+            rows = {"Guard": banners.headline(rails, process)} | rows
         if rails.observe or rails.confirm:
             rows["Kernel"] = rails._replace(idle=0.0).in_words()
         if idle:

@@ -45,7 +45,12 @@ class Log(Command):
             )
         self._means.recorder.flush()
         past = Past(journal.path)
-        wanted = Wanted() if everything else Wanted(also=self._is_ours())
+        is_ours = (lambda _entry: True) if everything else self._is_ours()
+
+        def is_wanted(entry: Entry) -> bool:
+            return entry.record.get("id") != execution.record and is_ours(entry)
+
+        wanted = Wanted(also=is_wanted)
 
         def read() -> None:
             from ..showing import records
