@@ -247,7 +247,7 @@ class Point:
     @property
     def env(self) -> dict[str, str]:
         return {
-            "PYTHONPATH": str(POINTS),
+            "PYTHONPATH": f"{POINTS}:{PROGRAMS / 'witness'}",
             "POINT": self.name,
             "POINTS": f"{self._place}/points",
         }

@@ -63,13 +63,17 @@ class Program(Target):
         """How it is now."""
         return self.from_inside() | self.from_outside()
 
-    def after_leaving(self) -> Snapshot:
-        """How it is once the agent's threads, which have been told to end, have done so."""
+    def wait_until_left(self) -> None:
+        """The agent's threads, which have been told to end, have done so."""
         proc = Path("/proc") / str(self.pid)
         eventually(
             lambda: not any(n.startswith("live-kernel") for n in _names_of_threads(proc).values()),
             3,
         )
+
+    def after_leaving(self) -> Snapshot:
+        """How it is once the agent's threads have ended."""
+        self.wait_until_left()
         return self.snapshot()
 
     def from_inside(self) -> Snapshot:

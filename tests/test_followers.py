@@ -36,7 +36,7 @@ AS_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-group
 
 @pytest.fixture
 def kernel(program: Program) -> Iterator[Kernel]:
-    with Kernel("--pid", program.pid, notebook=Path("/work/orders.ipynb")) as started:
+    with Kernel("--pid", program.pid, notebook=Path("/srv/orders.ipynb")) as started:
         started.run("word")
         yield started
 
@@ -399,10 +399,10 @@ def test_kernels_are_listed_and_named(program: Program, kernel: Kernel) -> None:
         assert f" {program.pid} " in row
         rows = json.loads(live_kernel("follow", "--json").stdout)
         assert kernel.launcher_pid in [row["kernel"] for row in rows]
-        for name in (kernel.launcher_pid, program.pid, "orders.ipynb", "/work/orders.ipynb"):
+        for name in (kernel.launcher_pid, program.pid, "orders.ipynb", "/srv/orders.ipynb"):
             assert known(str(name)) == kernel.launcher_pid
         assert known("quite-another") == second.launcher_pid
-        with pytest.raises(NoKernel, match=r"2 kernels fit 'kernel'"):
+        with pytest.raises(NoKernel, match=r"\d+ kernels fit 'kernel'"):
             sessions.named("kernel")  # the connection file of both
         with pytest.raises(NoKernel, match="could be followed"):
             sessions.named("nobody-has-this-name")

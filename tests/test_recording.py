@@ -67,7 +67,7 @@ def kept() -> Iterator[Kept]:
 
 @pytest.fixture
 def kernel(program: Program, kept: Kept) -> Iterator[Kernel]:
-    with Kernel("--pid", program.pid, env=kept.env, notebook=Path("/work/orders.ipynb")) as started:
+    with Kernel("--pid", program.pid, env=kept.env, notebook=Path("/srv/orders.ipynb")) as started:
         started.run("%where")
         yield started
 
@@ -96,7 +96,7 @@ def test_who_what_when_where_and_how_it_went(program: Program, kernel: Kernel, k
     assert (end["outcome"], "why" in end, 0 < end["ms"] < 60_000) == ("ok", False, True)
     assert (line["uid"], line["host"]) == (os.geteuid(), os.uname().nodename)
     assert line["kernel"] != program.pid
-    assert line["notebook"] == "/work/orders.ipynb"
+    assert line["notebook"] == "/srv/orders.ipynb"
     header = cell.contents("execute_reply") and cell.messages[0]["parent_header"]
     assert (line["username"], line["session"]) == (header["username"], header["session"])
     target = line["target"]

@@ -18,11 +18,12 @@ def hold_at(point, address):
     monitoring = sys.monitoring
     events = monitoring.events
     event = events.PY_RETURN if end else events.PY_START
+    held = []
 
     def on_event(code, *_):
-        if code.co_qualname != name or code.co_filename.rpartition("/")[2] != file:
+        if held or code.co_qualname != name or code.co_filename.rpartition("/")[2] != file:
             return monitoring.DISABLE
-        monitoring.set_events(2, 0)
+        held.append(code)  # once; and what is monitored stays as it was, for who compares
         connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
         try:
             connection.connect(address)
