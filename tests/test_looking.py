@@ -175,13 +175,13 @@ def test_tasks_are_a_tree(stuck: Program) -> None:
 def test_the_kernels_own_is_left_out(stuck: Program) -> None:
     with inside(stuck) as kernel:
         cell = kernel.begin("import asyncio\nawait asyncio.sleep(1000)")
-        kernel.wait(lambda: cell.contents("execute_input"))
 
         def tasks() -> str:
             text = look(kernel, "%tasks")
             assert "_guard" not in text
             return text
 
+        eventually(lambda: "and 1 of the kernel's" in tasks(), what="the cell's own")
         before = len(tasks().splitlines())
         for command in ("%threads", "%stack", "%where"):
             text = look(kernel, command)

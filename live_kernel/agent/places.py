@@ -121,8 +121,11 @@ def _has_its_sockets(loop: Any) -> bool:
     marks = getattr(loop, "live_kernel_marks", None)
     if marks is None:
         return True
+    here, there = loop._csock, loop._ssock
+    if here is None or there is None:
+        return False  # its own thread has closed it
     try:
-        return bool((peers.mark(loop._csock), peers.mark(loop._ssock)) == marks)
+        return bool((peers.mark(here), peers.mark(there)) == marks)
     except OSError:
         return False
 
