@@ -94,8 +94,9 @@ def by_commands(times: int) -> Row:
             row.outcome = assert_nothing_left(before, counted(program), times)
             program.assert_unharmed_since(snapshot)
         nothing_more(gauges)
-        # Each cell leaves the launcher the signature of its request, for some time.
-        assert row.growth["launcher"] < 4 * MB + 1000 * times, row.growth
+        # It keeps what was run, for the history; and the C library does not give back all that
+        # the threads of the attaches have used.
+        assert row.growth["launcher"] < 16 * MB + 1000 * times, row.growth
         assert row.growth["target"] < 4 * MB, row.growth
     return row
 
