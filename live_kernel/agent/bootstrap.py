@@ -15,7 +15,7 @@ told to the launcher.
 def _machinery() -> dict:  # type: ignore[type-arg]
     """The names of the import machinery, among them modules that are there in any program."""
     try:
-        return _machinery.__builtins__["__loader__"].find_spec.__globals__  # type: ignore[no-any-return,attr-defined]
+        return _machinery.__builtins__["__loader__"].find_spec.__globals__  # type: ignore[no-any-return]
     except (LookupError, AttributeError):  # the program has removed the way to them
         import _frozen_importlib
 
