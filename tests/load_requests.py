@@ -122,7 +122,7 @@ def _has_come(kernel: Listener, cell: Cell) -> bool:
     )
 
 
-@case("a queue of cells", times=10_000, few=500)
+@case("a queue of cells", times=10_000, few=4000)
 def queue(times: int) -> Row:
     """All sent at once behind a cell that has no end; then interrupted, which aborts them."""
     with attached("a queue of cells") as (kernel, gauges, row):

@@ -124,6 +124,9 @@ class Frontend:
         socket.maxmsgsize = _LARGEST[name]
         if _CHANNELS[name] == zmq.ROUTER:
             socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
+            # Beyond a limit ZMQ would drop replies: those of a long queue that is aborted at once.
+            # So there is none; whoever asked has set it, by the number of his requests.
+            socket.sndhwm = 0
         if name == "stdin":
             socket.setsockopt(zmq.ROUTER_MANDATORY, 1)  # a question may not get lost
         if name == "shell":
