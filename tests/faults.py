@@ -423,7 +423,7 @@ class Scene:
         return eventually(self._only_child)
 
     def _only_child(self) -> int:
-        """The launcher's, 0 where there are several yet: guards that put themselves away."""
+        """The launcher's, 0 where there are several yet: watchdogs that put themselves away."""
         children = psutil.Process(self.launcher_pid).children()
         pids = [each.pid for each in children if each.status() != psutil.STATUS_ZOMBIE]
         return pids[0] if len(pids) == 1 else 0

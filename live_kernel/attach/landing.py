@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import OtherNamespace, TargetNotFound
-from . import grounds, guard, proc
+from . import grounds, proc, watchdog
 from .acting import acting_as
 from .grounds import OPENED, Ground
 
@@ -187,7 +187,7 @@ def no_ground(pid: int, who: str, reasons: str = "") -> OtherNamespace:
 
 
 class PrivateDirectory:
-    """A new directory, locked (for `leftovers.py`) and guarded until it is closed.
+    """A new directory, locked (for `leftovers.py`) and watched over until it is closed.
 
     `uid` and `gid`: whose it is; `path`: what those call it. `ground`: where to make it, among
     the files of `process`, for which it is; by default among ours. Raises OSError where it can't
@@ -204,7 +204,7 @@ class PrivateDirectory:
         self._parent = os.open(directory, OPENED) if ground is None else os.dup(ground.descriptor)
         self._descriptor = -1
         self._is_open = True
-        self._guard = guard.of_directory(self.path, process)
+        self._watchdog = watchdog.of_directory(self.path, process)
         try:
             with acting_as(self._owner):
                 self._make(uid)
@@ -234,8 +234,8 @@ class PrivateDirectory:
         for descriptor in (self._descriptor, self._parent):
             with contextlib.suppress(OSError):  # the first, if it has not been made
                 os.close(descriptor)
-        if self._guard is not None:
-            self._guard.dismiss()
+        if self._watchdog is not None:
+            self._watchdog.dismiss()
 
 
 class Landing(PrivateDirectory):
@@ -277,8 +277,8 @@ class Landing(PrivateDirectory):
         """
         if not self._is_open:
             raise FileNotFoundError(f"{self.path} has been given up")
-        if self._guard is not None:
-            self._guard.settle()
+        if self._watchdog is not None:
+            self._watchdog.settle()
         with acting_as(self._owner):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=self._descriptor)

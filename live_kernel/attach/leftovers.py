@@ -1,9 +1,9 @@
 """What launchers left behind that were killed in the middle of an attach.
 
-Runs in the guard of a directory as soon as its launcher has been killed (`guard.py`), and in a
-later launcher, on a thread that may wait, for where the guard was killed too. A private directory
-is locked as long as its launcher lives (`landing.py`); the system lets go of the lock however
-that ends. Rule: only what is our own user's (root: anyone's, and as that user), old,
+Runs in the watchdog of a directory as soon as its launcher has been killed (`watchdog.py`), and
+in a later launcher, on a thread that may wait, for where the watchdog was killed too. A private
+directory is locked as long as its launcher lives (`landing.py`); the system lets go of the lock
+however that ends. Rule: only what is our own user's (root: anyone's, and as that user), old,
 and nobody's any more; and a script that still waits in a program is taken back
 before its file goes, which stays where that can't be.
 """
@@ -65,7 +65,7 @@ def sweep_in(process: processes.Process) -> None:
 
 
 def main() -> None:
-    """For `guard.py`: remove the directory that is named in argv, whose launcher has ended.
+    """For `watchdog.py`: remove the directory that is named in argv, whose launcher has ended.
 
     With the pid and the start time of the process that it was made for, if there is one.
     """

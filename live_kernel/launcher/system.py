@@ -18,7 +18,7 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Any
 
-from ..attach import guard, processes, rights
+from ..attach import processes, rights, watchdog
 from ..attach.processes import Process
 from ..errors import TargetNotFound
 from .reactor import Reactor
@@ -32,7 +32,7 @@ _MORE_INSISTENT = ((1.0, signal.SIGTERM), (2.0, signal.SIGKILL))
 """What follows on an interrupt that did not help, after so many seconds."""
 
 _SETTLED_AFTER = 0.1
-"""Seconds after which whoever was to put a guard into the background has done so."""
+"""Seconds after which whoever was to put a watchdog into the background has done so."""
 
 _LOOK_EVERY = 0.02
 """Seconds between looks at a command whose end no descriptor tells."""
@@ -79,8 +79,8 @@ class Command:
             write("stderr", f"{error}\n")
             reactor.call(lambda: self._finish(NOT_STARTED))
             return
-        self._guard = guard.of_group(self._child.pid)
-        reactor.later(_SETTLED_AFTER, self._guard.settle)
+        self._watchdog = watchdog.of_group(self._child.pid)
+        reactor.later(_SETTLED_AFTER, self._watchdog.settle)
         for name, pipe in (("stdout", self._child.stdout), ("stderr", self._child.stderr)):
             assert pipe is not None
             self._streams[name] = _Stream(name, pipe, reactor, write)
@@ -115,7 +115,7 @@ class Command:
                 self._reactor.forget(self._end)
                 os.close(self._end)
             if self._child is not None:
-                self._guard.dismiss()
+                self._watchdog.dismiss()
             self._ended(status)
 
     def hold(self, hold: bool) -> None:

@@ -3,7 +3,7 @@
 Runs in the launcher, and as a shell that it starts for this: in a session of its own, waiting
 for a word through a pipe. Where the pipe ends without one, whoever held it was killed, and the
 shell becomes the command that takes away what is left. Rule: as long as the launcher lives, be it
-stopped, nothing is done; and a guard that can't be had is missed by nobody: what it would do
+stopped, nothing is done; and a watchdog that can't be had is missed by nobody: what it would do
 is done by a later launcher (`leftovers.py`), or not at all.
 """
 
@@ -29,7 +29,7 @@ _SWEEPS = "import sys; sys.path.append({place!r}); from live_kernel.attach impor
 _SWEEPS += "leftovers.main()"
 
 
-class Guard:
+class Watchdog:
     """Has `command` run if we end without having called `dismiss`."""
 
     def __init__(self, *command: str) -> None:
@@ -71,7 +71,7 @@ def _start(pipe: int, command: tuple[str, ...]) -> int:
     try:
         return os.posix_spawn(
             _SHELL,
-            [_SHELL, "-c", _WAITS, "live-kernel-guard", *command],
+            [_SHELL, "-c", _WAITS, "live-kernel-watchdog", *command],
             dict(os.environ),
             file_actions=[*quiet, (os.POSIX_SPAWN_DUP2, given, 3)],
             setsid=True,
@@ -81,8 +81,8 @@ def _start(pipe: int, command: tuple[str, ...]) -> int:
             os.close(given)
 
 
-def of_directory(directory: Path, process: Process | None = None) -> Guard | None:
-    """A guard who removes a private directory, once a script in it that `process` was to run is
+def of_directory(directory: Path, process: Process | None = None) -> Watchdog | None:
+    """A watchdog which removes a private directory, once a script in it for `process` is
     taken back. None where this Python can't be run again.
     """
     if not interpreter.is_named_so(sys.executable or ""):
@@ -90,10 +90,10 @@ def of_directory(directory: Path, process: Process | None = None) -> Guard | Non
     place = str(Path(__file__).resolve().parent.parent.parent)
     words = [] if process is None else [str(process.pid), str(process.start_time)]
     text = _SWEEPS.format(place=place)
-    return Guard(sys.executable, "-I", "-S", "-c", text, str(directory), *words)
+    return Watchdog(sys.executable, "-I", "-S", "-c", text, str(directory), *words)
 
 
-def of_group(leader: int) -> Guard:
-    """A guard who ends a group of processes, given by its leader's pid."""
+def of_group(leader: int) -> Watchdog:
+    """A watchdog which ends a group of processes, given by its leader's pid."""
     text = "kill -s TERM -- -{0} && sleep 1 && kill -s KILL -- -{0}"
-    return Guard(_SHELL, "-c", text.format(leader))
+    return Watchdog(_SHELL, "-c", text.format(leader))

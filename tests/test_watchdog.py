@@ -1,6 +1,6 @@
 """Who sees to what a launcher leaves that is killed: a shell that waits for a word.
 
-Runs in pytest; the launchers are processes that make something guarded, and wait to be killed.
+Runs in pytest; the launchers are processes that make something watched over, and wait to be killed.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from kernels import Kernel
 from snapshots import Program, landings
 from targets import ROOT, eventually
 
-from live_kernel.attach import guard, landing, slot
-from live_kernel.attach.guard import Guard
+from live_kernel.attach import landing, slot, watchdog
 from live_kernel.attach.processes import identify
+from live_kernel.attach.watchdog import Watchdog
 
 SCHEDULES = """
 import sys
@@ -56,17 +56,17 @@ def launcher(pid: int, place: Path) -> Iterator[tuple[subprocess.Popen[str], Pat
             process.kill()
 
 
-def guards() -> list[psutil.Process]:
+def watchdogs() -> list[psutil.Process]:
     """The shells that wait on this machine, for whoever it may be."""
     processes = psutil.process_iter(["cmdline"])
-    return [each for each in processes if "live-kernel-guard" in (each.info["cmdline"] or [])]
+    return [each for each in processes if "live-kernel-watchdog" in (each.info["cmdline"] or [])]
 
 
-def guard_of(path: Path) -> psutil.Process:
+def watchdog_of(path: Path) -> psutil.Process:
     """The one that watches over this directory."""
 
     def one() -> psutil.Process | None:
-        mine = [each for each in guards() if str(path) in each.info["cmdline"]]
+        mine = [each for each in watchdogs() if str(path) in each.info["cmdline"]]
         return mine[0] if len(mine) == 1 else None
 
     found = eventually(one)
@@ -77,27 +77,27 @@ def guard_of(path: Path) -> psutil.Process:
 def test_it_acts_where_no_word_is_said(tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     text = f"import os, sys; sys.path.insert(0, {str(ROOT)!r})\n"
-    text += "from live_kernel.attach.guard import Guard\n"
-    text += f"kept = Guard('/bin/sh', '-c', 'echo done > {mark}')\n"
+    text += "from live_kernel.attach.watchdog import Watchdog\n"
+    text += f"kept = Watchdog('/bin/sh', '-c', 'echo done > {mark}')\n"
     subprocess.run([sys.executable, "-c", text + "os._exit(0)"], check=True)
     eventually(lambda: mark.exists() and mark.read_text() == "done\n")
 
 
 def test_it_does_nothing_once_it_is_dismissed(tmp_path: Path) -> None:
     mark = tmp_path / "mark"
-    Guard("/bin/sh", "-c", f"echo wrong >> {mark}").dismiss()
-    kept = Guard("/bin/sh", "-c", f"echo done >> {mark}")
+    Watchdog("/bin/sh", "-c", f"echo wrong >> {mark}").dismiss()
+    kept = Watchdog("/bin/sh", "-c", f"echo done >> {mark}")
     kept.dismiss()
     kept.dismiss()
-    eventually(lambda: not [each for each in guards() if str(mark) in str(each.info["cmdline"])])
+    eventually(lambda: not [each for each in watchdogs() if str(mark) in str(each.info["cmdline"])])
     assert not mark.exists()
 
 
 def test_a_machine_without_a_shell(monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is no guard then, and nobody misses it."""
-    monkeypatch.setattr(guard, "_SHELL", "/nowhere/sh")
+    """There is no watchdog then, and nobody misses it."""
+    monkeypatch.setattr(watchdog, "_SHELL", "/nowhere/sh")
     before = set(Path("/proc/self/fd").iterdir())
-    Guard("true").dismiss()
+    Watchdog("true").dismiss()
     assert set(Path("/proc/self/fd").iterdir()) == before
 
 
@@ -133,9 +133,9 @@ def test_among_the_files_of_a_program_that_has_others() -> None:
 
 
 @pytest.mark.attach
-def test_a_guard_that_is_killed_is_missed_by_nobody() -> None:
+def test_a_watchdog_that_is_killed_is_missed_by_nobody() -> None:
     with Program("asleep") as program, launcher(program.pid, Path("/tmp")) as (process, made):
-        guard_of(made).kill()
+        watchdog_of(made).kill()
         assert process.stdin is not None
         assert process.poll() is None
         process.kill()
@@ -150,20 +150,22 @@ def test_a_guard_that_is_killed_is_missed_by_nobody() -> None:
 
 
 @pytest.mark.attach
-def test_a_guard_is_there_for_the_attach_only(program: Program) -> None:
+def test_a_watchdog_is_there_for_the_attach_only(program: Program) -> None:
     with Kernel("--pid", program.pid) as kernel:
         kernel.run("1")
-        eventually(lambda: not [g for g in guards() if str(kernel.place) in str(g.info["cmdline"])])
+        eventually(
+            lambda: not [g for g in watchdogs() if str(kernel.place) in str(g.info["cmdline"])]
+        )
         children = psutil.Process(kernel.launcher_pid).children()
         assert not children
 
 
 def test_many_directories_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each has a guard of its own, and none keeps another's pipe."""
+    """Each has a watchdog of its own, and none keeps another's pipe."""
     monkeypatch.setenv("TMPDIR", "/tmp")
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
     made = [landing.PrivateDirectory(os.geteuid(), os.getegid()) for _ in range(5)]
-    watching = [guard_of(each.path) for each in made]
+    watching = [watchdog_of(each.path) for each in made]
     threads = [threading.Thread(target=each.close) for each in made[:4]]
     for thread in threads:
         thread.start()
