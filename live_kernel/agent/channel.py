@@ -70,6 +70,7 @@ class Channel:
         if not self._send_lock.acquire(False):
             return
         try:
+            self._check()
             data = b"".join(frames.encode(message))
             sent = self._socket.send(data, _socket.MSG_DONTWAIT)
             if sent < len(data):
