@@ -8,14 +8,14 @@ place of Python's own functions; nothing may reach the program's stderr. What go
 told to the launcher.
 """
 
-# mypy: disable-error-code="name-defined"
+# mypy: disable-error-code="name-defined,attr-defined,no-any-return"
 # ruff: noqa: F821
 
 
 def _machinery() -> dict:  # type: ignore[type-arg]
     """The names of the import machinery, among them modules that are there in any program."""
     try:
-        return _machinery.__builtins__["__loader__"].find_spec.__globals__  # type: ignore[no-any-return]
+        return _machinery.__builtins__["__loader__"].find_spec.__globals__
     except (LookupError, AttributeError):  # the program has removed the way to them
         import _frozen_importlib
 

@@ -30,7 +30,8 @@ list map memoryview object property range reversed set slice staticmethod str su
 
 def _own_builtins() -> dict[str, Any]:
     """The builtins, as Python made them where the program has put its own in their place."""
-    own = {**_own_builtins.__builtins__}
+    here: Any = _own_builtins
+    own = {**here.__builtins__}
     if not _is_as_made("__import__", own.get("__import__")):
         own["__import__"] = MACHINERY["__import__"]
     altered = [name for name in _NEEDED.split() if not _is_as_made(name, own.get(name))]
@@ -53,7 +54,8 @@ def _as_made(names: list[str]) -> dict[str, Any]:
         objects = MACHINERY["__import__"]("gc").get_objects()
     except Exception:  # the program does not allow it
         return {}
-    present: dict[str, Any] = _own_builtins.__builtins__
+    here: Any = _own_builtins
+    present: dict[str, Any] = here.__builtins__
     kind = present.__class__
     kind_of = kind.__class__  # `type`; no object is asked for its `__class__`, which may be code
     for each in objects:
