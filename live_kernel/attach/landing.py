@@ -18,13 +18,12 @@ import re
 import secrets
 import socket
 import stat
-import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import OtherNamespace, TargetNotFound
-from . import grounds, proc, watchdog
+from . import grounds, peer, proc, watchdog
 from .acting import acting_as
 from .grounds import OPENED, Ground
 
@@ -300,8 +299,7 @@ class Landing(PrivateDirectory):
             connection, _ = self.listener.accept()
         except OSError:
             return None
-        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-        return connection, struct.unpack("3i", credentials)[0]
+        return connection, peer.of(connection).pid
 
     def close(self) -> None:
         """Remove everything that was made."""

@@ -370,12 +370,19 @@ def _open(pid: int, file: _File) -> int | None:
     return None
 
 
-def open_regular(path: str) -> int:
-    """Open a file for reading; but no device, to which a hostile program may have led us."""
-    found = os.open(path, os.O_PATH | os.O_CLOEXEC)
+def open_regular(
+    path: str,
+    directory: int | None = None,
+    may: Callable[[os.stat_result], bool] = lambda _status: True,
+) -> int:
+    """Open a file for reading; but no device, to which a hostile program may have led us, and
+    none of which `may` says no. `directory`: a descriptor of where `path` begins. Raises OSError.
+    """
+    found = os.open(path, os.O_PATH | os.O_CLOEXEC, dir_fd=directory)
     try:
-        if not stat.S_ISREG(os.fstat(found).st_mode):
-            raise OSError(f"{path} is no file")
+        status = os.fstat(found)
+        if not stat.S_ISREG(status.st_mode) or not may(status):
+            raise OSError(f"{path} is no file for this")
         return os.open(f"/proc/self/fd/{found}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     finally:
         os.close(found)

@@ -14,11 +14,10 @@ import contextlib
 import json
 import os
 import socket
-import struct
 from collections.abc import Callable
 from typing import Any
 
-from ..attach import landing
+from ..attach import landing, peer
 from ..attach.processes import Process
 from . import recording
 from .clock import stamp
@@ -149,8 +148,7 @@ class Followers:
             connection, _ = self._listener.accept()
         except OSError:
             return
-        asked = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-        pid, uid, _ = struct.unpack("3i", asked)
+        pid, uid, _ = peer.of(connection)
         if uid not in (0, os.geteuid()) or len(self._all) >= MOST:
             connection.close()
             return

@@ -12,7 +12,6 @@ from typing import Any
 from ..attach import processes
 from ..errors import LiveKernelError, NoTarget
 from . import tables
-from .attachment import State
 from .choosing import Choice
 from .execution import Done, Execution
 from .frontend import Frontend
@@ -72,7 +71,7 @@ class InTarget:
 
         Otherwise `done` is called, with the reason.
         """
-        if self._target.state in (State.ATTACHED, State.INJECTING):
+        if self._target.is_there:
             self._wait(execution, attached, done)
         elif execution.silent:
             done(None)  # a front-end's probe: none of the user's business

@@ -19,12 +19,11 @@ import keyword
 import os
 import socket
 import stat
-import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from ..attach import processes, rights
+from ..attach import peer, processes, rights
 from ..attach.landing import Landing, for_process
 from ..attach.payload import package_name
 from ..attach.processes import Process
@@ -240,7 +239,7 @@ class Pull(Move):
         """It may have given up rights meanwhile. Raises NotTrusted."""
         process = self._target.process
         assert process is not None
-        if _owner_of(connection) != os.geteuid():
+        if peer.of(connection).uid != os.geteuid():
             raise NotTrusted(f"{process} has become another user's.")
         self._check_trust(process)
 
@@ -312,12 +311,6 @@ def _brief(error: Content) -> Content:
         return error
     line = f"\x1b[0;31m{error['ename']}\x1b[0m: {error['evalue']}"
     return error | {"traceback": [line]}
-
-
-def _owner_of(connection: socket.socket) -> int:
-    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-    uid: int = struct.unpack("3i", credentials)[1]
-    return uid
 
 
 def is_parcel(descriptor: int, largest: int) -> bool:

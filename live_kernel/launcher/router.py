@@ -12,7 +12,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
-from .attachment import State
 from .commands import Means, is_aside
 from .comms import Comms
 from .completeness import Completeness
@@ -238,8 +237,7 @@ class Router:
         self._completeness.ask(code, lambda content: self._answer(request, content))
 
     def _on_usage_request(self, request: Request) -> None:
-        is_there = self._target.state in (State.ATTACHED, State.INJECTING)
-        process = self._target.process if is_there else None
+        process = self._target.present
         pid = None if process is None else process.pid
         self._usage.ask(pid, lambda content: self._answer(request, content))
 

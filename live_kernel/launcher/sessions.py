@@ -13,14 +13,13 @@ import os
 import re
 import select
 import socket
-import struct
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from ..attach import landing, proc
+from ..attach import landing, peer, proc
 from ..errors import FollowingEnded, NoKernel
 from ..plain import on_one_line
 from .recording import name_of
@@ -59,8 +58,7 @@ class Session:
         except OSError:
             connection.close()
             raise
-        asked = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-        self.pid, self.uid, _ = struct.unpack("3i", asked)
+        self.pid, self.uid, _ = peer.of(connection)
         self.about: Event = {}
         self._begun = bytearray()
         self._start_time = _start_time(self.pid)

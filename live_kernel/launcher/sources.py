@@ -8,10 +8,10 @@ program's user could not read; a line that can't be had is empty.
 from __future__ import annotations
 
 import os
-import stat
 
 from ..attach import proc
 from ..attach.acting import acting_as
+from ..attach.runtime import open_regular
 
 _LARGEST = 4 << 20
 """Bytes of a source file that is read."""
@@ -44,35 +44,23 @@ class Sources:
             return []
         try:
             text = _text(self._pid, file, min(_LARGEST, self._left))
-        except (OSError, ValueError):
+        except (OSError, ValueError):  # a name with a null character
             return []
         self._left -= len(text)
         return text.splitlines()
 
 
 def _text(pid: int, file: str, largest: int) -> str:
-    """Raises OSError or ValueError."""
+    """Raises OSError."""
     base, path = ("root", os.path.normpath(file).lstrip("/")) if file[:1] == "/" else ("cwd", file)
     directory = os.open(f"/proc/{pid}/{base}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         status = proc.status(pid)
         owner = status.uids[1], status.gids[1]
         with acting_as(owner if os.geteuid() == 0 != owner[0] else None):
-            descriptor = _opened(path, directory, largest)
+            # Those of /proc have no size, and their text depends on who reads it.
+            descriptor = open_regular(path, directory, lambda found: 0 < found.st_size <= largest)
     finally:
         os.close(directory)
     with os.fdopen(descriptor, "rb") as found:
         return found.read(largest).decode(errors="replace")
-
-
-def _opened(path: str, directory: int, largest: int) -> int:
-    """A descriptor of a plain file: nothing else is even opened, for that may do something."""
-    found = os.open(path, os.O_PATH | os.O_CLOEXEC, dir_fd=directory)
-    try:
-        status = os.fstat(found)
-        # Those of /proc have no size, and their text depends on who reads it.
-        if not stat.S_ISREG(status.st_mode) or not 0 < status.st_size <= largest:
-            raise ValueError(f"{path} is no source file")
-        return os.open(f"/proc/self/fd/{found}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    finally:
-        os.close(found)

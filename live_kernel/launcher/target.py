@@ -260,7 +260,7 @@ class Target:
     def leave(self, within: float, why: str) -> None:
         """Let go of the target within so many seconds: the kernel ends, and nobody waits for it."""
         attachment = self.attachment
-        if attachment is None or self.state not in (State.ATTACHED, State.INJECTING):
+        if attachment is None or not self.is_there:
             return
         was_attached = self.state is State.ATTACHED
         attachment.detach(within)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 
 from ...attach import processes
-from ...errors import CommandMisused, NoTarget
+from ...errors import NoTarget
 from .. import durations, tables
 from ..attachment import State
 from ..choosing import Choice
@@ -65,14 +65,8 @@ class Attach(Command):
         observe, confirm = (f"%attach {name}" if name in found else "" for name in _ASKED)
         rails = Rails(observe, confirm)
         if idle:
-            rails = rails._replace(idle=self._span(idle), idle_by="%attach --idle")
+            rails = rails._replace(idle=self.span(idle, "--idle: "), idle_by="%attach --idle")
         return text, "--wake" in found, rails
-
-    def _span(self, text: str) -> float:
-        try:
-            return durations.parse(text)
-        except ValueError as error:
-            raise CommandMisused(f"--idle: {error}.", f"Usage: {self.usage}") from None
 
     def _wake(self, execution: Execution, done: Done) -> None:
         if not self._target.wake():

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 from ...errors import CommandMisused, LiveKernelError
+from .. import durations
 from ..execution import Done, Execution
 from ..guarding import Reach
 from ..in_target import InTarget
@@ -59,6 +60,16 @@ class Command:
     def reach_of(self, argument: str) -> Reach:
         """How far it reaches with this argument."""
         return self.reach
+
+    def span(self, text: str, of: str = "") -> float:
+        """A span of time in an argument, in seconds; `of`: what is said before an error.
+
+        Raises CommandMisused.
+        """
+        try:
+            return durations.parse(text)
+        except ValueError as error:
+            raise self.misused(f"{of}{error}.") from None
 
     def misused(self, what: str) -> CommandMisused:
         """The error to raise for an argument that makes no sense; `what` is a sentence."""

@@ -30,17 +30,11 @@ class Idle(Command):
     def run(self, argument: str, execution: Execution, done: Done) -> None:
         text = argument.strip().lower()
         if text:
-            self._set(0.0 if text == "off" else self._parsed(text))
+            self._set(0.0 if text == "off" else self.span(text))
         limit, by = self._target.idle
         after = f"detaches after {durations.written(limit)} without use ({by})"
         execution.print(f"The kernel {after if limit else 'does not detach by itself'}.")
         done(None)
-
-    def _parsed(self, text: str) -> float:
-        try:
-            return durations.parse(text)
-        except ValueError as error:
-            raise self.misused(f"{error}.") from None
 
     def _set(self, seconds: float) -> None:
         guard = self._target.protection.guard

@@ -7,13 +7,16 @@ target for it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from ...errors import LiveKernelError
 from ..execution import Done, Execution
 from ..guarding import Reach
-from ..past import Entry, Past, Wanted
 from ..waking import in_background
 from .command import Command
+
+if TYPE_CHECKING:
+    from ..past import Entry
 
 _USUAL = 10
 
@@ -43,6 +46,8 @@ class Log(Command):
                 "No journal is kept: LIVE_KERNEL_JOURNAL is off.",
                 "Start the kernel without that variable, or with a file in it.",
             )
+        from ..past import Past, Wanted  # few ask for it
+
         self._means.recorder.flush()
         past = Past(journal.path)
         is_ours = (lambda _entry: True) if everything else self._is_ours()

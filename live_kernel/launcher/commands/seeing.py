@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from ..attachment import State
 from ..execution import Done, Execution
 from ..guarding import Reach
 from .command import Command
@@ -34,7 +33,7 @@ class Look(Command):
         def show(seen: Seen) -> dict[str, str]:
             return self.show(seen, what)
 
-        if self._target.state in (State.ATTACHED, State.INJECTING):
+        if self._target.is_there:
             look()
         else:
             self._in_target.when_attached(execution, look, done)

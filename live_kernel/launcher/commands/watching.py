@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from typing import Any, ClassVar
 
-from .. import durations
 from ..execution import Done, Execution
 from ..guarding import Reach
 from .command import Action, Command, Ending
@@ -66,10 +65,7 @@ def clauses(text: str, command: Command) -> tuple[str, dict[str, float]]:
         name, span = match.groups()
         if name in found:
             raise command.misused(f"`{name}` is said twice.")
-        try:
-            found[name] = durations.parse(span)
-        except ValueError as error:
-            raise command.misused(f"{error}.") from None
+        found[name] = command.span(span)
         text = text[: match.start()].strip()
     return text, found
 
