@@ -6,6 +6,8 @@ arenas that find their size, so growth is counted after a time of warming up.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from gauges import MB, Gauges, Row, held, nothing_more, ours
 from loads import PATIENCE, Listener, case
 from snapshots import Program
@@ -36,6 +38,28 @@ def assert_nothing_left(before: dict[str, int], after: dict[str, int], rounds: i
     return f"{more['blocks']:+} memory blocks and {more['objects']:+} objects in all"
 
 
+def go_round(
+    row: Row,
+    program: Program,
+    round_trip: Callable[[], object],
+    warming: int,
+    times: int,
+    **parties: int,
+) -> None:
+    """Do so many rounds, after some for warming up, and compare; `parties` beside the program."""
+    for _ in range(warming):
+        round_trip()
+    snapshot, before = program.after_leaving(), counted(program)
+    with Gauges(target=program.pid, **parties) as gauges:
+        for _ in range(times):
+            round_trip()
+        program.wait_until_left()
+        row.measured(gauges)  # before the witness looks, who takes memory himself
+        row.outcome = assert_nothing_left(before, counted(program), times)
+        program.assert_unharmed_since(snapshot)
+    nothing_more(gauges)
+
+
 @case("rounds by handles", times=10_000, few=300)
 def by_handles(times: int) -> Row:
     """The public API, in one process."""
@@ -47,17 +71,7 @@ def by_handles(times: int) -> Row:
                 for code in CELLS:
                     handle.run(code)
 
-        for _ in range(max(100, times // 10)):
-            round_trip()
-        snapshot, before = program.after_leaving(), counted(program)
-        with Gauges(launcher=ours(), target=program.pid) as gauges:
-            for _ in range(times):
-                round_trip()
-            program.wait_until_left()
-            row.measured(gauges)  # before the witness looks, who takes memory himself
-            row.outcome = assert_nothing_left(before, counted(program), times)
-            program.assert_unharmed_since(snapshot)
-        nothing_more(gauges)
+        go_round(row, program, round_trip, max(100, times // 10), times, launcher=ours())
         # Some arenas find their size; a leak, be it small, shows among the blocks.
         assert max(row.growth.values()) < 8 * MB, row.growth
         row.interrupted.append(_seconds_to_interrupt(program))
@@ -82,18 +96,8 @@ def by_commands(times: int) -> Row:
                 assert kernel.run(code, PATIENCE).status == "ok", kernel.told()
                 kernel.messages.clear()
 
-        for _ in range(max(30, times // 10)):
-            round_trip()
-        snapshot, before = program.after_leaving(), counted(program)
-        launcher = kernel.launcher_pid
-        with Gauges(launcher=launcher, target=program.pid, frontend=ours()) as gauges:
-            for _ in range(times):
-                round_trip()
-            program.wait_until_left()
-            row.measured(gauges)  # before the witness looks, who takes memory himself
-            row.outcome = assert_nothing_left(before, counted(program), times)
-            program.assert_unharmed_since(snapshot)
-        nothing_more(gauges)
+        parties = {"launcher": kernel.launcher_pid, "frontend": ours()}
+        go_round(row, program, round_trip, max(30, times // 10), times, **parties)
         # It keeps what was run, for the history; and the C library does not give back all that
         # the threads of the attaches have used.
         assert row.growth["launcher"] < 16 * MB + 1000 * times, row.growth
@@ -111,16 +115,6 @@ def by_kernels(times: int) -> Row:
             with Listener("--pid", program.pid) as kernel:
                 assert kernel.still_answers()
 
-        for _ in range(max(2, times // 10)):
-            round_trip()
-        snapshot, before = program.after_leaving(), counted(program)
-        with Gauges(target=program.pid) as gauges:
-            for _ in range(times):
-                round_trip()
-            program.wait_until_left()
-            row.measured(gauges)  # before the witness looks, who takes memory himself
-            row.outcome = assert_nothing_left(before, counted(program), times)
-            program.assert_unharmed_since(snapshot)
-        nothing_more(gauges)
+        go_round(row, program, round_trip, max(2, times // 10), times)
         assert row.growth["target"] < 4 * MB, row.growth
     return row
