@@ -55,8 +55,11 @@ class Terminal:
         return done.stdout
 
     def screen(self) -> str:
-        """What stands on it now, without the empty lines below."""
-        return self._run("capture-pane", "-p", "-S", "-200").rstrip()
+        """What stands on it now, without the empty lines below, and lines that the terminal had to
+        fold (a path may be long) as one.
+        """
+        shown = self._run("capture-pane", "-p", "-J", "-S", "-200")
+        return "\n".join(line.rstrip() for line in shown.splitlines()).rstrip()
 
     def coloured(self) -> str:
         """What stands on it, with the terminal's codes for colours."""

@@ -142,6 +142,10 @@ class FakeTarget:
     def process(self) -> Process | None:
         return None if self.attachment is None else self.attachment.process
 
+    @property
+    def present(self) -> Process | None:
+        return self.process if self.is_there else None
+
     def choose(self, choice: Choice, pinned: bool, waiter: Waiter | None = None) -> None:
         self.calls.append(("choose", choice.text, pinned))
         self.chosen = choice
