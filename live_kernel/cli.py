@@ -21,7 +21,7 @@ import click
 
 from . import __version__
 from .attach import doctor as diagnosis
-from .attach import processes
+from .attach import families, processes
 from .attach.processes import Process
 from .errors import ConfigBroken, LiveKernelError
 from .launcher import durations, guards
@@ -64,10 +64,12 @@ def main() -> None:
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON array instead of a table.")
 @click.option("--all", "everything", is_flag=True, help="Every process, not just Python's.")
+@click.option("--tree", is_flag=True, help="Each process below the one that it comes from.")
 @_explained
-def ps(as_json: bool, everything: bool) -> None:
+def ps(as_json: bool, everything: bool, tree: bool) -> None:
     """List the processes that can be attached to, and why others can't."""
-    found = processes.candidates(all=everything)
+    members = families.all_of_them(everything) if tree else []
+    found = [m.candidate for m in members] if tree else processes.candidates(all=everything)
     guarded = _guards()
     rails = [guarded.of(candidate.process) for candidate in found]
     if as_json:
@@ -75,9 +77,10 @@ def ps(as_json: bool, everything: bool) -> None:
         rows = [candidate.as_json() | {"guard": each._asdict()} for candidate, each in both]
         click.echo(json.dumps(rows, indent=2))
         return
+    from .launcher.showing.families import branches
     from .terminal import print_candidates
 
-    print_candidates(found, rails)
+    print_candidates(found, rails, branches(members))
 
 
 def _guards() -> Guards:
@@ -117,8 +120,13 @@ def _span(_context: click.Context, _parameter: click.Parameter, text: str | None
 @click.option(
     "--idle", callback=_span, metavar="SPAN", help="Detach after so long without use: 30m, say."
 )
+@click.option(
+    "--follow", is_flag=True, help="When it is reloaded or restarted, go on in its successor."
+)
 @_explained
-def attach(target: str, wake: bool, observe: bool, confirm: bool, idle: str | None) -> None:
+def attach(
+    target: str, wake: bool, observe: bool, confirm: bool, idle: str | None, follow: bool
+) -> None:
     """Open a Jupyter console in a running program."""
     from .kernelspec import NAME, is_installed
 
@@ -128,7 +136,7 @@ def attach(target: str, wake: bool, observe: bool, confirm: bool, idle: str | No
         raise LiveKernelError(
             f"Jupyter does not know the kernel {NAME}.", "Run `live-kernel install`."
         )
-    flags = {"--wake": wake, "--observe": observe, "--confirm": confirm}
+    flags = {"--wake": wake, "--observe": observe, "--confirm": confirm, "--follow": follow}
     chosen = ["--pid", str(process.pid), *(name for name, is_set in flags.items() if is_set)]
     chosen += ["--idle", idle] if idle else []
     words = [*_console(rails, process, observe), "--kernel", NAME, "--", *chosen]

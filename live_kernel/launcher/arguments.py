@@ -16,7 +16,7 @@ from .rails import Rails
 
 USAGE = """\
 Usage: live-kernel kernel -f FILE [--pid N | --match TEXT] [--wake] [--quiet]
-                          [--observe] [--confirm] [--idle SPAN]
+                          [--observe] [--confirm] [--idle SPAN] [--follow]
 
   Run the kernel that Jupyter starts from the kernelspec live-attach.
 
@@ -28,6 +28,7 @@ Usage: live-kernel kernel -f FILE [--pid N | --match TEXT] [--wake] [--quiet]
   --observe     only look at programs: run no cells in them
   --confirm     ask before each cell
   --idle SPAN   detach after so long without use: 30m, say
+  --follow      when the program is replaced (reloaded, restarted), go on in its successor
 
   --HistoryManager.hist_file=FILE   the history's database, as for IPython; :memory: for none"""
 
@@ -42,7 +43,7 @@ class UsageError(ValueError):
 class Arguments(NamedTuple):
     """The words on the command line. `history`: a file, or empty for IPython's own.
 
-    `rails`: what is asked for all attaches of this kernel.
+    `rails`: what is asked for all attaches of this kernel. `follow`: `on`, if it was said.
     """
 
     connection_file: str
@@ -51,11 +52,12 @@ class Arguments(NamedTuple):
     wakes: bool = False
     history: str = ""
     rails: Rails = Rails()
+    follow: str | None = None
 
 
 def parse(words: list[str]) -> Arguments:
     """What the front-end gave, and what the user added after `--`. Raises UsageError."""
-    known = ["pid=", "match=", "wake", "quiet", *_RAILS, f"{_HISTORY}="]
+    known = ["pid=", "match=", "wake", "quiet", "follow", *_RAILS, f"{_HISTORY}="]
     try:
         found, rest = getopt.getopt([w for w in words if w != "--"], "f:", known)
     except getopt.GetoptError as error:
@@ -75,6 +77,7 @@ def parse(words: list[str]) -> Arguments:
         wakes="--wake" in options,
         history=options.get(f"--{_HISTORY}", ""),
         rails=_rails(options),
+        follow="on" if "--follow" in options else None,
     )
 
 

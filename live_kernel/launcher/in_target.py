@@ -10,16 +10,29 @@ from collections.abc import Callable
 from typing import Any
 
 from ..attach import processes
-from ..errors import LiveKernelError, NoTarget
+from ..errors import (
+    AgentFailed,
+    AgentLost,
+    LiveKernelError,
+    NoTarget,
+    TargetNotFound,
+    TargetReplaced,
+)
 from . import tables
+from .attachment import State
 from .choosing import Choice
 from .execution import Done, Execution
 from .frontend import Frontend
 from .guarding import Guarding, Reach
 from .outlet import error_in
 from .questions import Questions
+from .setup import Item
 from .target import Answer, CellRun, Target, Waiter
 from .wire import Content
+
+_TRIES = 5
+_REPLACED_AGAIN = (TargetNotFound, AgentLost, AgentFailed)
+"""A successor that was replaced itself before the kernel was in it, so many times."""
 
 _PROMPT = "Attach to (pid, or text of its command line): "
 
@@ -42,6 +55,10 @@ class InTarget:
         self._frontend, self._target = frontend, target
         self._questions, self._on_comm, self._on_typed = questions, on_comm, on_typed
         self.guarding = Guarding(frontend, target, questions)
+        self.set_up_again: Callable[[list[Item], Execution, Callable[[], None]], None]
+        """Sets up these items for a cell, and then goes on."""
+        self.on_late: Callable[[], None] = lambda: None
+        """Called when a cell says something after its end."""
 
     def run(
         self,
@@ -75,14 +92,40 @@ class InTarget:
             self._wait(execution, attached, done)
         elif execution.silent:
             done(None)  # a front-end's probe: none of the user's business
+        elif self._target.succession.is_open:
+            self._pursue(execution, attached, done)
         else:
             self._choose_first(execution, attached, done)
 
     def _wait(self, execution: Execution, attached: Callable[[], None], done: Done) -> None:
         self._target.wait(self.waiter(execution, attached, done))
 
+    def _pursue(
+        self, execution: Execution, attached: Callable[[], None], done: Done, tries: int = _TRIES
+    ) -> None:
+        """The program has gone: go on in its successor, or say who that is."""
+        from .pursuit import Pursuit  # few programs are replaced
+
+        def failed(error: LiveKernelError | Content | None) -> None:
+            if tries and isinstance(error, _REPLACED_AGAIN):
+                self._pursue(execution, attached, done, tries - 1)
+            else:
+                done(error)
+
+        Pursuit(
+            self._target,
+            self._questions,
+            self._frontend,
+            execution,
+            lambda: self._wait(execution, attached, failed),
+            lambda: self._choose_first(execution, attached, done),
+            done,
+        ).begin()
+
     def waiter(self, execution: Execution, attached: Callable[[], None], done: Done) -> Waiter:
-        """The user of a cell, who waits for the target, is told why, and may be asked."""
+        """The user of a cell, who waits for the target, is told why, and may be asked. Before it
+        goes on, what the session had set up is set up again in a successor.
+        """
 
         def ask(question: str, answered: Answer) -> None:
             self._questions.ask(self._frontend, execution.request, question, False, answered)
@@ -92,10 +135,46 @@ class InTarget:
             then()
 
         return Waiter(
-            lambda: over(attached),
+            lambda: over(lambda: self.settle(execution, attached, done)),
             lambda error: over(lambda: done(error)),
             execution.note,
             ask if execution.allows_input and not execution.silent else None,
+        )
+
+    def ask(self, execution: Execution, prompt: str, answered: Answer) -> None:
+        """Ask the user of a cell; `answered` is called once."""
+        self._questions.ask(self._frontend, execution.request, prompt, False, answered)
+
+    def settle(self, execution: Execution, go_on: Callable[[], None], done: Done) -> None:
+        """Go on once what the session had set up in its former program is set up in this one, if
+        this one is its successor. `done` is called instead if it is gone by then.
+        """
+        target = self._target
+        if not target.setup.left or target.setup.is_told or execution.silent:
+            go_on()
+        elif not target.succession.why:
+            self._tell_of_left(execution)
+            go_on()
+        else:
+            target.setup.is_told = True
+
+            def over() -> None:
+                if target.state is State.ATTACHED:
+                    go_on()
+                else:
+                    done(target.failure or NoTarget("The program has gone meanwhile."))
+
+            self.tell_notices(execution)
+            self.set_up_again(target.setup.take_left(), execution, over)
+
+    def _tell_of_left(self, execution: Execution) -> None:
+        """What stood in another program is not set up here, unless the user says so."""
+        setup = self._target.setup
+        setup.is_told = True
+        count = "1 thing is" if len(setup.left) == 1 else f"{len(setup.left)} things are"
+        execution.note(
+            f"The kernel does not set up here what stood in the program before ({count} left): "
+            "%session shows it, %session restore sets it up."
         )
 
     def _send(self, code: str, execution: Execution, done: Done, more: Content) -> None:
@@ -118,7 +197,9 @@ class InTarget:
         is_over = False
 
         def produced(events: list[Content]) -> None:
-            if not is_over:  # what comes later is seen by nobody who does not look there
+            if is_over:  # what comes later is seen by nobody who does not look there
+                self.on_late()
+            else:
                 self.tell_notices(execution)
             for event in events:
                 if event["event"] == "comm":
@@ -161,7 +242,9 @@ class InTarget:
         If one was chosen in advance, or was there and has gone, tell what became of it.
         """
         failure = self._target.failure
-        if failure is not None and execution.allows_input:
+        if isinstance(failure, TargetReplaced) and execution.allows_input:
+            execution.print(failure.explain())
+        elif failure is not None and execution.allows_input:
             execution.print(str(failure).partition("\n")[0])
         execution.display(tables.as_bundle(processes.candidates()))
         if not execution.allows_input:
@@ -184,5 +267,8 @@ class InTarget:
             else:
                 self._wait(execution, attached, done)
 
-        prompt = _PROMPT if again is None else _PROMPT[:-3] + f"; Enter: {again.text} again): "
+        prompt = _PROMPT
+        if again is not None:
+            how = "its successor" if again.source == "%follow" else "again"
+            prompt = f"{_PROMPT[:-3]}; Enter: {again.text} {how}): "
         self._questions.ask(self._frontend, execution.request, prompt, False, answered)

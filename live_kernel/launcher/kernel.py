@@ -23,6 +23,7 @@ from .frontend import Frontend
 from .log import log, log_error
 from .reactor import Reactor
 from .router import Router
+from .succession import first_wanted
 from .target import Target
 from .waking import in_background
 
@@ -80,6 +81,7 @@ class Kernel:
         if given.history:
             self._router.history.keep_in(given.history)
         self._target.is_quiet, self._target.protection.given = given.is_quiet, given.rails
+        self._target.succession.wanted = first_wanted(given.follow, os.environ)
         self._given, self._wakes = given.choice, given.wakes
         self._is_restart = False
         self._end = "the kernel has ended"
