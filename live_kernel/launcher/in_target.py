@@ -10,14 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..attach import processes
-from ..errors import (
-    AgentFailed,
-    AgentLost,
-    LiveKernelError,
-    NoTarget,
-    TargetNotFound,
-    TargetReplaced,
-)
+from ..errors import LiveKernelError, NoTarget, TargetError, TargetReplaced
 from . import tables
 from .attachment import State
 from .choosing import Choice
@@ -30,9 +23,11 @@ from .setup import Item
 from .target import Answer, CellRun, Target, Waiter
 from .wire import Content
 
-_TRIES = 5
-_REPLACED_AGAIN = (TargetNotFound, AgentLost, AgentFailed)
-"""A successor that was replaced itself before the kernel was in it, so many times."""
+_TRIES = 20
+_PAUSE = 0.25
+"""Times that a successor may be tried to be entered, as long as it begins, or is replaced itself;
+and the seconds between two.
+"""
 
 _PROMPT = "Attach to (pid, or text of its command line): "
 
@@ -104,11 +99,12 @@ class InTarget:
         self, execution: Execution, attached: Callable[[], None], done: Done, tries: int = _TRIES
     ) -> None:
         """The program has gone: go on in its successor, or say who that is."""
-        from .pursuit import Pursuit  # few programs are replaced
+        from .pursuit import Pursuit, is_passing  # few programs are replaced
 
         def failed(error: LiveKernelError | Content | None) -> None:
-            if tries and isinstance(error, _REPLACED_AGAIN):
-                self._pursue(execution, attached, done, tries - 1)
+            if tries and isinstance(error, TargetError) and is_passing(error):
+                again = (execution, attached, done, tries - 1)
+                self._target.reactor.later(_PAUSE, lambda: self._pursue(*again))
             else:
                 done(error)
 

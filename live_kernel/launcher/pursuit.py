@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from ..attach import processes
-from ..errors import LiveKernelError, NoTarget, NotAttachable
+from ..attach import proc, processes
+from ..errors import AgentFailed, LiveKernelError, NoTarget, NotAttachable, TargetError
 from ..plain import on_one_line
+from . import successors
 from .choosing import Choice
 from .execution import Done, Execution
 from .frontend import Frontend
@@ -94,6 +95,8 @@ class Pursuit:
             return
         wanted = self._target.succession.wanted
         fitting = [each for each in there if wanted.fits(each.text)]
+        gone_to = self._target.succession.gone_to
+        fitting = [each for each in fitting if each.kin[:2] == gone_to] or fitting
         if not wanted.by or (there and not fitting):
             self._tell(there)
         elif len(fitting) == 1:
@@ -145,7 +148,13 @@ class Pursuit:
             self._fail(error)
             return
         if self._over():
-            assert self._process is not None
+            self._tell_of(one)
+            self._go_on()
+
+    def _tell_of(self, one: Successor) -> None:
+        """Say where the kernel goes, and why; once, where it takes several attempts."""
+        was, self._target.succession.gone_to = self._target.succession.gone_to, one.kin[:2]
+        if self._process is not None and was != one.kin[:2]:
             new = "another run of the same program, with the same pid"
             if one.pid != self._process.pid:
                 new = f"pid {one.pid} (same program: {on_one_line(one.title)})"
@@ -153,7 +162,6 @@ class Pursuit:
                 f"The kernel follows: pid {self._process.pid} has been replaced by {new};\n"
                 f"{one.why}."
             )
-            self._go_on()
 
     def _ask(self, there: list[Successor]) -> None:
         assert self._process is not None
@@ -172,6 +180,13 @@ class Pursuit:
                 self._go(one)
 
         self._questions.ask(self._frontend, self._cell.request, prompt, False, answered)
+
+
+def is_passing(error: TargetError) -> bool:
+    """Has a successor not been entered because it has only just begun, or is gone already?"""
+    present = successors.seen(error.pid)
+    is_young = present is not None and proc.seconds_since(present.start_time) < _YOUNG
+    return present is None or (is_young and isinstance(error, AgentFailed))
 
 
 def chosen(text: str, there: list[Successor]) -> Successor | None:

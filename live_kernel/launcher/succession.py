@@ -29,9 +29,6 @@ _YES = ("1", "yes", "on", "true")
 
 _LISTED = 10
 
-_REMEMBER_AFTER = 0.1
-"""Seconds after an attach at which the program's forebears are looked up: the cell comes first."""
-
 
 class Wanted(NamedTuple):
     """Whether to follow: `by` whom it was said, empty for no. `names`: only programs that have one
@@ -100,6 +97,8 @@ class Succession:
         self._process: Process | None = None
         self._ended: int | None = None
         self._found: dict[tuple[int, int], str] = {}
+        self.gone_to: tuple[int, int] | None = None
+        """By pid and start, the successor that the kernel was about to attach to."""
         self.why = ""
         """Why the present program is taken for the successor of the one before; empty if it is
         not.
@@ -113,7 +112,8 @@ class Succession:
         self.why = self._found.get(key, "") if self._ended is not None else ""
         self._process, self._line, self._ended = process, None, None
         self._found.clear()
-        self._reactor.later(_REMEMBER_AFTER, self._remember)
+        self.gone_to = None
+        self._reactor.call(self._remember)  # the cell that waits comes first
 
     def _remember(self) -> None:
         if self._process is not None and self._ended is None:

@@ -13,7 +13,8 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 from ..attach import ending, proc
@@ -113,10 +114,11 @@ def _path(pid: int, name: str) -> str:
 
 
 class Line(NamedTuple):
-    """A process, and those above it, from its parent upwards."""
+    """A process, those above it, from its parent upwards, and by pid and start those beside it."""
 
     own: Kin
     above: tuple[Kin, ...]
+    beside: frozenset[tuple[int, int]] = frozenset()
 
 
 def line_of(process: Process) -> Line | None:
@@ -127,7 +129,14 @@ def line_of(process: Process) -> Line | None:
     above = [
         seen(pid) for _, pid in zip(range(_GENERATIONS), proc.ancestors(own.pid), strict=False)
     ]
-    return Line(own, tuple(each for each in above if each is not None))
+    beside = frozenset(_born(proc.all_children(own.parent)))
+    return Line(own, tuple(each for each in above if each is not None), beside)
+
+
+def _born(pids: Iterable[int]) -> Iterator[tuple[int, int]]:
+    for pid in pids:
+        with suppress(OSError):
+            yield pid, proc.stat(pid).start_time
 
 
 class Successor(NamedTuple):
@@ -178,8 +187,14 @@ def find(line: Line, ended: int) -> list[Successor]:
     if (present := seen(own.pid)) is not None and present.start_time == own.start_time:
         return [Successor(present, _IN_PLACE)] if _is_another_run(present, own) else []
     youngest = _Youngest(own)
-    found = [Successor(kin, _AGAIN) for kin in youngest.all if kin.is_executed_by(own)]
-    return found or _of_parents(line, ended, youngest)
+    return _executed_by(own, youngest) or _of_parents(line, ended, youngest)
+
+
+def _executed_by(own: Kin, youngest: _Youngest) -> list[Successor]:
+    """What it has executed itself in; not the workers of that, which inherit all signs of it."""
+    found = [kin for kin in youngest.all if kin.is_executed_by(own)]
+    pids = {kin.pid for kin in found}
+    return [Successor(kin, _AGAIN) for kin in found if kin.parent not in pids]
 
 
 _IN_PLACE = "it has executed the same program anew, and kept its pid"
@@ -220,16 +235,23 @@ def _of_parents(line: Line, ended: int, youngest: _Youngest) -> list[Successor]:
     parent, *higher = line.above
     is_fork = bool(own.image) and own.image == parent.image
     if _runs(parent):
-        alike = [kin for kin in youngest.of(parent.pid) if _is_kin(kin, own, parent, is_fork)]
+        others = [kin for kin in youngest.of(parent.pid) if kin[:2] not in line.beside]
+        alike = [kin for kin in others if _is_kin(kin, own, parent, is_fork)]
         found = _in_time(alike, own, ended)
         if found:
             return found
     found = []
     for other in _in_place_of(Line(parent, tuple(higher)), ended):
-        is_its = [kin for kin in youngest.of(other.pid) if _is_kin(kin, own, other.kin, is_fork)]
+        # What is forked has the command line of its parent, which may be written otherwise anew.
+        wanted = own._replace(cmdline=other.kin.cmdline) if _is_same(own, parent) else own
+        is_its = [kin for kin in youngest.of(other.pid) if _is_kin(kin, wanted, other.kin, is_fork)]
         why = f"pid {other.pid} has taken the place of its parent, pid {parent.pid}, and started it"
         found += [Successor(kin, why) for kin in is_its]
     return found
+
+
+def _is_same(own: Kin, parent: Kin) -> bool:
+    return own.image == parent.image and own.cmdline == parent.cmdline
 
 
 def _is_kin(kin: Kin, own: Kin, parent: Kin, is_fork: bool) -> bool:
@@ -248,7 +270,7 @@ def _runs(kin: Kin) -> bool:
 def _in_place_of(line: Line, ended: int) -> list[Successor]:
     """What has taken the place of a parent: also while that is there, as gunicorn's masters do."""
     youngest = _Youngest(line.own)
-    found = [Successor(kin, _AGAIN) for kin in youngest.all if kin.is_executed_by(line.own)]
+    found = _executed_by(line.own, youngest)
     return found if found or _runs(line.own) else _of_parents(line, ended, youngest)
 
 
