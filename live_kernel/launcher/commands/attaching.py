@@ -33,7 +33,7 @@ class Attach(Command):
     all that there are.
     """
 
-    usage = "%attach PID|TEXT [--tree] [--wake] [--observe] [--confirm] [--idle 30m]"
+    usage = "%attach PID|TEXT [--wake] [--observe] [--confirm] [--idle 30m] [--tree]"
     words = ("--wake", "--observe", "--confirm", "--idle", "--tree")
     reach = Reach.KERNEL
 
