@@ -313,9 +313,7 @@ def test_all_of_it_is_set_up_again(family: Family) -> None:
         places = kernel.run("%breaks").stdout
         assert "orders.py:7" in places
         assert "orders.py:8" in places
-        assert (
-            "orders.price" in kernel.run("%trace").stdout or "price" in kernel.run("%trace").stdout
-        )
+        assert "price" in kernel.run("%trace").stdout
         assert "RATE" in kernel.run("%watch").stdout
         assert family.answers() == "1000"
         cell.wait_for("RATE = 3")

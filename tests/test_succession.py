@@ -281,7 +281,7 @@ def test_an_empty_answer_goes_there(family: Family) -> None:
         kernel.answers.append("")
         cell = kernel.run("__import__('os').getpid()", allow_stdin=True)
         assert cell.result == str(fresh)
-        assert f"Enter: {fresh} its successor" in kernel.prompts[-1]["prompt"]
+        assert f"Enter: {fresh}, its successor" in kernel.prompts[-1]["prompt"]
 
 
 @pytest.mark.parametrize("how", ["--follow", "LIVE_KERNEL_FOLLOW", "%follow", "notebook", "late"])

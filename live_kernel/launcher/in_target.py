@@ -238,11 +238,11 @@ class InTarget:
         If one was chosen in advance, or was there and has gone, tell what became of it.
         """
         failure = self._target.failure
-        if isinstance(failure, TargetReplaced) and execution.allows_input:
-            execution.print(failure.explain())
-        elif failure is not None and execution.allows_input:
-            execution.print(str(failure).partition("\n")[0])
-        execution.display(tables.as_bundle(processes.candidates()))
+        is_known = isinstance(failure, TargetReplaced)  # then it says to whom one could attach
+        if failure is not None and execution.allows_input:
+            execution.print(failure.explain() if is_known else str(failure).partition("\n")[0])
+        if not is_known:
+            execution.display(tables.as_bundle(processes.candidates()))
         if not execution.allows_input:
             none = "Run %attach PID, or %attach TEXT of its command line."
             done(failure or NoTarget("No program is attached.", none))
@@ -265,6 +265,6 @@ class InTarget:
 
         prompt = _PROMPT
         if again is not None:
-            how = "its successor" if again.source == "%follow" else "again"
-            prompt = f"{_PROMPT[:-3]}; Enter: {again.text} {how}): "
+            how = ", its successor" if again.source == "%follow" else " again"
+            prompt = f"{_PROMPT[:-3]}; Enter: {again.text}{how}): "
         self._questions.ask(self._frontend, execution.request, prompt, False, answered)

@@ -44,7 +44,7 @@ class Session(Command):
         getattr(self, f"_{what or 'list'}")(file.strip(), execution, done)
 
     def _items(self) -> list[Item]:
-        """All that is set up; where cells look comes first, as it is set up again."""
+        """What is set up; where cells look comes first, as it is when it is set up again."""
         target = self._target
         settings = [Item("%limits", text, "%limits") for text in _of_limits(target.limits)]
         if target.place:
@@ -52,8 +52,11 @@ class Session(Command):
         if target.idle[1] == "%idle":
             span = durations.written(target.idle[0]) if target.idle[0] else "off"
             settings.append(Item("%idle", span.replace(" ", ""), "%idle"))
-        own = [*target.setup.items, *target.setup.left]
-        return settings + sorted(own, key=lambda item: item.slot != BINDING)
+        return settings + sorted(target.setup.items, key=lambda item: item.slot != BINDING)
+
+    def _all(self) -> list[Item]:
+        """The same, and what could not be set up again."""
+        return self._items() + self._target.setup.left
 
     def _list(self, _file: str, execution: Execution, done: Done) -> None:
         execution.print(as_magics(self._items()) or _NOTHING)
@@ -62,7 +65,7 @@ class Session(Command):
         done(None)
 
     def _show(self, file: str, execution: Execution, done: Done) -> None:
-        text = as_magics(self._items())
+        text = as_magics(self._all())
         if text:
             first, _, rest = text.partition("\n\n%%")
             payload = {"source": "set_next_input", "text": first, "replace": False}
@@ -76,7 +79,7 @@ class Session(Command):
     def _save(self, file: str, execution: Execution, done: Done) -> None:
         from .. import session_files
 
-        items = self._items()
+        items = self._all()
         place = session_files.named(file) if file else session_files.place(os.environ)
         process = self._target.process
         about: dict[str, Any] = {"notebook": session_files.notebook(os.environ)}
