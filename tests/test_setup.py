@@ -406,7 +406,7 @@ def test_the_user_may_go_there_himself() -> None:
         assert "✓ %break price if False" in cell.notes
         with Program("idle") as other:
             cell = kernel.run(f"%attach {other.pid}")
-            assert "does not set up here what stood in the program before (1 thing" in cell.notes
+            assert "has not set up again what it had before (1 thing is left)" in cell.notes
             assert "no breakpoints" in kernel.run("%breaks").stdout
         other.expected_to_end = True
 

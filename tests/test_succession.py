@@ -118,6 +118,16 @@ def test_another_command_line_or_directory_is_none(tmp_path: Path) -> None:
         assert watched.pids() == []
 
 
+def test_a_pid_that_comes_again_is_another_process(program: Program) -> None:
+    """By its number alone, what runs there now is neither the old one nor its successor."""
+    with Target("idle") as target:
+        own = Watched(target.pid).line.own
+        later = successors.seen(program.pid)
+        assert later is not None
+        recycled = Line(own._replace(pid=later.pid, start_time=own.start_time - 1), ())
+        assert successors.find(recycled, successors.now()) == []
+
+
 def test_an_execution_in_place() -> None:
     with Target("renewed") as target:
         watched = Watched(target.pid)

@@ -169,8 +169,8 @@ class InTarget:
         setup.is_told = True
         count = "1 thing is" if len(setup.left) == 1 else f"{len(setup.left)} things are"
         execution.note(
-            f"The kernel does not set up here what stood in the program before ({count} left): "
-            "%session shows it, %session restore sets it up."
+            f"The kernel has not set up again what it had before ({count} left): %session shows "
+            "it, %session restore sets it up."
         )
 
     def _send(self, code: str, execution: Execution, done: Done, more: Content) -> None:
