@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from itertools import groupby
 
 import click
@@ -189,19 +189,22 @@ def error_classes() -> list[type[errors.LiveKernelError]]:
 
 def error_list() -> str:
     """Each error with its exit status, what it means, and what is said to do about it."""
-    remedies = sources.remedies({each.__name__ for each in error_classes()})
+    places = {e.__name__: 2 if issubclass(e, errors.TargetError) else 1 for e in error_classes()}
+    remedies = sources.remedies(places)
     return "\n\n".join(_error(each, remedies.get(each.__name__, [])) for each in error_classes())
 
 
-def _error(error: type[errors.LiveKernelError], remedies: Iterable[str]) -> str:
+def _error(error: type[errors.LiveKernelError], remedies: list[str]) -> str:
     name = error.__name__
     bases = [base.__name__ for base in error.__bases__ if base in error_classes()]
     kin = f"; a kind of [`{bases[0]}`](#error-{bases[0].lower()})" if bases else ""
     facts = f"Exit status {error.exit_code}; in tables and JSON: `{error.kind}`{kin}."
     parts = [f"(error-{name.lower()})=", f"### {name}", prose(inspect.getdoc(error) or ""), facts]
-    if said := list(dict.fromkeys(remedies)):
+    if remedies:
         parts.append("What is said to do about it:")
-        parts += [f"```text\n{text}\n```" for text in said]
+        parts += [
+            f"```text\n{text}\n```" if "\n" in text else f"- {escaped(text)}" for text in remedies
+        ]
     return "\n\n".join(parts)
 
 

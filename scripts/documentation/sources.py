@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -93,56 +93,103 @@ def _is_environment(node: ast.expr) -> bool:
 # -- remedies
 
 
-def remedies(classes: set[str]) -> dict[str, list[str]]:
-    """What each error is given as its remedy where it is made, with `…` for what varies."""
+def remedies(classes: Mapping[str, int]) -> dict[str, list[str]]:
+    """What errors are given as their remedy where they are made, with `…` for what varies.
+
+    `classes`: the names of the errors, and the place of the remedy among their arguments. What a
+    text of several parts may be is told for each part that stands in the code.
+    """
     found: dict[str, list[str]] = {}
     for tree in _trees().values():
-        texts = dict(_texts(tree))
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in classes:
-                name = ast.unparse(node.func)
-                text = _remedy(node, texts)
-                if text:
-                    found.setdefault(name, []).append(text)
+        module = _Module(tree)
+        for function in module.functions():
+            for call in _calls(function, classes):
+                name = ast.unparse(call.func)
+                texts = module.remedies(call, classes[name], function.name)
+                said = [text for text in texts if _tells(text)]
+                found[name] = list(dict.fromkeys([*found.get(name, []), *said]))
     return found
 
 
-def _texts(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
-    """The module's own constants, by name."""
-    for statement in tree.body:
-        match statement:
-            case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                yield name, value
+def _calls(function: ast.FunctionDef, names: Mapping[str, int]) -> Iterator[ast.Call]:
+    for node in ast.walk(function):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in names:
+            yield node
 
 
-def _remedy(call: ast.Call, texts: dict[str, ast.expr]) -> str:
-    """The argument behind the message, which is the first text among the arguments."""
-    for keyword in call.keywords:
-        if keyword.arg == "remedy":
-            return _written(keyword.value, texts)
-    messages = [
-        index for index, each in enumerate(call.args) if isinstance(each, ast.JoinedStr)
-        or (isinstance(each, ast.Constant) and isinstance(each.value, str))
-    ]  # fmt: skip
-    if not messages or len(call.args) <= messages[0] + 1:
-        return ""
-    return _written(call.args[messages[0] + 1], texts)
+def _tells(text: str) -> bool:
+    """Does it say something by itself?"""
+    return not text.startswith(("…", "Usage: …")) and len(text.replace("…", "").split()) > 2
 
 
-def _written(node: ast.expr, texts: dict[str, ast.expr]) -> str:
-    match node:
-        case ast.Constant(value=str(text)):
-            return text
-        case ast.JoinedStr(values=values):
-            return "".join(_part(value, texts) for value in values)
-        case ast.Name(id=name) if name in texts:
-            return _written(texts[name], {})
-        case ast.BinOp(left=left, op=ast.Add(), right=right):
-            return _written(left, texts) + _written(right, texts)
-    return ""
+class _Module:
+    """A module in which remedies are looked for: what its names and functions may stand for."""
+
+    def __init__(self, tree: ast.Module) -> None:
+        self._tree = tree
+        self._values = {"": _assigned(tree.body)}
+        self._returns: dict[str, list[ast.expr]] = {}
+        for function in self.functions():
+            self._values[function.name] = _assigned(ast.walk(function))
+            inside = (each for each in ast.walk(function) if isinstance(each, ast.Return))
+            self._returns[function.name] = [each.value for each in inside if each.value]
+
+    def functions(self) -> Iterator[ast.FunctionDef]:
+        """All of them, methods too."""
+        return (node for node in ast.walk(self._tree) if isinstance(node, ast.FunctionDef))
+
+    def remedies(self, call: ast.Call, place: int, where: str) -> list[str]:
+        """What may stand at this place of a call, or comes from a function with the message.
+
+        `where`: the function with the call, whose own names count first.
+        """
+        for keyword in call.keywords:
+            if keyword.arg == "remedy":
+                return self._texts(keyword.value, where)
+        if call.args and isinstance(call.args[-1], ast.Starred):
+            return self._texts(call.args[-1].value, where)
+        return self._texts(call.args[place], where) if len(call.args) > place else []
+
+    def _texts(self, node: ast.expr, where: str) -> list[str]:
+        match node:
+            case ast.Constant(value=str(text)):
+                return [text]
+            case ast.JoinedStr(values=values):
+                return ["".join(self._part(value, where) for value in values)]
+            case ast.IfExp(body=one, orelse=other):
+                return self._all([one, other], where)
+            case ast.Tuple(elts=[_, remedy]):
+                return self._texts(remedy, where)
+            case ast.BoolOp(values=several) | ast.Dict(values=several):
+                return self._all(several, where)
+            case ast.Name(id=name) | ast.Subscript(value=ast.Name(id=name)):
+                return self._all(self._meant(name, where), where)
+            case ast.Call(func=ast.Name(id=name)):
+                return self._all(self._returns.get(name, []), name)
+        return []
+
+    def _meant(self, name: str, where: str) -> list[ast.expr]:
+        return self._values[where].get(name) or self._values[""].get(name, [])
+
+    def _all(self, nodes: Iterable[ast.expr], where: str) -> list[str]:
+        return [text for node in nodes for text in self._texts(node, where)]
+
+    def _part(self, node: ast.expr, where: str) -> str:
+        """Of an f-string: its text, and that of a name if it can stand for one text only."""
+        if isinstance(node, ast.FormattedValue):
+            named = isinstance(node.value, ast.Name)
+            texts = self._texts(node.value, where) if named else []
+            return texts[0] if len(texts) == 1 else "…"
+        return str(node.value) if isinstance(node, ast.Constant) else "…"
 
 
-def _part(node: ast.expr, texts: dict[str, ast.expr]) -> str:
-    if isinstance(node, ast.FormattedValue):
-        return _written(node.value, texts) or "…"
-    return _written(node, texts)
+def _assigned(nodes: Iterable[ast.AST]) -> dict[str, list[ast.expr]]:
+    """What names are given, also as the second of two: `what, remedy = …`."""
+    values: dict[str, list[ast.expr]] = {}
+    for node in nodes:
+        match node:
+            case ast.Assign(
+                targets=[ast.Name(id=name) | ast.Tuple(elts=[_, ast.Name(id=name)])], value=value
+            ):
+                values.setdefault(name, []).append(value)
+    return values
