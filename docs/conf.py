@@ -13,7 +13,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 
-from documentation import reference
+from documentation import drawings, reference
 
 from live_kernel import __version__
 
@@ -27,10 +27,11 @@ myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 4
 exclude_patterns = ["_static"]
 nitpicky = True
+# Quotation marks as people write them; but `--wake` is no dash.
+smartquotes_action = "qe"
 highlight_language = "text"
 pygments_style = "friendly"
 pygments_dark_style = "monokai"
-numfig = False
 
 html_theme = "furo"
 html_title = f"live-kernel {version}"
@@ -59,9 +60,9 @@ html_theme_options = {
 _PAGES = re.compile(r"^<!-- pages: (.+) -->$", re.MULTILINE)
 
 
-def _fill(app: Any, _page: str, source: list[str]) -> None:
-    """Put the reference, and the pages that there are of those named, in the place of the marks."""
-    text = reference.fill(source[0])
+def _fill(app: Any, page: str, source: list[str]) -> None:
+    """Put the reference, the drawings, and the pages that there are of those named, in their place."""
+    text = drawings.put_in(reference.fill(source[0]), (Path(app.srcdir) / page).parent)
     source[0] = _PAGES.sub(lambda mark: "\n".join(_present(app, mark[1].split())), text)
 
 

@@ -139,7 +139,7 @@ class Reader:
             self._program.close()
         self._program = program = Program(text.strip().removesuffix("&"), self.place, self._env)
         self._exits.callback(program.close)
-        self._names["4242"] = str(program.pid)
+        self._names = {"8000": self._names["8000"], "4242": str(program.pid)}
         self._shown = program.wait_for(block.how.removeprefix("until "))
 
     def _run(self, text: str, block: Block) -> None:

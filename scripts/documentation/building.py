@@ -5,8 +5,10 @@ Runs in `make docs` and in a test. Rule: a warning is an error, and all of them 
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from provision.shell import ROOT
@@ -19,14 +21,17 @@ class NotBuilt(Exception):
     """Sphinx has found something wrong; the text is what it says."""
 
 
-def build(site: Path = SITE, anew: bool = False) -> None:
-    """Make the pages in `site`; what Sphinx keeps for the next time lies beside it. Raises NotBuilt."""
+def build(site: Path = SITE) -> None:
+    """Make all pages in `site` anew. Raises NotBuilt.
+
+    What was built before is not gone by: of what the reference and drawings are made, Sphinx does not know.
+    """
     options = ["--fail-on-warning", "--keep-going", "--nitpicky", "--quiet", "--jobs", "2"]
-    if anew:
-        options += ["--fresh-env", "--write-all"]
-    kept = site.with_name(f"{site.name}-kept")
-    words = [*options, "--builder", "html", "--doctree-dir", str(kept), str(SOURCE), str(site)]
-    command = [sys.executable, "-m", "sphinx", *words]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    options += ["--fresh-env", "--write-all", "--builder", "html"]
+    shutil.rmtree(site, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="live-kernel-docs-") as kept:
+        words = [*options, "--doctree-dir", kept, str(SOURCE), str(site)]
+        command = [sys.executable, "-m", "sphinx", *words]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise NotBuilt(done.stdout + done.stderr)

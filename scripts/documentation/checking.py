@@ -7,7 +7,7 @@ a file that is there, and to an anchor in it; one that leaves the site is https,
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from html.parser import HTMLParser
@@ -133,8 +133,8 @@ _TARGET = re.compile(r"^\(([\w-]+)\)=$", re.MULTILINE)
 _FENCE = re.compile(r"^(`{3,}).*?^\1`*$", re.MULTILINE | re.DOTALL)
 
 
-def faults_of_markdown(path: Path) -> Iterator[str]:
-    """Links to files or headings that are not there."""
+def faults_of_markdown(path: Path, fill: Callable[[str], str]) -> Iterator[str]:
+    """Links to files or headings that are not there; `fill` adds to a page what is made for it."""
     for address in _LINK.findall(_FENCE.sub("", path.read_text())):
         parts = urlsplit(address)
         if parts.scheme:
@@ -142,13 +142,13 @@ def faults_of_markdown(path: Path) -> Iterator[str]:
         file = (path.parent / unquote(parts.path)) if parts.path else path
         if not file.exists():
             yield f"{path.name}: {address} is not there"
-        elif parts.fragment and parts.fragment not in headings(file):
+        elif parts.fragment and parts.fragment not in headings(fill(file.read_text())):
             yield f"{path.name}: {address}: there is no such heading"
 
 
-def headings(path: Path) -> set[str]:
-    """The anchors of a Markdown file, as those who show it make them of its headings."""
-    text = _FENCE.sub("", path.read_text())
+def headings(text: str) -> set[str]:
+    """The anchors of a Markdown text, as those who show it make them of its headings."""
+    text = _FENCE.sub("", text)
     return {_slug(heading) for heading in _HEADING.findall(text)} | set(_TARGET.findall(text))
 
 

@@ -246,16 +246,21 @@ def _function(name: str, function: Callable[..., object]) -> str:
 # -- prose as Markdown
 
 _CODE = re.compile(r"(`+[^`]+`+)")
+_NAME = re.compile(r"(?<![\w`%-])(--[a-z][\w-]*|%{1,2}[a-z]\w*\??)")
+"""An option or a magic, which is shown as code."""
 _MARKUP = re.compile(r"([\\*_<>\[\]{}$#|])")
 
 
 def escaped(text: str) -> str:
-    """Text in which nothing but backquotes is markup, on one line."""
-    parts = _CODE.split(" ".join(text.split()))
-    return "".join(
-        part.replace("|", "\\|") if part.startswith("`") else _MARKUP.sub(r"\\\1", part)
-        for part in parts
-    )
+    """Text in which nothing but backquotes is markup, on one line; options and magics are code."""
+    marked = _replaced(" ".join(text.split()), lambda part: _NAME.sub(r"`\1`", part))
+    return _replaced(marked, lambda part: _MARKUP.sub(r"\\\1", part))
+
+
+def _replaced(text: str, change: Callable[[str], str]) -> str:
+    """With what stands outside of backquotes changed."""
+    parts = _CODE.split(text)
+    return "".join(part if part.startswith("`") else change(part) for part in parts)
 
 
 def prose(text: str) -> str:
