@@ -30,8 +30,8 @@ nitpicky = True
 # Quotation marks as people write them; but `--wake` is no dash.
 smartquotes_action = "qe"
 highlight_language = "text"
-pygments_style = "friendly"
-pygments_dark_style = "monokai"
+pygments_style = "default"
+pygments_dark_style = "github-dark"
 
 html_theme = "furo"
 html_title = f"live-kernel {version}"

@@ -11,7 +11,8 @@ Runs in pytest. Each block of code in a recipe has a mark above it, which the si
     <!-- terminal until TEXT -->    a command that takes a terminal of its own, until that shows TEXT;
                                     it is then left
     <!-- typed until TEXT -->       what is typed in that terminal
-    <!-- shows -->                  what the block before has shown, line by line; `…` is anything
+    <!-- shows -->                  what the block before has shown, line by line; `…` is anything;
+                                    `<!-- shows, but for numbers -->`: with any in their places
     <!-- told -->                   what the program that was started says by now
     <!-- elsewhere WHY -->          not for here
 
@@ -196,7 +197,7 @@ def found_in(wanted: str, text: str, block: Block) -> list[tuple[str, str]]:
     lines = iter([" ".join(line.split()) for line in text.splitlines()])
     names: list[tuple[str, str]] = []
     for each in wanted.splitlines():
-        pattern, known = _pattern(" ".join(each.split()))
+        pattern, known = _pattern(" ".join(each.split()), block.how == "but for numbers")
         if not pattern:
             continue
         match = next((m for m in (re.fullmatch(pattern, line) for line in lines) if m), None)
@@ -205,13 +206,15 @@ def found_in(wanted: str, text: str, block: Block) -> list[tuple[str, str]]:
     return names
 
 
-def _pattern(line: str) -> tuple[str, list[str]]:
-    """Of a line that is wanted; empty for one that is anything."""
+def _pattern(line: str, any_number: bool) -> tuple[str, list[str]]:
+    """Of a line that is wanted, and the names of pids in it; empty for one that is anything."""
     if line in ("", "…"):
         return "", []
-    known = re.findall(r"\b424[3-9]\b", line)
     pattern = re.escape(line).replace("…", ".*")
-    return re.sub(r"\b424[3-9]\b", r"(\\d+)", pattern), known
+    if any_number:
+        return re.sub(r"\d+", r"\\d+", pattern), []
+    names = r"\b424[3-9]\b"
+    return re.sub(names, r"(\\d+)", pattern), re.findall(names, line)
 
 
 class Program:
