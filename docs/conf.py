@@ -61,7 +61,7 @@ _PAGES = re.compile(r"^<!-- pages: (.+) -->$", re.MULTILINE)
 
 
 def _fill(app: Any, page: str, source: list[str]) -> None:
-    """Put the reference, the drawings, and the pages that there are of those named, in their place."""
+    """Put the reference, the drawings, and those named pages that there are, in their place."""
     text = drawings.put_in(reference.fill(source[0]), (Path(app.srcdir) / page).parent)
     source[0] = _PAGES.sub(lambda mark: "\n".join(_present(app, mark[1].split())), text)
 

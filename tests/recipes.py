@@ -3,13 +3,12 @@
 Runs in pytest. Each block of code in a recipe has a mark above it, which the site does not show:
 
     <!-- file NAME -->              it is written under this name
-    <!-- start until TEXT -->       a command that goes on, until it says TEXT; what was started before
-                                    it is ended
+    <!-- start until TEXT -->       a command that goes on, until it says TEXT; what was started
+                                    before it is ended
     <!-- run -->                    a command that ends; `<!-- run, exit 18 -->`: with this status
     <!-- cell -->                   of a notebook; `<!-- cell, error -->`: it fails;
                                     `<!-- cell, typing n c -->`: what is typed when it asks
-    <!-- terminal until TEXT -->    a command that takes a terminal of its own, until that shows TEXT;
-                                    it is then left
+    <!-- terminal until TEXT -->    a command with a terminal of its own, until that shows TEXT
     <!-- typed until TEXT -->       what is typed in that terminal
     <!-- shows -->                  what the block before has shown, line by line; `…` is anything;
                                     `<!-- shows, but for numbers -->`: with any in their places
@@ -43,7 +42,8 @@ from terminals import Terminal
 DOCS = ROOT / "docs"
 
 _BLOCK = re.compile(
-    r"(?:^<!-- (?P<kind>\w+),? ?(?P<how>[^\n]*?) ?-->\n)?^```(?P<language>[^\n]*)\n(?P<text>.*?)^```$",
+    r"(?:^<!-- (?P<kind>\w+),? ?(?P<how>[^\n]*?) ?-->\n)?"
+    r"^```(?P<language>[^\n]*)\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
 
@@ -176,7 +176,7 @@ class Reader:
         self._shown = self._screen.wait_for(block.how.removeprefix("until "), timeout=_PATIENCE)
 
     def _shows(self, text: str, block: Block) -> None:
-        self._names |= {name: value for name, value in found_in(text, self._shown, block)}
+        self._names |= dict(found_in(text, self._shown, block))
 
     def _told(self, text: str, block: Block) -> None:
         assert self._program is not None, f"{block}: nothing was started"
@@ -193,7 +193,7 @@ def shown(cell: Cell) -> str:
 
 
 def found_in(wanted: str, text: str, block: Block) -> list[tuple[str, str]]:
-    """Find the lines of `wanted` in the text, in their order. Returns what 4243 and so on are there."""
+    """Find the lines of `wanted` in the text, in order. Returns what 4243 and so on are there."""
     lines = iter([" ".join(line.split()) for line in text.splitlines()])
     names: list[tuple[str, str]] = []
     for each in wanted.splitlines():

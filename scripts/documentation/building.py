@@ -24,7 +24,7 @@ class NotBuilt(Exception):
 def build(site: Path = SITE) -> None:
     """Make all pages in `site` anew. Raises NotBuilt.
 
-    What was built before is not gone by: of what the reference and drawings are made, Sphinx does not know.
+    All of them, since Sphinx does not know of what the reference and the drawings are made.
     """
     options = ["--fail-on-warning", "--keep-going", "--nitpicky", "--quiet", "--jobs", "2"]
     options += ["--fresh-env", "--write-all", "--builder", "html"]

@@ -49,9 +49,8 @@ class _Reader(HTMLParser):
         found = {name: value or "" for name, value in attributes}
         self._is_style = tag == "style"
         self._page.anchors |= {found[name] for name in ("id", "name") if found.get(name)}
-        if tag == "a" and "href" in found:
-            self._page.leads.append(found["href"])
-        elif tag == "link" and found.get("rel") in _NOT_LOADED:
+        is_followed = tag == "a" or (tag == "link" and found.get("rel") in _NOT_LOADED)
+        if is_followed and "href" in found:
             self._page.leads.append(found["href"])
         else:
             self._page.loads += [found[n] for n in found if (tag, n) in _LOADING]

@@ -1,7 +1,7 @@
-"""Drawings as part of the page: an SVG that is shown by `![…](pictures/name.svg)` is put there whole.
+"""Drawings as part of the page: an SVG shown by `![…](pictures/name.svg)` is put there whole.
 
-Called by Sphinx (docs/conf.py). Where Markdown is read as it is, the file is shown, in the colours that
-the reader's system has; in the site it takes those of the page, which may be chosen there.
+Called by Sphinx (docs/conf.py). Rule: an SVG is right by itself, too: where Markdown is read as it
+is, it takes the colours of the reader's system; in the site, those of the page.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ def _magic(command: type[Command]) -> str:
 _REACHES = {
     "KERNEL": "concerns the kernel, not the program",
     "LOOKS": "looks at the program: also in a session that only looks",
-    "EVALUATES": "evaluates an expression in the program; in a session that only looks, from memory",
+    "EVALUATES": "evaluates an expression in the program; where a session only looks, from memory",
     "RUNS": "runs code in the program or changes it: not in a session that only looks",
 }
 
