@@ -88,14 +88,20 @@ def check(block: Block) -> None:
 
 
 class Reader:
-    """Who does what a page says, in a directory of his own; use it in a `with` block."""
+    """Who does what a page says, in a directory of his own; use it in a `with` block.
 
-    def __init__(self, place: Path, jupyter_path: Path, **more: str) -> None:
+    `jupyter_path`: where Jupyter finds the kernelspec. `python`: the interpreter of the
+    environment whose commands he has. `more`: variables of the environment.
+    """
+
+    def __init__(
+        self, place: Path, jupyter_path: Path, python: str = sys.executable, **more: str
+    ) -> None:
         self.place = place
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self._names = {"8000": str(free.getsockname()[1])}
-        binaries = Path(sys.executable).parent
+        binaries = Path(python).parent
         self._env = clean_environment() | more | {
             "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}",
             "JUPYTER_PATH": str(jupyter_path),

@@ -196,8 +196,8 @@ def error_list() -> str:
 
 def _error(error: type[errors.LiveKernelError], remedies: list[str]) -> str:
     name = error.__name__
-    bases = [base.__name__ for base in error.__bases__ if base in error_classes()]
-    kin = f"; a kind of [`{bases[0]}`](#error-{bases[0].lower()})" if bases else ""
+    bases = [base for base in error.__bases__ if base in error_classes()]
+    kin = f"; a kind of {_link(bases[0])}" if bases else ""
     facts = f"Exit status {error.exit_code}; in tables and JSON: `{error.kind}`{kin}."
     parts = [f"(error-{name.lower()})=", f"### {name}", prose(inspect.getdoc(error) or ""), facts]
     if remedies:
@@ -210,14 +210,20 @@ def _error(error: type[errors.LiveKernelError], remedies: list[str]) -> str:
 
 def exit_statuses() -> str:
     """The exit statuses in their order, with the errors that have them."""
-    by_code: dict[int, list[str]] = {1: [], 2: []}
-    for each in error_classes():
-        by_code.setdefault(each.exit_code, []).append(each.__name__)
     rows = [
-        f"| {code} | " + ", ".join(f"[`{n}`](#error-{n.lower()})" for n in names) + " |"
-        for code, names in sorted(by_code.items())
+        f"| {each.exit_code} | {_link(each)} | {_meaning(each)} |"
+        for each in sorted(error_classes(), key=lambda each: each.exit_code)
+        if "exit_code" in vars(each) or each.exit_code == 1
     ]
-    return "\n".join(["| status | error |", "|---|---|", *rows])
+    return "\n".join(["| status | error | |", "|---|---|---|", *rows])
+
+
+def _link(error: type[errors.LiveKernelError]) -> str:
+    return f"[`{error.__name__}`](#error-{error.__name__.lower()})"
+
+
+def _meaning(error: type[errors.LiveKernelError]) -> str:
+    return escaped((inspect.getdoc(error) or "").partition("\n\n")[0])
 
 
 # -- the API
