@@ -20,6 +20,9 @@ from ..plain import plain
 from .ownership import is_ours, text_of_ours
 from .rails import NO_RAILS, Rails
 
+VARIABLE = "LIVE_KERNEL_TARGET"
+"""The program to attach to: a pid, or text of exactly one command line."""
+
 _IN_SIGHT = ("%attach", "the prompt", "the caller")
 """Sources of which nobody needs to be reminded: they have just said it."""
 
@@ -148,8 +151,8 @@ def _is_alive(choice: Choice) -> bool:
 
 def from_environment(environment: Mapping[str, str]) -> Choice | None:
     """The variable LIVE_KERNEL_TARGET: a pid, or text."""
-    text = environment.get("LIVE_KERNEL_TARGET", "").strip()
-    return Choice(text, "LIVE_KERNEL_TARGET") if text else None
+    text = environment.get(VARIABLE, "").strip()
+    return Choice(text, VARIABLE) if text else None
 
 
 def from_notebook(environment: Mapping[str, str]) -> Choice | None:
