@@ -332,6 +332,85 @@ def install(where: str | None, prefix: str | None) -> None:
     click.echo(f"Installed the kernelspec live-attach in {install_spec(chosen)}")
 
 
+@main.command(
+    "run",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    options_metavar="[OPTIONS]",
+)
+@click.option("--name", default="", help="What it is called (its script's or module's name).")
+@click.option(
+    "--restart",
+    type=click.Choice(["never", "on-failure", "always"]),
+    default="never",
+    show_default=True,
+    help="When it is started again after it has ended by itself.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing on stderr of how it has ended.")
+@click.argument("command", metavar="[--] PROGRAM [ARGS]...", nargs=-1, type=click.UNPROCESSED)
+@_explained
+def run_program(name: str, restart: str, quiet: bool, command: tuple[str, ...]) -> None:
+    """Start a program under supervision, in this terminal.
+
+    It has the terminal, its signals and its streams to itself; the exit status is its own, or
+    128 + N where signal N has killed it. It is listed by `runs`, can be started again and ended
+    by `restart` and `stop`, and attached to by its name, also where the system lets only the
+    ancestors of a process look into it (kernel.yama.ptrace_scope=1).
+    """
+    if not command:
+        raise click.UsageError("Which PROGRAM?")
+    from .supervising import become_supervisor
+
+    become_supervisor(name, restart, quiet, command)
+
+
+@main.command("runs")
+@click.option("--json", "as_json", is_flag=True, help="One JSON array instead of a table.")
+@_explained
+def list_runs(as_json: bool) -> None:
+    """List the programs that run under supervision."""
+    from . import supervising
+
+    supervising.show(supervising.rows(), as_json)
+
+
+_kill = click.option("--kill", is_flag=True, help="By SIGKILL, which no program can put off.")
+_within = click.option(
+    "--within",
+    type=click.FloatRange(0, 3600),
+    default=10.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for it.",
+)
+
+
+@main.command()
+@click.argument("name")
+@_kill
+@_within
+@_explained
+def restart(name: str, kill: bool, within: float) -> None:
+    """Have a supervised program end, and start it again."""
+    from . import supervising
+
+    now = supervising.end(name, "restart", kill, within)
+    if now.get("pid") is None:
+        raise LiveKernelError(f"{name} has ended, and {now.get('last')}")
+    click.echo(f"{name} runs as pid {now.get('pid')} now.")
+
+
+@main.command()
+@click.argument("name")
+@_kill
+@_within
+@_explained
+def stop(name: str, kill: bool, within: float) -> None:
+    """Have a supervised program end, by SIGTERM."""
+    from . import supervising
+
+    click.echo(f"{name}: {supervising.end(name, 'stop', kill, within).get('last')}")
+
+
 @main.command()
 @click.argument("pid", type=int, required=False)
 @click.option("--json", "as_json", is_flag=True, help="One JSON array instead of a table.")

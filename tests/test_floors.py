@@ -38,10 +38,22 @@ ROOMS = {
     "terminal": {"terminal", "launcher", "attach", "plain"},
     "console": {"console"},
     "following": {"following", "launcher", "plain"},
-    "cli": {"cli", "handle", "terminal", "following", "launcher", "attach", "errors", "plain"}
+    "supervisor": {"supervisor", "attach", "errors", "plain"},
+    "supervising": {"supervising", "attach", "launcher", "errors", "plain"},
+    "cli": {
+        "cli",
+        "supervising",
+        "handle",
+        "terminal",
+        "following",
+        "launcher",
+        "attach",
+        "errors",
+        "plain",
+    }
     | {"kernelspec", "__init__"},
     "__init__": {"__init__", "handle"},
-    "__main__": {"__main__", "cli", "console", "launcher"},
+    "__main__": {"__main__", "cli", "console", "launcher", "supervisor"},
 }
 """Each room, and those from which it may import."""
 

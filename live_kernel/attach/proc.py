@@ -146,6 +146,12 @@ def command_line(pid: int) -> tuple[str, ...]:
     return tuple(part.decode(errors="replace") for part in data.rstrip(b"\0").split(b"\0"))
 
 
+def own_environment() -> dict[bytes, bytes]:
+    """The environment that we were started with; Python may have changed ours since (PEP 538)."""
+    pairs = (pair.split(b"=", 1) for pair in read("self", "environ").split(b"\0"))
+    return {pair[0]: pair[1] for pair in pairs if len(pair) == 2 and pair[0]}
+
+
 def link(pid: int, name: str) -> str | None:
     """Where /proc/PID/`name` points, or None if we may not know."""
     try:
