@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.exceptions import NoArgsIsHelpError
 
 from . import __version__
 from .attach import doctor as diagnosis
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from .launcher.past import News, Wanted
 
 EXIT_CELL_FAILED = 1
+EXIT_NONE_CHOSEN = 130
+"""As where a command is interrupted."""
 
 _LOOK_EVERY = 0.2
 """Seconds between looks at a journal that is followed."""
@@ -55,10 +58,26 @@ def _explained[**P, R](command: Callable[P, R]) -> Callable[P, R]:
     return run
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
 @click.version_option(__version__, prog_name="live-kernel")
-def main() -> None:
-    """Run Jupyter cells inside a live Python process."""
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Run Jupyter cells inside a live Python process.
+
+    Without a command, on a terminal: choose a program from the list of those that run, and open
+    a console in it.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    if not _is_on_terminal():
+        raise NoArgsIsHelpError(context)
+    context.invoke(attach)
+
+
+def _is_on_terminal() -> bool:
+    """Can the user be shown a screen, and choose?"""
+    is_screen = os.environ.get("TERM", "") not in ("", "dumb", "unknown")
+    return is_screen and all(each.isatty() for each in (sys.stdin, sys.stdout) if each)
 
 
 @main.command()
@@ -110,7 +129,7 @@ def _span(_context: click.Context, _parameter: click.Parameter, text: str | None
 
 
 @main.command()
-@click.argument("target", metavar="PID|TEXT")
+@click.argument("target", metavar="[PID|TEXT]", required=False)
 @_wake
 @click.option("--observe", is_flag=True, help="Only look at it: run no cells in it.")
 @click.option("--confirm", is_flag=True, help="Ask before each cell.")
@@ -118,20 +137,50 @@ def _span(_context: click.Context, _parameter: click.Parameter, text: str | None
     "--idle", callback=_span, metavar="SPAN", help="Detach after so long without use: 30m, say."
 )
 @_explained
-def attach(target: str, wake: bool, observe: bool, confirm: bool, idle: str | None) -> None:
-    """Open a Jupyter console in a running program."""
+def attach(
+    target: str | None = None,
+    wake: bool = False,
+    observe: bool = False,
+    confirm: bool = False,
+    idle: str | None = None,
+) -> None:
+    """Open a Jupyter console in a running program.
+
+    Without a PID, a name of `runs`, or TEXT of a command line, it is chosen from a list.
+    """
+    flags = {"--wake": wake, "--observe": observe, "--confirm": confirm}
+    process = _picked(flags) if target is None else _named(target)
+    _open_console(process, flags, idle)
+
+
+def _picked(flags: dict[str, bool]) -> Process:
+    """The process that the user picks, who may add to the flags. Leaves where he picks none."""
+    if not _is_on_terminal():
+        raise click.UsageError("Missing argument 'PID|TEXT'.")
+    from .picker.screen import pick
+
+    chosen = pick(" ".join(name for name, is_set in flags.items() if is_set))
+    if chosen is None:
+        sys.exit(EXIT_NONE_CHOSEN)
+    for name in ("wake", "observe", "confirm"):
+        flags[f"--{name}"] |= getattr(chosen, name)
+    process = _named(str(chosen.process.pid))
+    processes.still(chosen.process)
+    return process
+
+
+def _open_console(process: Process, flags: dict[str, bool], idle: str | None) -> None:
+    """Become a console in it."""
     from .kernelspec import NAME, is_installed
 
-    process = _named(target)
     rails = guards.of(process)
     if not is_installed():
         raise LiveKernelError(
             f"Jupyter does not know the kernel {NAME}.", "Run `live-kernel install`."
         )
-    flags = {"--wake": wake, "--observe": observe, "--confirm": confirm}
     chosen = ["--pid", str(process.pid), *(name for name, is_set in flags.items() if is_set)]
     chosen += ["--idle", idle] if idle else []
-    words = [*_console(rails, process, observe), "--kernel", NAME, "--", *chosen]
+    words = [*_console(rails, process, flags["--observe"]), "--kernel", NAME, "--", *chosen]
     os.execv(sys.executable, [sys.executable, "-P", "-m", *words])
 
 

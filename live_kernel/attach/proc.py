@@ -17,6 +17,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 GONE = (FileNotFoundError, ProcessLookupError)
 
 _PF_KTHREAD = 0x00200000  # include/linux/sched.h
@@ -69,6 +70,24 @@ def stat(pid: int) -> Stat:
         flags=int(rest[6]),
         start_time=int(rest[19]),
     )
+
+
+class Usage(NamedTuple):
+    """What a process has used. `processor`: seconds of all its threads, the system's part
+    included. `memory`: bytes of its resident set.
+    """
+
+    processor: float
+    memory: int
+    threads: int
+
+
+def usage(pid: int) -> Usage:
+    """From /proc/PID/stat. Raises OSError, ValueError."""
+    data = read(pid, "stat").decode(errors="replace")
+    rest = data[data.rindex(")") + 2 :].split()
+    ticks = int(rest[11]) + int(rest[12])
+    return Usage(ticks / _TICKS_PER_SECOND, int(rest[21]) * _PAGE, int(rest[17]))
 
 
 class Status(NamedTuple):
