@@ -12,7 +12,7 @@ import contextlib
 import os
 import socket
 import threading
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from ..attach import landing, orders, peer
@@ -35,6 +35,8 @@ class Desk:
     def __init__(self, program: Program) -> None:
         self._program = program
         self._places = threading.Semaphore(_MOST)
+        self._asked = 0
+        self._answered = threading.Condition()
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         directory = landing.private_directory(landing.SUPERVISED)
         path = directory / landing.SESSION
@@ -54,11 +56,10 @@ class Desk:
         """Answer from now on, until the supervisor ends."""
         threading.Thread(target=self._serve_loop, name="desk", daemon=True).start()
 
-    def close(self, within: float = 1.0) -> None:
+    def close(self, within: float = 10.0) -> None:
         """Let those who have asked have their answers, which they get at once now."""
-        deadline = time.monotonic() + within
-        for _ in range(_MOST - 1):  # the last one waits for the next to come
-            self._places.acquire(timeout=max(deadline - time.monotonic(), 0))
+        with self._answered:
+            self._answered.wait_for(lambda: not self._asked, within)
 
     def _serve_loop(self) -> None:
         while True:
@@ -71,19 +72,37 @@ class Desk:
             threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
 
     def _answer(self, connection: socket.socket) -> None:
-        descriptors: list[int] = []
         try:
             with connection, contextlib.suppress(OSError):
                 connection.settimeout(_SAID_WITHIN)
                 client = peer.of(connection)
-                if client.uid not in (0, os.geteuid()):
-                    return
-                reply = self._reply(connection.recv(orders.LONGEST_REQUEST), client, descriptors)
-                socket.send_fds(connection, [orders.packed(reply)], descriptors)
+                if client.uid in (0, os.geteuid()):
+                    data = connection.recv(orders.LONGEST_REQUEST)
+                    with self._counted():
+                        self._send_reply(connection, data, client)
+        finally:
+            self._places.release()
+
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Within, somebody waits for an answer."""
+        with self._answered:
+            self._asked += 1
+        try:
+            yield
+        finally:
+            with self._answered:
+                self._asked -= 1
+                self._answered.notify_all()
+
+    def _send_reply(self, connection: socket.socket, data: bytes, client: peer.Peer) -> None:
+        descriptors: list[int] = []
+        try:
+            reply = self._reply(data, client, descriptors)
+            socket.send_fds(connection, [orders.packed(reply)], descriptors)
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
-            self._places.release()
 
     def _reply(self, data: bytes, client: peer.Peer, descriptors: list[int]) -> Message:
         """`descriptors`: gets what is sent along."""
