@@ -32,7 +32,14 @@ from .launcher.rails import Rails
 from .plain import on_one_line
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from .launcher.past import News, Wanted
+
+type Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+
+if "_LIVE_KERNEL_COMPLETE" in os.environ:
+    from . import completing  # noqa: F401 - click is to know our part for bash
 
 EXIT_CELL_FAILED = 1
 EXIT_NONE_CHOSEN = 130
@@ -56,6 +63,22 @@ def _explained[**P, R](command: Callable[P, R]) -> Callable[P, R]:
             sys.exit(error.exit_code)
 
     return run
+
+
+def _completed(what: str) -> Completer:
+    """What completes a word in the user's shell; loaded only when it is asked."""
+
+    def complete(
+        context: click.Context, parameter: click.Parameter, begun: str
+    ) -> list[CompletionItem]:
+        from . import completing
+
+        with suppress(OSError, LiveKernelError):
+            found: list[CompletionItem] = getattr(completing, what)(context, parameter, begun)
+            return found
+        return []
+
+    return complete
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
@@ -129,7 +152,9 @@ def _span(_context: click.Context, _parameter: click.Parameter, text: str | None
 
 
 @main.command()
-@click.argument("target", metavar="[PID|TEXT]", required=False)
+@click.argument(
+    "target", metavar="[PID|TEXT]", required=False, shell_complete=_completed("program")
+)
 @_wake
 @click.option("--observe", is_flag=True, help="Only look at it: run no cells in it.")
 @click.option("--confirm", is_flag=True, help="Ask before each cell.")
@@ -202,7 +227,7 @@ def _console(rails: Rails, process: Process, observe: bool) -> list[str]:
 
 
 @main.command("exec")
-@click.argument("target", metavar="PID|TEXT")
+@click.argument("target", metavar="PID|TEXT", shell_complete=_completed("program"))
 @click.argument("code", metavar="CODE|-")
 @click.option("--json", "as_json", is_flag=True, help="Outputs and outcome as a JSON object.")
 @click.option(
@@ -243,7 +268,13 @@ def _confirm(yes: bool, is_piped: bool) -> Callable[[str], bool] | None:
 
 
 @main.command()
-@click.option("--pid", type=int, metavar="PID", help="What was done in this process.")
+@click.option(
+    "--pid",
+    type=int,
+    metavar="PID",
+    shell_complete=_completed("pid"),
+    help="What was done in this process.",
+)
 @click.option("--match", metavar="TEXT", default="", help="TEXT in the code, or the command line.")
 @click.option("--user", metavar="NAME", default="", help="What this user did.")
 @click.option("--since", metavar="TIME", help="From then on: 30min, 2h, 3d ago, or an ISO date.")
@@ -252,7 +283,13 @@ def _confirm(yes: bool, is_piped: bool) -> Callable[[str], bool] | None:
 )
 @click.option("-f", "--follow", is_flag=True, help="Go on with what is added, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="The lines as they are in the journal.")
-@click.option("--file", "file", metavar="FILE", help="Another journal than one's own.")
+@click.option(
+    "--file",
+    "file",
+    metavar="FILE",
+    shell_complete=_completed("file"),
+    help="Another journal than one's own.",
+)
 @_explained
 def log(
     pid: int | None,
@@ -314,7 +351,7 @@ def _print_news(news: News, wanted: Wanted, as_json: bool) -> None:
 
 
 @main.command("follow")
-@click.argument("kernel", metavar="[KERNEL]", default="")
+@click.argument("kernel", metavar="[KERNEL]", default="", shell_complete=_completed("kernel"))
 @click.option("--json", "as_json", is_flag=True, help="Events as they come, one JSON a line.")
 @_explained
 def follow_kernel(kernel: str, as_json: bool) -> None:
@@ -395,7 +432,13 @@ def install(where: str | None, prefix: str | None) -> None:
     help="When it is started again after it has ended by itself.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing on stderr of how it has ended.")
-@click.argument("command", metavar="[--] PROGRAM [ARGS]...", nargs=-1, type=click.UNPROCESSED)
+@click.argument(
+    "command",
+    metavar="[--] PROGRAM [ARGS]...",
+    nargs=-1,
+    type=click.UNPROCESSED,
+    shell_complete=_completed("command"),
+)
 @_explained
 def run_program(name: str, restart: str, quiet: bool, command: tuple[str, ...]) -> None:
     """Start a program under supervision, in this terminal.
@@ -434,7 +477,7 @@ _within = click.option(
 
 
 @main.command()
-@click.argument("name")
+@click.argument("name", shell_complete=_completed("supervised_name"))
 @_kill
 @_within
 @_explained
@@ -449,7 +492,7 @@ def restart(name: str, kill: bool, within: float) -> None:
 
 
 @main.command()
-@click.argument("name")
+@click.argument("name", shell_complete=_completed("supervised_name"))
 @_kill
 @_within
 @_explained
@@ -461,7 +504,26 @@ def stop(name: str, kill: bool, within: float) -> None:
 
 
 @main.command()
-@click.argument("pid", type=int, required=False)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.option("--install", "is_installed", is_flag=True, help="Put it where the shell looks.")
+@_explained
+def completion(shell: str, is_installed: bool) -> None:
+    """Print what completes pids, names and options in your shell, or install it.
+
+    For this shell alone: eval "$(live-kernel completion bash)"
+    """
+    from . import completing
+
+    text = completing.script(shell, main)
+    if not is_installed:
+        click.echo(text)
+        return
+    path, then = completing.install(shell, text)
+    click.echo(f"Installed in {path}\n{then}")
+
+
+@main.command()
+@click.argument("pid", type=int, required=False, shell_complete=_completed("pid"))
 @click.option("--json", "as_json", is_flag=True, help="One JSON array instead of a table.")
 @_explained
 def doctor(pid: int | None, as_json: bool) -> None:

@@ -124,15 +124,13 @@ def field(pid: int, name: str) -> int:
 
 
 def text_at(thread: int, address: int) -> str:
-    with open(f"/proc/{thread}/mem", "rb", buffering=0) as memory:
+    with Path(f"/proc/{thread}/mem").open("rb", buffering=0) as memory:
         # Not over the end of a page, behind which there may be nothing.
         memory.seek(address)
         text = memory.read(4096 - address % 4096)
-        return (
-            text.partition(b"\0")[0]
-            if b"\0" in text
-            else text + memory.read(4096).partition(b"\0")[0]
-        ).decode(errors="replace")
+        if b"\0" not in text:
+            text += memory.read(4096)
+    return text.partition(b"\0")[0].decode(errors="replace")
 
 
 def main() -> int:
