@@ -40,18 +40,10 @@ ROOMS = {
     "following": {"following", "launcher", "plain"},
     "supervisor": {"supervisor", "attach", "errors", "plain"},
     "supervising": {"supervising", "attach", "launcher", "errors", "plain"},
-    "cli": {
-        "cli",
-        "supervising",
-        "handle",
-        "terminal",
-        "following",
-        "launcher",
-        "attach",
-        "errors",
-        "plain",
-    }
-    | {"kernelspec", "__init__"},
+    "picker": {"picker", "launcher", "attach", "errors", "plain"},
+    "completing": {"completing", "launcher", "attach", "errors", "plain"},
+    "cli": {"cli", "handle", "terminal", "following", "launcher", "attach", "errors", "plain"}
+    | {"kernelspec", "supervising", "picker", "completing", "__init__"},
     "__init__": {"__init__", "handle"},
     "__main__": {"__main__", "cli", "console", "launcher", "supervisor"},
 }
