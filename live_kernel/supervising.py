@@ -108,7 +108,7 @@ def _table(found: list[Row]) -> Table:
             each["name"],
             str(each.get("pid") or "-"),
             str(each.get("state", "")),
-            duration(max(0.0, time.time() - float(each.get("since", 0)))),
+            duration(max(0.0, time.time() - each["since"])) if "since" in each else "",
             str(each.get("restarts", "")),
             on_one_line(" ".join(map(str, each.get("command", [])))),
             on_one_line(str(each.get("last", ""))),

@@ -56,7 +56,13 @@ class Supervisor(NamedTuple):
         return descriptor
 
     def about(self) -> Message:
-        """What it says of its program. Raises OSError, LiveKernelError."""
+        """What it says of its program; what can be seen of it while both are stopped (Ctrl-Z).
+
+        Raises OSError, LiveKernelError.
+        """
+        if proc.stat(self.pid).state in "Tt":
+            pid = next(iter(proc.children(self.pid)), None)
+            return {"name": self.name, "pid": pid, "state": "stopped"}
         return self.ask({"ask": orders.ABOUT})
 
     def _ask(self, request: Message, within: float) -> tuple[Message, int | None]:
