@@ -48,7 +48,10 @@ _OTHERS = Path("/dev/shm"), Path("/var/tmp")
 FOLLOWED, SESSION = "live-followed-", "session"
 """In which directory a kernel makes the socket for its followers (`launcher/followers.py`)."""
 
-NAME = re.compile(r"live-(kernel|followed)-[0-9a-f]{12}")
+SUPERVISED = "live-supervised-"
+"""In which a supervisor makes its socket, likewise (`supervised.py`)."""
+
+NAME = re.compile(r"live-(kernel|followed|supervised)-[0-9a-f]{12}")
 
 
 def runtime_directory(uid: int) -> Path:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from ..attach import processes
+from ..attach import processes, supervised
 from ..attach.processes import Process
 from ..errors import LiveKernelError, TargetNotFound
 from ..plain import plain
@@ -67,12 +67,15 @@ class Choice(NamedTuple):
 
 
 def named(text: str) -> Process:
-    """The attachable process with this pid, or with this text in its command line.
+    """The attachable process with this pid, supervised under this name, or with this text in its
+    command line.
 
     Raises NoTarget or a NotAttachable error.
     """
-    is_pid = text.isdecimal() and len(text) < _TOO_MANY_DIGITS
-    return processes.identify(int(text)) if is_pid else processes.matching(text)
+    if text.isdecimal() and len(text) < _TOO_MANY_DIGITS:
+        return processes.identify(int(text))
+    process = supervised.present(text) if supervised.NAME.fullmatch(text) else None
+    return processes.matching(text) if process is None else processes.identify(process.pid)
 
 
 class Memory:
