@@ -79,7 +79,6 @@ def test_is_told_of_the_target_at_once(kernel: Kernel, program: Program) -> None
     assert "idle.py" in target["command"]
     assert abs(target["started"] - time.time()) < 600
     assert set(target["guard"]) >= {"banner", "colour", "observe", "confirm", "idle"}
-    kernel.wait(lambda: Panel(kernel, "two").state, what="another")
 
 
 def test_is_told_what_cells_see(kernel: Kernel) -> None:
@@ -130,6 +129,7 @@ def test_tells_why_it_can_t_be_attached(free: Kernel) -> None:
 
 def test_binds_and_lists_what_could_be_bound(kernel: Kernel) -> None:
     panel = Panel(kernel, "one")
+    panel.wait_for("attached")
     found = panel.ask("places")
     places = found["places"]
     by_kind = {place["how"] for place in places}
@@ -158,6 +158,7 @@ def test_lists_frames_and_tasks(kernel: Kernel, program: Program) -> None:
 
 def test_a_deed_waits_for_the_cell_that_runs(kernel: Kernel) -> None:
     panel = Panel(kernel, "one")
+    panel.wait_for("attached")
     cell = kernel.begin("input_is_over = False\nwhile not input_is_over: pass")
     kernel.wait(lambda: cell.contents("execute_input"), what="the cell runs")
     number = panel.begin("detach")
@@ -259,11 +260,11 @@ def test_what_makes_no_sense_is_answered(kernel: Kernel, program: Program) -> No
     assert set(kernel.ask("comm_info_request")["comms"]) == {"one"}
 
 
-def test_none_of_it_reaches_the_program(kernel: Kernel, program: Program) -> None:
-    """Which has a target of the same name, and ends as it began."""
+def test_none_of_it_reaches_the_program(free: Kernel, program: Program) -> None:
     before = program.snapshot()
-    panel = Panel(kernel, "one")
-    panel.wait_for("attached")
+    panel = Panel(free, "one")
+    panel.ask("attach", pid=program.pid)
+    panel.say({"do": "look"})
     panel.ask("bind", how="frame", what="--default")
     panel.ask("detach")
     program.assert_unharmed_since(before)

@@ -187,7 +187,7 @@ class Panels:
             return
 
         def answered(answer: Content) -> None:
-            if attachment is self._target.attachment:
+            if self._target.attachment is attachment and attachment.state is State.ATTACHED:
                 binding = answer.get("binding") or attachment.ready.get("binding") or {}
                 self._bound = on_one_line(str(binding.get("place", "")))
                 self._tell()
