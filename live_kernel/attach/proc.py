@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 GONE = (FileNotFoundError, ProcessLookupError)
 
 _PF_KTHREAD = 0x00200000  # include/linux/sched.h
@@ -54,7 +54,7 @@ class Stat(NamedTuple):
 
 def seconds_since(start_time: int) -> float:
     """Seconds from a moment in clock ticks after boot until now."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME) - start_time / _TICKS_PER_SECOND
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - start_time / TICKS_PER_SECOND
 
 
 def stat(pid: int) -> Stat:

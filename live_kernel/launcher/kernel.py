@@ -116,7 +116,7 @@ class Kernel:
         try:
             self._target.choose(choice._replace(wake=self._wakes), pinned=choice.pinned)
         except LiveKernelError as error:
-            self._target.failure = error
+            self._target.failure, self._target.missed = error, choice
 
     def _watch_signals(self) -> None:
         """SIGTERM and SIGHUP end the kernel, SIGINT interrupts the cell; none is passed on."""

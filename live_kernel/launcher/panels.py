@@ -14,6 +14,7 @@ import time
 from functools import lru_cache
 from typing import Any
 
+from ..attach import naming
 from ..attach.processes import Process
 from ..errors import CommandMisused, LiveKernelError
 from ..plain import on_one_line, plain
@@ -217,6 +218,7 @@ class Panels:
             state["blocked"] = {**_described(blocked), "waking": blocked.waking, "wake": can_wake}
         elif failure is not None:
             state["failure"] = _described(failure)
+            state["gone"] = plain(" ".join(target.gone))
         return state
 
     # -- what the target uses -----------------------------------------------------------
@@ -260,7 +262,7 @@ def _described_once(process: Process) -> Content:
     """Once, for clocks are set: the moment of its start would be another each time."""
     return {
         "pid": process.pid,
-        "name": on_one_line(process.title),
+        "name": naming.short_name(process.cmdline, process.name, process.cwd),
         "command": plain(" ".join(process.cmdline)),
         "started": round(time.time() - process.uptime, 1),
     }

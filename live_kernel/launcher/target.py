@@ -19,6 +19,7 @@ from ..errors import (
     NoTarget,
     OnlyLooks,
     TargetBlocked,
+    TargetNotFound,
 )
 from ..link import messages
 from ..plain import plain
@@ -104,6 +105,8 @@ class Target:
         self.is_quiet = False
         """The next attach is not told."""
         self.failure: LiveKernelError | None = None
+        self.missed: Choice | None = None
+        """What was chosen in advance, and could not even be tried."""
         self._choice: Choice | None = None
         self._is_pinned = False
         self._waiters: list[Waiter] = []
@@ -150,6 +153,14 @@ class Target:
     def blocked(self) -> TargetBlocked | None:
         """In what the target that is being entered is blocked, where it is."""
         return self._blocked
+
+    @property
+    def gone(self) -> tuple[str, ...]:
+        """The command line of the program that was meant and has ended, if there is one."""
+        if self.process is not None:
+            return self.process.cmdline if self.state is State.LOST else ()
+        is_gone = self.missed is not None and isinstance(self.failure, TargetNotFound)
+        return self.missed.command if self.missed is not None and is_gone else ()
 
     # -- attaching ----------------------------------------------------------------------
 
