@@ -28,7 +28,7 @@ from targets import ROOT, eventually, found
 
 pytest.importorskip("jupyterlab", reason="no JupyterLab here")
 pytest.importorskip("playwright.sync_api", reason="no playwright here")
-from playwright.sync_api import Browser, Locator, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Route, expect, sync_playwright
 
 SCREENSHOTS = ROOT / ".artefacts" / "lab"
 
@@ -221,6 +221,14 @@ class Lab:
         self.page.goto(self._url("lab", "&reset"))
         expect(self.card("Attach to PID")).to_be_visible(timeout=3 * _PATIENCE)
 
+    def another_page(self) -> Page:
+        """JupyterLab in a second tab, with a workspace of its own; to be closed."""
+        page = self._browser.new_page(viewport={"width": 1280, "height": 860})
+        page.set_default_timeout(_PATIENCE)
+        page.goto(self._url("lab/workspaces/another", "&reset"))
+        expect(page.locator("#jp-MainMenu")).to_be_visible(timeout=3 * _PATIENCE)
+        return page
+
     def card(self, kernel: str) -> Locator:
         """A kernel's card in the launcher."""
         return self.page.locator(
@@ -265,11 +273,11 @@ class Lab:
         except BaseException:
             self.screenshot(f"failed-{os.environ.get('PYTEST_CURRENT_TEST', '')}")
             print("-- what Jupyter Server wrote:", self.server_log(), sep="\n")
-            self._start_over()
+            self.start_over()
             raise
         notebook.close_and_shut_down()
 
-    def _start_over(self) -> None:
+    def start_over(self) -> None:
         """Leave nothing to the next test of one that has failed."""
         with contextlib.suppress(OSError):
             for session in json.load(self._ask("GET", "api/sessions")):

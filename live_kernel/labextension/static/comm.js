@@ -23,6 +23,7 @@
  * @property {string} bound what cells see
  * @property {Failure & {waking: string, wake: boolean}} [blocked]
  * @property {Failure} [failure]
+ * @property {string} [gone] the command line of the program that was meant, and has ended
  */
 /** @typedef {{cpu: number, memory: number, threads: number}} Usage */
 /** @typedef {{how: string, what: string, label: string, detail: string, bound: boolean}} Place */

@@ -70,7 +70,7 @@ export class Deeds {
    */
   attachHere(process, session = this._sessions.current) {
     return this._do(`attach ${process.pid}`, async () => {
-      if (!session) return;
+      if (!session || session.isIn(process)) return;
       this.onTold(`Attaching ${session.name} to ${called(process)} …`);
       const name = session.context.session?.kernel?.name ?? "";
       if (session.comm && !PID.test(name)) await this._attach(session.comm, process);

@@ -92,7 +92,10 @@ function activate(app, services, modules) {
 
   const panel = new (panelClass(Widget))(polling, sessions, deeds);
   panel.title.icon = makeIcon(modules["@jupyterlab/ui-components"].LabIcon);
-  const showPanel = () => app.shell.activateById(ID);
+  const showPanel = () => {
+    app.shell.activateById(ID);
+    setTimeout(() => panel.activate()); // the palette gives back the focus that it had taken
+  };
   const ids = addCommands(commands, sessions, choosing, deeds, showPanel);
   offerCommands(ids, services.palette, services.menu);
   new GuardMarks(Widget, sessions);

@@ -10,7 +10,7 @@
 import { called } from "./words.js";
 
 const PID = /^live-attach-(\d+)(-\d+)?$/;
-const SHOWN = /^(.*) · pid \d+$/;
+const SHOWN = /^(.*?)(?: \(ended\))? · pid \d+$/;
 
 /** @typedef {import("./sessions.js").Session} Session */
 
@@ -93,7 +93,8 @@ export class Gone {
     const shown = SHOWN.exec(spec?.display_name ?? saved?.display_name ?? "");
     const told = session.target;
     const pid = Number(PID.exec(kernel)?.[1] ?? told?.pid ?? 0);
-    const command = spec?.metadata?.live_kernel?.command || told?.command || "";
+    const gone = session.comm?.state.gone;
+    const command = gone || spec?.metadata?.live_kernel?.command || told?.command || "";
     return { pid, name: shown?.[1] ?? told?.name ?? "", command };
   }
 

@@ -2,7 +2,7 @@
 /**
  * Which processes are shown, in which order; and which is most like one that has gone. Pure.
  *
- * Rule: what can be attached to stands before what can't, whatever the order.
+ * Rule: what is attached stands first, and what can't be last, whatever the order.
  */
 
 /** @typedef {import("./api.js").Process} Process */
@@ -43,12 +43,12 @@ export function found(processes, text) {
 /**
  * @param {Process[]} processes
  * @param {string} order one of `CALLED`
+ * @param {(process: Process) => boolean} isAttached
  */
-export function sorted(processes, order) {
+export function sorted(processes, order, isAttached) {
   const inOrder = ORDERS[order] ?? ORDERS.started;
-  return [...processes].sort(
-    (a, b) => Number(b.attachable) - Number(a.attachable) || inOrder(a, b) || b.pid - a.pid,
-  );
+  const rank = (/** @type {Process} */ each) => Number(each.attachable) + 2 * Number(isAttached(each));
+  return [...processes].sort((a, b) => rank(b) - rank(a) || inOrder(a, b) || b.pid - a.pid);
 }
 
 /**

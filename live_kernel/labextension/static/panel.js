@@ -9,7 +9,6 @@
 import { arrange, button, make, mark, show, write } from "./dom.js";
 import { CALLED, found, sorted } from "./listing.js";
 import { Row } from "./row.js";
-import { many } from "./words.js";
 
 /** @typedef {import("./api.js").Process} Process */
 
@@ -121,7 +120,8 @@ export function panelClass(Widget) {
       write(this._problem, problem ? [problem.message, problem.remedy].filter(Boolean).join(" ") : "");
       show(this._problem, Boolean(problem));
       const of = shown.length === processes.length ? "" : ` of ${processes.length}`;
-      write(this._count, isKnown ? `${shown.length}${of} ${many(2, "process", "processes").slice(2)}` : "");
+      const count = `${shown.length}${of} ${processes.length === 1 ? "process" : "processes"}`;
+      write(this._count, isKnown ? count : "");
       write(this._none, this._whyNone(shown.length));
       show(this._none, !shown.length);
       this._showRows(shown);
@@ -136,7 +136,8 @@ export function panelClass(Widget) {
 
     /** @param {Process[]} processes */
     _inOrder(processes) {
-      const wanted = sorted(processes, this._order.value);
+      const isAttached = (/** @type {Process} */ each) => this._around(each).isAttached;
+      const wanted = sorted(processes, this._order.value, isAttached);
       const isIn = this._list.matches(":hover") || this._list.contains(document.activeElement);
       if (!isIn) return wanted;
       const places = new Map([...this._rows.keys()].map((key, index) => [key, index]));
@@ -173,8 +174,8 @@ export function panelClass(Widget) {
         isAttached: inIt.length > 0 || process.kernels.length > 0,
         by: inIt.map((session) => session.name),
         isHere,
-        here: current ? current.name : "",
-        isBlocked: Boolean(waiting),
+        here: current && current !== waiting ? current.name : "",
+        blocked: waiting?.comm?.state.blocked ?? null,
       };
     }
 

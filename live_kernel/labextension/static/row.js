@@ -17,12 +17,12 @@ import * as words from "./words.js";
  * @property {string[]} by the names of the notebooks and consoles here that are
  * @property {boolean} isHere the one in front is
  * @property {string} here the one in front, that could attach to it; empty if there is none
- * @property {boolean} isBlocked a kernel here waits to enter it, and could wake it
+ * @property {import("./comm.js").State["blocked"] | null} blocked why a kernel here waits for it
  */
 
 /** @type {[keyof import("./comm.js").Usage, string, (value: number) => string, number][]} */
 const FIGURES = [
-  ["cpu", "Processor", words.share, 100],
+  ["cpu", "CPU", words.share, 100],
   ["memory", "Memory", words.size, 1],
   ["threads", "Threads", (count) => String(Math.round(count)), 4],
 ];
@@ -83,7 +83,7 @@ export class Row {
     write(this._name, name);
     const about = [`pid ${pid}`, python && `Python ${python}`, user, age];
     write(this._facts, about.filter(Boolean).join(" · "));
-    write(this._command, command);
+    write(this._command, words.shortened(command));
     mark(this._command, "title", command);
     this._updateGuard(guard);
     this._updateState(around);
@@ -104,39 +104,42 @@ export class Row {
   /** @param {import("./api.js").Guard} guard */
   _updateGuard(guard) {
     show(this._guard, words.isMarked(guard));
-    write(this._guard, [words.mark(guard), words.rails(guard)].filter(Boolean).join(" – "));
+    if (words.isMarked(guard)) write(this._guard, words.marked(guard, this.process.name));
     mark(this._guard, "data-colour", guard.colour || "none");
   }
 
   /** @param {Around} around */
-  _updateState({ isAttached, isHere, by, isBlocked }) {
+  _updateState({ isAttached, isHere, by, blocked }) {
     const others = by.length ? `: ${by.join(", ")}` : "";
-    const said = isHere ? "Attached here" : isAttached ? `Attached${others}` : "";
-    write(this._state, isBlocked ? "Its main thread is blocked: the kernel waits." : said);
-    show(this._state, Boolean(said || isBlocked));
+    const attached = isHere ? "Attached here" : isAttached ? `Attached${others}` : "";
+    const said = blocked ? `Waits to get in: ${blocked.message}.` : attached;
+    write(this._state, said);
+    show(this._state, Boolean(said));
   }
 
   /** @param {Around} around */
-  _updateButtons({ isAttached, isHere, here, isBlocked }) {
+  _updateButtons({ isAttached, isHere, here, blocked }) {
     const { attachable, name, pid } = this.process;
     const { notebook, console, attach, detach, wake } = this._buttons;
     for (const each of [notebook, console]) show(each, attachable);
     show(attach, attachable && Boolean(here) && !isHere);
-    show(detach, isAttached || isBlocked);
-    show(wake, isBlocked);
+    show(detach, isAttached || Boolean(blocked));
+    show(wake, Boolean(blocked));
+    write(detach, blocked ? "Give up" : "Detach");
+    mark(wake, "title", blocked?.waking || null);
     const of = `${name}, pid ${pid}`;
     mark(notebook, "aria-label", `Notebook in ${of}`);
     mark(console, "aria-label", `Console in ${of}`);
     mark(attach, "aria-label", `Attach here: ${here} to ${of}`);
     mark(attach, "title", `Attach ${here} to this process`);
-    mark(detach, "aria-label", `Detach from ${of}`);
+    mark(detach, "aria-label", blocked ? `Give up entering ${of}` : `Detach from ${of}`);
     mark(wake, "aria-label", `Wake ${of}`);
   }
 
   /** @param {Around} around */
   _inWords({ isAttached, isHere }) {
     const { name, pid, cpu, memory, threads, guard, attachable } = this.process;
-    const figures = `processor ${words.share(cpu)}, memory ${words.size(memory)}`;
+    const figures = `CPU ${words.share(cpu)}, memory ${words.size(memory)}`;
     return [
       `${name}, pid ${pid}`,
       words.isMarked(guard) && words.mark(guard),

@@ -40,6 +40,7 @@ export class Sparkline {
     this._values = [];
     this.node = document.createElementNS(SVG, "svg");
     this.node.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT}`);
+    this.node.setAttribute("preserveAspectRatio", "none");
     this.node.setAttribute("class", "lk-sparkline");
     this.node.setAttribute("role", "img");
     this._line = document.createElementNS(SVG, "polyline");

@@ -3,6 +3,14 @@
 
 const UNITS = ["B", "kB", "MB", "GB", "TB"];
 
+/**
+ * A command line without the directories of its program.
+ * @param {string} command
+ */
+export function shortened(command) {
+  return command.replace(/^\S*\/(?=\S)/, "");
+}
+
 /** @param {number} bytes */
 export function size(bytes) {
   let [amount, unit] = [bytes, 0];
@@ -75,4 +83,13 @@ export function isMarked(guard) {
  */
 export function mark(guard) {
   return guard.banner || "Guarded program";
+}
+
+/**
+ * A mark and what the guard does, without what stands beside it anyway.
+ * @param {import("./api.js").Guard} guard @param {string} [beside]
+ */
+export function marked(guard, beside = "") {
+  const words = mark(guard);
+  return [words !== beside && words, rails(guard)].filter(Boolean).join(" – ") || "Guarded program";
 }
