@@ -73,6 +73,7 @@ class Kernel:
         self._target.is_quiet, self._target.protection.given = given.is_quiet, given.rails
         self._is_restart = False
         self._end = "the kernel has ended"
+        self._watch_signals()
         self._attach_first(given.choice, given.wakes)
         try:
             self._router, self._frontend = self._opened()
@@ -103,7 +104,6 @@ class Kernel:
     def run(self) -> None:
         """Serve until a front-end, a signal or the end of our parent stops us."""
         self._frontend.status("starting", None)
-        self._watch_signals()
         self._watch_parent()
         self._reactor.later(_FOLLOWED_AFTER, self._let_follow)
         self._reactor.later(_SETTLED_AFTER, self._settle)
@@ -131,7 +131,7 @@ class Kernel:
         try:
             self._target.choose(choice._replace(wake=wakes), pinned=choice.pinned)
         except LiveKernelError as error:
-            self._target.failure = error
+            self._target.failure, self._target.missed = error, choice
             return
         self._reactor.run_until(self._target.is_called, _CALLED_WITHIN)
 
