@@ -38,10 +38,14 @@ ROOMS = {
     "terminal": {"terminal", "launcher", "attach", "plain"},
     "console": {"console"},
     "following": {"following", "launcher", "plain"},
+    "supervisor": {"supervisor", "attach", "errors", "plain"},
+    "supervising": {"supervising", "attach", "launcher", "errors", "plain"},
+    "picker": {"picker", "launcher", "attach", "errors", "plain"},
+    "completing": {"completing", "launcher", "attach", "errors", "plain"},
     "cli": {"cli", "handle", "terminal", "following", "launcher", "attach", "errors", "plain"}
-    | {"kernelspec", "__init__"},
+    | {"kernelspec", "supervising", "picker", "completing", "__init__"},
     "__init__": {"__init__", "handle"},
-    "__main__": {"__main__", "cli", "console", "launcher"},
+    "__main__": {"__main__", "cli", "console", "launcher", "supervisor"},
 }
 """Each room, and those from which it may import."""
 
