@@ -221,8 +221,8 @@ def _verdict(entry: Entry) -> Iterator[tuple[str, str]]:
 
 
 _KEYS = (
-    ("Enter", "attach"), ("^O", "only look"), ("^T", "ask before each cell"),
-    ("^K", "wake it first"), ("Esc", "leave"),
+    ("Enter", "attach"), ("Esc", "leave"), ("^O", "only look"), ("^K", "wake it first"),
+    ("^T", "ask before each cell"),
 )  # fmt: skip
 
 
@@ -231,7 +231,7 @@ def keys(width: int) -> StyleAndTextTuples:
     fragments: StyleAndTextTuples = []
     for key, what in _KEYS:
         width -= len(key) + len(what) + 3
-        if width >= -2:
+        if width >= -1:
             fragments += [("class:key", f" {key}"), ("class:hint", f" {what} ")]
     return fragments
 
@@ -243,8 +243,8 @@ def status(listing: Listing, text: str, trouble: str) -> StyleAndTextTuples:
     if not listing.is_loaded:
         return [("class:hint", "looking for programs …")]
     if not listing.total:
-        return [("", "No Python program runs here. (x: why not, `live-kernel doctor`)")]
+        return [("", "No Python program runs here.")]
     if not listing.shown:
         return [("class:bad", f"None of {listing.total} fits {on_one_line(text)!r}.")]
     number = f"{len(listing.shown)} of {listing.total}"
-    return [("class:hint", f"{listing.position + 1}/{number}" if text else f"{listing.total}")]
+    return [("class:hint", f"{listing.position + 1}/{number if text else listing.total}")]
