@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kernels import Kernel
 from supervised_programs import RUN, Supervised, a_name
 from targets import ROOT, Target, clean_environment, eventually, python314
 from terminals import Terminal
@@ -420,6 +421,17 @@ def test_cells_run_in_it_by_its_name() -> None:
         target.wait_for("ready", after=1)
         second = live_kernel("exec", target.name, "import os; os.getpid()")
         assert second.stdout == f"{target.program.pid}\n" != first.stdout
+
+
+@pytest.mark.client
+def test_a_notebook_attaches_by_name_again_and_again() -> None:
+    with Supervised("idle", args=["x"]) as target, Kernel() as kernel:
+        assert kernel.run(f"%attach {target.name}").status == "ok"
+        assert kernel.value("__import__('os').getpid()") == target.program.pid
+        assert live_kernel("restart", target.name).returncode == 0
+        target.wait_for("ready", after=1)
+        assert kernel.run(f"%attach {target.name}").status == "ok"
+        assert kernel.value("__import__('os').getpid()") == target.program.pid
 
 
 def test_what_runs_python_behind_a_shell() -> None:

@@ -129,6 +129,7 @@ class Program:
         """It has ended: what now? Returns `start` (at once), `wait` or `leave`."""
         with self.changed:
             if self._wanted == "restart":
+                self.is_done = False
                 self.restarts += 1
                 return "start"
             failed = self._status is None or os.waitstatus_to_exitcode(self._status) != 0
