@@ -460,6 +460,7 @@ def test_cells_run_in_it_by_its_name() -> None:
 @pytest.mark.client
 def test_a_notebook_attaches_by_name_again_and_again() -> None:
     with Supervised("idle", args=["x"]) as target, Kernel() as kernel:
+        assert target.name in kernel.complete(f"%attach {target.name[:-3]}")
         assert kernel.run(f"%attach {target.name}").status == "ok"
         assert kernel.value("__import__('os').getpid()") == target.program.pid
         assert live_kernel("restart", target.name).returncode == 0
