@@ -18,9 +18,9 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Any, Self
 
 import psutil
 import pytest
@@ -28,7 +28,7 @@ from targets import ROOT, eventually, found
 
 pytest.importorskip("jupyterlab", reason="no JupyterLab here")
 pytest.importorskip("playwright.sync_api", reason="no playwright here")
-from playwright.sync_api import Browser, Locator, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Route, expect, sync_playwright
 
 SCREENSHOTS = ROOT / ".artefacts" / "lab"
 
@@ -65,18 +65,35 @@ def chromium() -> Iterator[Browser]:
 
 
 class Lab:
-    """A running JupyterLab, shown by one page of `browser`; use it in a `with` block."""
+    """A running JupyterLab, shown by one page of `browser`; use it in a `with` block.
 
-    def __init__(self, browser: Browser) -> None:
+    `application`: the module that is started. `base_url`: the path at which it serves.
+    `options`: more words for its command line. `environment`: more variables for it.
+    """
+
+    application = "jupyterlab"
+
+    def __init__(
+        self,
+        browser: Browser,
+        *,
+        base_url: str = "/",
+        options: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self._browser = browser
+        self.base_url, self._options = base_url, options
+        self._more_environment = dict(environment or {})
 
     def __enter__(self) -> Self:
         self._exits = contextlib.ExitStack()
         try:
             self.home = Path(self._exits.enter_context(_private_directory()))
             self.notebooks = self.home / "notebooks"
-            self._start_server()
+            self._write_settings()
+            self._port, self._token = _free_port(), secrets.token_hex(8)
             self._exits.callback(self.stop_server)
+            self.start_server()
             self._open_page()
             self.open()
         except BaseException:
@@ -89,20 +106,21 @@ class Lab:
 
     # -- the server ---------------------------------------------------------------------
 
-    def _start_server(self) -> None:
-        self._write_settings()
-        self._port, self._token = _free_port(), secrets.token_hex(8)
+    def start_server(self) -> None:
+        """Start it, or start it again where it was; wait until it serves."""
         self._log = self.home / "server.log"
-        with self._log.open("w") as log:
+        with self._log.open("a") as log:
             self.server = subprocess.Popen(
                 [
-                    sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root",
+                    sys.executable, "-m", self.application, "--no-browser", "--allow-root",
                     "--ServerApp.ip=127.0.0.1",
+                    f"--ServerApp.base_url={self.base_url}",
                     f"--ServerApp.port={self._port}",
                     "--ServerApp.port_retries=0",
                     f"--ServerApp.root_dir={self.notebooks}",
                     f"--IdentityProvider.token={self._token}",
                     "--LabApp.extension_manager=readonly",
+                    *self._options,
                 ],
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,
@@ -110,7 +128,7 @@ class Lab:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )  # fmt: skip
-        eventually(self._serves, timeout=60, what="JupyterLab serves", every=0.1)
+        eventually(self._serves, timeout=60, what=f"{self.application} serves", every=0.1)
 
     def _write_settings(self) -> None:
         self.notebooks.mkdir()
@@ -123,28 +141,41 @@ class Lab:
         ours = ("JUPYTER", "IPYTHON", "JPY_", "PYTHON", "LIVE_KERNEL", "COVERAGE", "PYTEST")
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
         home = str(self.home)
-        return inherited | {
-            "HOME": home,
-            "JUPYTER_CONFIG_DIR": home + "/config",
-            "JUPYTER_DATA_DIR": home + "/data",
-            "JUPYTER_RUNTIME_DIR": home + "/runtime",
-            "JUPYTERLAB_SETTINGS_DIR": home + "/settings",
-            "JUPYTERLAB_WORKSPACES_DIR": home + "/workspaces",
-            "IPYTHONDIR": home + "/ipython",
-        }
+        return (
+            inherited
+            | {
+                "HOME": home,
+                "JUPYTER_CONFIG_DIR": home + "/config",
+                "JUPYTER_DATA_DIR": home + "/data",
+                "JUPYTER_RUNTIME_DIR": home + "/runtime",
+                "JUPYTERLAB_SETTINGS_DIR": home + "/settings",
+                "JUPYTERLAB_WORKSPACES_DIR": home + "/workspaces",
+                "IPYTHONDIR": home + "/ipython",
+            }
+            | self._more_environment
+        )
+
+    def address(self, path: str) -> str:
+        """Of this path at the server."""
+        return f"http://127.0.0.1:{self._port}{self.base_url}{path}"
 
     def _url(self, path: str, more: str = "") -> str:
-        return f"http://127.0.0.1:{self._port}/{path}?token={self._token}{more}"
+        return f"{self.address(path)}{'&' if '?' in path else '?'}token={self._token}{more}"
 
-    def _ask(self, method: str, path: str) -> IO[bytes]:
-        """Ask the server itself. Raises OSError."""
-        request = urllib.request.Request(self._url(path), method=method)
+    def ask(self, method: str, path: str, content: object = None) -> Any:
+        """Ask the server itself. What it answers, from JSON. Raises OSError."""
+        with self._ask(method, path, content) as answer:
+            return json.load(answer)
+
+    def _ask(self, method: str, path: str, content: object = None) -> IO[bytes]:
+        data = None if content is None else json.dumps(content).encode()
+        request = urllib.request.Request(self._url(path), data, method=method)
         answer: IO[bytes] = urllib.request.urlopen(request, timeout=10)
         return answer
 
     def _serves(self) -> bool:
         if self.server.poll() is not None:
-            pytest.fail(f"JupyterLab has ended:\n{self.server_log()}")
+            pytest.fail(f"{self.application} has ended:\n{self.server_log()}")
         try:
             self._ask("GET", "api/status").close()
         except OSError:
@@ -166,6 +197,8 @@ class Lab:
 
     def stop_server(self) -> None:
         """End the server as its service manager would. May be called twice."""
+        if not hasattr(self, "server"):
+            return
         if self.server.poll() is None:
             self.server.terminate()
         try:
@@ -187,6 +220,14 @@ class Lab:
         """Load JupyterLab with an empty workspace."""
         self.page.goto(self._url("lab", "&reset"))
         expect(self.card("Attach to PID")).to_be_visible(timeout=3 * _PATIENCE)
+
+    def another_page(self) -> Page:
+        """JupyterLab in a second tab, with a workspace of its own; to be closed."""
+        page = self._browser.new_page(viewport={"width": 1280, "height": 860})
+        page.set_default_timeout(_PATIENCE)
+        page.goto(self._url("lab/workspaces/another", "&reset"))
+        expect(page.locator("#jp-MainMenu")).to_be_visible(timeout=3 * _PATIENCE)
+        return page
 
     def card(self, kernel: str) -> Locator:
         """A kernel's card in the launcher."""
@@ -232,11 +273,11 @@ class Lab:
         except BaseException:
             self.screenshot(f"failed-{os.environ.get('PYTEST_CURRENT_TEST', '')}")
             print("-- what Jupyter Server wrote:", self.server_log(), sep="\n")
-            self._start_over()
+            self.start_over()
             raise
         notebook.close_and_shut_down()
 
-    def _start_over(self) -> None:
+    def start_over(self) -> None:
         """Leave nothing to the next test of one that has failed."""
         with contextlib.suppress(OSError):
             for session in json.load(self._ask("GET", "api/sessions")):

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 GONE = (FileNotFoundError, ProcessLookupError)
 
@@ -55,7 +55,7 @@ class Stat(NamedTuple):
 
 def seconds_since(start_time: int) -> float:
     """Seconds from a moment in clock ticks after boot until now."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME) - start_time / _TICKS_PER_SECOND
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - start_time / TICKS_PER_SECOND
 
 
 def stat(pid: int) -> Stat:
@@ -87,7 +87,7 @@ def usage(pid: int) -> Usage:
     data = read(pid, "stat").decode(errors="replace")
     rest = data[data.rindex(")") + 2 :].split()
     ticks = int(rest[11]) + int(rest[12])
-    return Usage(ticks / _TICKS_PER_SECOND, int(rest[21]) * _PAGE, int(rest[17]))
+    return Usage(ticks / TICKS_PER_SECOND, int(rest[21]) * _PAGE, int(rest[17]))
 
 
 class Status(NamedTuple):

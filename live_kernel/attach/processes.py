@@ -139,6 +139,18 @@ def identify(pid: int, *, yama: Path = YAMA) -> Process:
         raise gone(pid) from None
 
 
+def judged(pid: int) -> Candidate:
+    """This process, whatever it is, with its verdict. Raises TargetNotFound, or
+    AttachNotPermitted where /proc hides it.
+    """
+    _require_linux(pid)
+    subject = Subject(pid)
+    try:
+        return Candidate(_process(subject), examine(subject))
+    except proc.GONE:
+        raise gone(pid) from None
+
+
 def found_again(pid: int, start_time: int) -> Process:
     """The process with this pid that began then, whether or not it can be attached to now.
 

@@ -15,13 +15,14 @@ from .choosing import Choice
 from .rails import Rails
 
 USAGE = """\
-Usage: live-kernel kernel -f FILE [--pid N | --match TEXT] [--wake] [--quiet]
-                          [--observe] [--confirm] [--idle SPAN]
+Usage: live-kernel kernel -f FILE [--pid N [--start-time T] | --match TEXT] [--wake]
+                          [--quiet] [--observe] [--confirm] [--idle SPAN]
 
   Run the kernel that Jupyter starts from the kernelspec live-attach.
 
   -f FILE       the connection file
   --pid N       attach to this process
+  --start-time T  unless it is another one that began T clock ticks after boot
   --match TEXT  attach to the one process with TEXT in its command line
   --wake        wake it if it is blocked
   --quiet       don't let the first cell say what it runs in
@@ -55,7 +56,7 @@ class Arguments(NamedTuple):
 
 def parse(words: list[str]) -> Arguments:
     """What the front-end gave, and what the user added after `--`. Raises UsageError."""
-    known = ["pid=", "match=", "wake", "quiet", *_RAILS, f"{_HISTORY}="]
+    known = ["pid=", "start-time=", "match=", "wake", "quiet", *_RAILS, f"{_HISTORY}="]
     try:
         found, rest = getopt.getopt([w for w in words if w != "--"], "f:", known)
     except getopt.GetoptError as error:
@@ -65,17 +66,26 @@ def parse(words: list[str]) -> Arguments:
         raise UsageError(f"can't make sense of {rest[0]!r}" if rest else "-f FILE is missing")
     if "--pid" in options and "--match" in options:
         raise UsageError("--pid and --match exclude each other")
-    if "--pid" in options and not options["--pid"].isdecimal():
-        raise UsageError(f"--pid takes a number, not {options['--pid']!r}")
-    chosen = [Choice(options[name], name) for name in ("--pid", "--match") if name in options]
     return Arguments(
         options["-f"],
-        chosen[0] if chosen else None,
+        _choice(options),
         is_quiet="--quiet" in options,
         wakes="--wake" in options,
         history=options.get(f"--{_HISTORY}", ""),
         rails=_rails(options),
     )
+
+
+def _choice(options: dict[str, str]) -> Choice | None:
+    for name in ("--pid", "--start-time"):
+        if name in options and not options[name].isdecimal():
+            raise UsageError(f"{name} takes a number, not {options[name]!r}")
+    if "--start-time" not in options:
+        chosen = [Choice(options[name], name) for name in ("--pid", "--match") if name in options]
+        return chosen[0] if chosen else None
+    if "--pid" not in options:
+        raise UsageError("--start-time says which process --pid means")
+    return Choice(options["--pid"], "--pid", int(options["--start-time"]))
 
 
 _RAILS = ("observe", "confirm", "idle=")

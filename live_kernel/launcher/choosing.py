@@ -11,17 +11,27 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..attach import processes, supervised
 from ..attach.processes import Process
+from ..attach.verdicts import title
 from ..errors import LiveKernelError, TargetNotFound
 from ..plain import plain
 from .ownership import is_ours, text_of_ours
 from .rails import NO_RAILS, Rails
 
+VARIABLE = "LIVE_KERNEL_TARGET"
+"""The program to attach to: a pid, or text of exactly one command line."""
+
 _IN_SIGHT = ("%attach", "the prompt", "the caller")
 """Sources of which nobody needs to be reminded: they have just said it."""
+
+MEANT = "LIVE_KERNEL_MEANT"
+"""The variable in which a kernelspec for one process tells of it, as JSON (`server/specs.py`)."""
+
+ENDED = " (ended)"
+"""What stands behind the title of a kernelspec whose process has gone."""
 
 _TOO_MANY_DIGITS = 20
 """With so many, it is no pid anywhere, and Python may refuse to read it as a number."""
@@ -33,6 +43,7 @@ class Choice(NamedTuple):
     `source` says who chose, in words. A choice from memory also knows the
     `start_time` of the process (clock ticks since boot), since pids come again.
     `wake`: it is to be woken if it is blocked. `rails`: what was asked for with it.
+    `command`: its command line or, where that is not known, its name alone; empty for neither.
     """
 
     text: str
@@ -42,6 +53,7 @@ class Choice(NamedTuple):
     pinned: bool = False
     wake: bool = False
     rails: Rails = NO_RAILS
+    command: tuple[str, ...] = ()
 
     def resolve(self) -> Process:
         """The process that is meant. Raises LiveKernelError, naming a source out of sight."""
@@ -53,14 +65,23 @@ class Choice(NamedTuple):
             raise
 
     def _find(self) -> Process:
-        process = named(self.text)
+        try:
+            process = named(self.text)
+        except TargetNotFound as error:
+            if self.command:
+                raise TargetNotFound(error.pid, f"pid {error.pid}{self._ended()}", _NAME) from None
+            raise
         if self.start_time not in (None, process.start_time):
-            raise TargetNotFound(
-                process.pid,
-                f"pid {process.pid} is another process now; the one before has ended",
-                "Name another program with %attach PID or %attach TEXT.",
-            )
+            before = f"pid {process.pid} is another process now; the one before"
+            raise TargetNotFound(process.pid, f"{before}{self._ended()}", _NAME)
         return process
+
+    def _ended(self) -> str:
+        what = f" ({title(self.command, self.command[0])})" if self.command else ""
+        return f"{what} has ended"
+
+
+_NAME = "Name another program with %attach PID or %attach TEXT."
 
 
 def named(text: str) -> Process:
@@ -84,6 +105,7 @@ class Memory:
     def remember(self, process: Process, text: str, pinned: bool, rails: Rails = NO_RAILS) -> None:
         """Keep this choice for the next launcher with the same connection file, if it can be."""
         kept = {"text": str(process.pid), "start_time": process.start_time}
+        kept["command"] = process.cmdline
         record = json.dumps({**kept, "pattern": text, "pinned": pinned, "rails": rails})
         with contextlib.suppress(OSError):
             # Made anew: in a directory that is everybody's, what has its name may be anyone's,
@@ -107,7 +129,9 @@ class Memory:
                 text and pattern
             ):
                 choice = Choice(text, "attached before the restart", start_time, pattern, pinned)
-                choice = choice._replace(rails=_kept_rails(record.get("rails")))
+                choice = choice._replace(
+                    rails=_kept_rails(record.get("rails")), command=_words(record.get("command"))
+                )
             case _:
                 return None
         if record.get("pinned") is not pinned:
@@ -151,27 +175,73 @@ def _is_alive(choice: Choice) -> bool:
 
 def from_environment(environment: Mapping[str, str]) -> Choice | None:
     """The variable LIVE_KERNEL_TARGET: a pid, or text."""
-    text = environment.get("LIVE_KERNEL_TARGET", "").strip()
-    return Choice(text, "LIVE_KERNEL_TARGET") if text else None
+    text = environment.get(VARIABLE, "").strip()
+    return Choice(text, VARIABLE) if text else None
 
 
 def from_notebook(environment: Mapping[str, str]) -> Choice | None:
-    """The notebook's metadata: `{"live_kernel": {"target": "orders-service"}}`.
-
-    Jupyter Server tells the notebook's path in JPY_SESSION_NAME.
-    """
-    path = Path(environment.get("JPY_SESSION_NAME", ""))
-    if path.suffix != ".ipynb":
-        return None
+    """The notebook's metadata: `{"live_kernel": {"target": "orders-service"}}`."""
+    path, metadata = _metadata(environment)
     try:
-        if not is_ours(path.stat()):
-            return None  # others don't say which program root's kernel enters
-        metadata = json.loads(path.read_text(encoding="utf-8"))["metadata"]
         target = metadata["live_kernel"]["target"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (KeyError, TypeError):
         return None
     text = str(target).strip() if type(target) in (str, int) else ""
     return Choice(text, f"the metadata of {path.name}") if text else None
+
+
+def _metadata(environment: Mapping[str, str]) -> tuple[Path, Any]:
+    """The notebook and its metadata. Jupyter Server tells its path in JPY_SESSION_NAME."""
+    path = Path(environment.get("JPY_SESSION_NAME", ""))
+    if path.suffix != ".ipynb":
+        return path, None
+    try:
+        if not is_ours(path.stat()):
+            return path, None  # others don't say which program root's kernel enters
+        return path, json.loads(path.read_text(encoding="utf-8"))["metadata"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return path, None
+
+
+def from_kernelspec(given: Choice | None, environment: Mapping[str, str]) -> Choice | None:
+    """What the command line says, with what a kernelspec for one process tells of that.
+
+    A notebook keeps no more than the kernelspec's name and title. Where those are all that is
+    known, and the process that has the pid now goes by another title, it is not the one.
+    """
+    try:
+        told = json.loads(environment.get(MEANT, ""))
+    except (ValueError, RecursionError):
+        return given
+    match told:
+        case {
+            "kernelspec": str(name),
+            "pid": int(pid),
+            "title": str(now),
+            "remembered": is_sure,
+        } if given is not None and given.text == str(pid):
+            choice = given._replace(source=_OF_KERNEL, command=_words(told.get("command")))
+            before = "" if is_sure is True else _title_before(name, environment)
+            if before and before != now:
+                return choice._replace(start_time=0, command=(before,))
+            return choice
+    return given
+
+
+_OF_KERNEL = "the program of this kernel"
+
+
+def _title_before(kernelspec: str, environment: Mapping[str, str]) -> str:
+    """How the program of a notebook with this kernelspec was called when that was saved."""
+    _, metadata = _metadata(environment)
+    match metadata:
+        case {"kernelspec": {"name": str(name), "display_name": str(title)}} if name == kernelspec:
+            return title.rpartition(" · pid ")[0].removesuffix(ENDED)
+    return ""
+
+
+def _words(found: object) -> tuple[str, ...]:
+    return tuple(word for word in found if isinstance(word, str)) if isinstance(found, list) else ()
 
 
 def first_choice(
@@ -183,7 +253,7 @@ def first_choice(
     """
     sources: list[Callable[[], Choice | None]] = [
         lambda: memory.recall(pinned=True),
-        lambda: given,
+        lambda: from_kernelspec(given, environment),
         lambda: from_environment(environment),
         lambda: from_notebook(environment),
         lambda: memory.recall(pinned=False),

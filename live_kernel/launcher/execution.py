@@ -117,7 +117,7 @@ class Queue:
         self._run = run
         self._inputs = inputs
         self._is_aside = is_aside
-        self._witness = witness or Witness()
+        self.witness = witness or Witness()
         self._latest: Execution | None = None
         self._waiting: deque[Execution | Turn] = deque()
         self._is_starting = False
@@ -208,7 +208,7 @@ class Queue:
         if not execution.silent:
             content = {"code": execution.code, "execution_count": execution.count}
             execution.publish("execute_input", content)
-        self._witness.begun(execution)
+        self.witness.begun(execution)
 
     def succeed(self, execution: Execution, expressions: Content | None = None) -> None:
         """The cell has run."""
@@ -217,7 +217,7 @@ class Queue:
             "payload": execution.payload,
         }
         self._answer(execution, {"status": "ok", "execution_count": execution.count, **content})
-        self._witness.ended(execution, None)
+        self.witness.ended(execution, None)
         self._go_on(execution)
 
     def fail(self, execution: Execution, error: LiveKernelError) -> None:
@@ -238,7 +238,7 @@ class Queue:
             self._frontend.take_in("shell")  # what was sent before the failure could be known
         content = {"execution_count": execution.count, "payload": execution.payload}
         self._answer(execution, {"status": "error", **error, **content})
-        self._witness.ended(execution, cause)
+        self.witness.ended(execution, cause)
         if stops:
             self._failed, self._failed_at = execution, time.monotonic()
             self.abort_waiting()
@@ -272,7 +272,7 @@ class Queue:
             self._failed, self._failed_at = execution, time.monotonic()
         self._frontend.status("busy", execution.request.header)
         self._answer(execution, {"status": "aborted"})
-        self._witness.dropped(execution)
+        self.witness.dropped(execution)
 
 
 def _seconds(date: object) -> float | None:

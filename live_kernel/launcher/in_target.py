@@ -10,8 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ..attach import processes
+from ..attach.processes import Candidate, Process
 from ..errors import LiveKernelError, NoTarget
-from . import tables
+from . import likeness, tables
 from .choosing import Choice
 from .execution import Done, Execution
 from .frontend import Frontend
@@ -160,16 +161,20 @@ class InTarget:
 
         If one was chosen in advance, or was there and has gone, tell what became of it.
         """
-        failure = self._target.failure
+        failure, gone = self._target.failure, self._target.gone
         if failure is not None and execution.allows_input:
             execution.print(str(failure).partition("\n")[0])
-        execution.display(tables.as_bundle(processes.candidates()))
+        ranked = likeness.rank(processes.candidates(), gone)
+        execution.display(tables.as_bundle(ranked.candidates))
         if not execution.allows_input:
             none = "Run %attach PID, or %attach TEXT of its command line."
-            done(failure or NoTarget("No program is attached.", none))
+            error = failure or NoTarget("No program is attached.", none)
+            if gone:
+                error.remedy = _likest(ranked.candidates)
+            done(error)
             return
 
-        again = self._target.left
+        again = self._target.left or _same(ranked.best)
 
         def answered(text: str | None) -> None:
             try:
@@ -184,5 +189,20 @@ class InTarget:
             else:
                 self._wait(execution, attached, done)
 
-        prompt = _PROMPT if again is None else _PROMPT[:-3] + f"; Enter: {again.text} again): "
+        what = "again" if again is self._target.left else f"({ranked.best and ranked.best.title})"
+        prompt = _PROMPT if again is None else _PROMPT[:-3] + f"; Enter: {again.text} {what}): "
         self._questions.ask(self._frontend, execution.request, prompt, False, answered)
+
+
+def _same(process: Process | None) -> Choice | None:
+    """What an empty answer means where a program like the one that has gone is there."""
+    if process is None:
+        return None
+    return Choice(str(process.pid), "the prompt", process.start_time)
+
+
+def _likest(candidates: list[Candidate]) -> str:
+    there = [each for each in candidates if each.attachable]
+    if not there:
+        return "There is no other program to attach to now; %attach PID once there is."
+    return f"%attach PID takes one of these, the likest first:\n{processes.table(there)}"

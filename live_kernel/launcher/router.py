@@ -34,6 +34,13 @@ from .wire import PROTOCOL_VERSION, Content, Request
 if TYPE_CHECKING:
     from .completion import Completion
     from .inspection import Inspection
+    from .panels import Panels
+
+
+PANELS = "live-kernel"
+"""The comm target that is the kernel's own."""
+
+_COMMS = ("comm_open", "comm_msg", "comm_close")
 
 
 class Router:
@@ -55,6 +62,7 @@ class Router:
         self._frontend: Frontend
         self._shells: Shells
         self._comms: Comms
+        self._runner: Runner
         self._questions = Questions()
         self.local = Local(reactor, self._questions)
         self._reactor = reactor
@@ -68,7 +76,7 @@ class Router:
         self._frontend = frontend
         in_target = InTarget(frontend, self._target, self._questions, self._on_comm, self._on_typed)
         means = Means(self._target, self.local, in_target, self.followed_by, self._recorder)
-        runner = Runner(means, self._inspect)
+        runner = self._runner = Runner(means, self._inspect)
         inputs = Inputs(self.history.add)
         witness = OnRecord(self._recorder, self._target, frontend)
 
@@ -97,6 +105,21 @@ class Router:
 
         return Inspection(self._reactor, self.local)
 
+    @cached_property
+    def _panels(self) -> Panels:
+        from .panels import Panels  # not every front-end has any
+
+        return Panels(
+            self._reactor, self._target, self._frontend, self._runner, self._shells.named("")
+        )
+
+    def _is_for_panels(self, request: Request) -> bool:
+        """Is it said on a comm that the kernel answers itself? (Its own are opened by name.)"""
+        if request.kind not in _COMMS:
+            return False
+        is_opened = request.content.get("target_name") == PANELS
+        return (is_opened or "_panels" in self.__dict__) and self._panels.takes(request)
+
     def _on_comm(self, event: dict[str, Any], subshell: str) -> None:
         """A cell says something on a comm."""
         self._comms.on_event(event, subshell)
@@ -117,6 +140,9 @@ class Router:
 
     def on_request(self, request: Request) -> None:
         """A request from shell or control."""
+        if self._is_for_panels(request):
+            self._panels.on_message(request)
+            return
         self._idling.hear(request)
         try:
             queue = self._shells.of(request)
@@ -125,7 +151,7 @@ class Router:
             return
         if request.kind == "execute_request":
             queue.add(request)
-        elif request.kind in ("comm_open", "comm_msg", "comm_close"):
+        elif request.kind in _COMMS:
             if not self.local.takes(request):
                 self._comms.on_message(request, queue)
         else:
@@ -213,7 +239,10 @@ class Router:
 
     def _on_comm_info_request(self, request: Request) -> None:
         target = request.content.get("target_name")
-        self._answer(request, {"comms": self._comms.info(target)})
+        ours = {}
+        if "_panels" in self.__dict__ and target in (None, PANELS):
+            ours = self._panels.info()
+        self._answer(request, {"comms": {**self._comms.info(target), **ours}})
 
     def _on_create_subshell_request(self, request: Request) -> None:
         self._answer(request, {"subshell_id": self._shells.create()})

@@ -47,6 +47,14 @@ class Runner:
             self._in_target.tell_notices(execution)
             go_on(error)
 
+        self._run_command(name, argument, execution, done)
+
+    def run_command(self, execution: Execution, done: Done) -> None:
+        """Run the one command of which an execution's code consists."""
+        ((name, argument),), _ = commands.split(execution.code)
+        self._run_command(name, argument, execution, done)
+
+    def _run_command(self, name: str, argument: str, execution: Execution, done: Done) -> None:
         command = commands.COMMANDS[name](self._means)
         self._in_target.guarding.let(
             name,

@@ -1,7 +1,8 @@
 """The kernels that run here, as one finds them who wants to follow one; and what they tell.
 
-Runs on the command line. Each kernel listens on a socket that is reached through its descriptors
-(`followers.py`), among which it is found; the system says who it is that listens.
+Runs on the command line, and on a thread of Jupyter Server. Each kernel listens on a socket that
+is reached through its descriptors (`followers.py`), among which it is found; the system says who
+it is that listens.
 Rule: nothing is ever sent to a kernel. What comes from one is read as lines of JSON of a bounded
 length, and another user's is looked at by root alone.
 """
@@ -14,7 +15,7 @@ import re
 import select
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -154,12 +155,12 @@ class Named(NamedTuple):
         return text in f"{self.session.target.get('command', '')}\n{about.get('notebook', '')}"
 
 
-def all_of_them() -> list[Session]:
+def all_of_them(pids: Iterable[int] | None = None) -> list[Session]:
     """Every kernel that lets us follow, by pid: what they have said of themselves.
 
-    They have been left again, before they would take us for a follower.
+    They have been left again, before they would take us for a follower. `pids`: of these alone.
     """
-    waiting = [session for path in _paths() if (session := _connected(path)) is not None]
+    waiting = [session for path in _paths(pids) if (session := _connected(path)) is not None]
     found: list[Session] = []
     deadline = time.monotonic() + _PATIENCE
     while waiting and (rest := deadline - time.monotonic()) > 0:
@@ -219,9 +220,9 @@ def _since(moment: object) -> str:
     return f"for {duration(max(0.0, time.time() - moment))}"
 
 
-def _paths() -> Iterator[str]:
+def _paths(pids: Iterable[int] | None = None) -> Iterator[str]:
     """Where kernels listen, among those whose descriptors we are shown."""
-    for pid in proc.pids():
+    for pid in proc.pids() if pids is None else pids:
         try:
             if not _IS_OURS.search(proc.read(pid, "cmdline")):
                 continue

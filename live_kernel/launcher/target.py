@@ -19,6 +19,7 @@ from ..errors import (
     NoTarget,
     OnlyLooks,
     TargetBlocked,
+    TargetNotFound,
 )
 from ..link import messages
 from ..plain import plain
@@ -104,6 +105,8 @@ class Target:
         self.is_quiet = False
         """The next attach is not told."""
         self.failure: LiveKernelError | None = None
+        self.missed: Choice | None = None
+        """What was chosen in advance, and could not even be tried."""
         self._choice: Choice | None = None
         self._is_pinned = False
         self._waiters: list[Waiter] = []
@@ -116,6 +119,8 @@ class Target:
         self.on_step: Callable[[str, Process | None, Message], None] = lambda *_: None
         """Told of each step: `attach`, `attached`, `failed`, `detached`, `lost`; of which process,
         where it is known, and more about it: `why`, in words."""
+        self.on_change: Callable[[], None] = lambda: None
+        """Called when it may have another state, or other names are seen: after each cell."""
         self._blocked: TargetBlocked | None = None
         self.protection = Protection(lambda: self.is_there)
         self.use = Use()
@@ -134,6 +139,10 @@ class Target:
         """Is there a target, or one that is being entered?"""
         return self.state in (State.ATTACHED, State.INJECTING)
 
+    def is_called(self) -> bool:
+        """Has the bootstrap been scheduled in the target, or is there none to be entered?"""
+        return self.attachment is None or self.attachment.is_called
+
     @property
     def present(self) -> Process | None:
         """The process that this kernel is attached to or entering."""
@@ -143,6 +152,19 @@ class Target:
     def process(self) -> Process | None:
         """The process that this kernel is attached to or entering, or was last."""
         return None if self.attachment is None else self.attachment.process
+
+    @property
+    def blocked(self) -> TargetBlocked | None:
+        """In what the target that is being entered is blocked, where it is."""
+        return self._blocked
+
+    @property
+    def gone(self) -> tuple[str, ...]:
+        """The command line of the program that was meant and has ended, if there is one."""
+        if self.process is not None:
+            return self.process.cmdline if self.state is State.LOST else ()
+        is_gone = self.missed is not None and isinstance(self.failure, TargetNotFound)
+        return self.missed.command if self.missed is not None and is_gone else ()
 
     # -- attaching ----------------------------------------------------------------------
 
@@ -178,6 +200,7 @@ class Target:
         observe = bool(found.rails.observe)
         self.on_step("attach", process, {**asked, **({"observe": True} if observe else {})})
         self.attachment = Attachment(process, self.reactor, self, choice.wake, observe)
+        self.on_change()
 
     def _is_already(self, process: Process) -> bool:
         if self.attachment is None or not self.is_there:
@@ -230,6 +253,7 @@ class Target:
         error = TargetBlocked(pid, f"Gave up entering pid {pid}{seen}", remedy)
         self._tell_waiters(lambda waiter: waiter.failed(error))
         self.attachment = None
+        self.on_change()
         return True
 
     def detach(
@@ -284,6 +308,7 @@ class Target:
         self._runs.clear()
         self._ended.clear()
         self.on_left()
+        self.on_change()
         return runs
 
     def describe(self) -> str:
@@ -424,6 +449,7 @@ class Target:
         if not self.is_quiet:
             self._notice(self.describe())
         self.is_quiet = False
+        self.on_change()
         self.protection.tell()
         self.use.begin()
         self.on_entered()
@@ -436,10 +462,12 @@ class Target:
     def on_failed(self, error: LiveKernelError) -> None:
         self.on_step("failed", self.process, _why(error))
         self.failure, self._blocked = error, None
+        self.on_change()
         self._tell_waiters(lambda waiter: waiter.failed(error))
 
     def on_blocked(self, error: TargetBlocked) -> None:
         self._blocked = error
+        self.on_change()
         for waiter in self._waiters:
             self._tell_blocked(waiter, error)
 
@@ -475,6 +503,7 @@ class Target:
         self._runs.pop(cell, None)
         self.use.end(run)
         self._ended[cell] = run
+        self.on_change()
         if len(self._ended) > _REMEMBERED:
             self._ended.popitem(last=False)
 

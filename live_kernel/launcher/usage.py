@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ..attach.processes import Process
 from .reactor import Reactor
 from .wire import Content
 
@@ -39,6 +40,41 @@ class Usage:
             self._reactor.call(lambda: answered(content))
 
         threading.Thread(target=look, name="usage", daemon=True).start()
+
+
+class Gauge:
+    """What one process uses by itself, since the last look at it."""
+
+    def __init__(self, process: Process) -> None:
+        self.process = process
+        self._lock = threading.Lock()
+        self._seen: psutil.Process | None = None
+
+    def begin(self) -> None:
+        """Look for the first time, so that there is something to compare with."""
+        self.read()
+
+    def read(self) -> Content | None:
+        """`cpu` in percent of one processor, `memory` in bytes, `threads`.
+
+        None the first time, when there is nothing to compare with, and where it can't be seen.
+        """
+        import psutil
+
+        with self._lock:
+            try:
+                if self._seen is None:
+                    self._seen = psutil.Process(self.process.pid)
+                    self._seen.cpu_percent()
+                    return None
+                with self._seen.oneshot():
+                    return {
+                        "cpu": self._seen.cpu_percent(),
+                        "memory": self._seen.memory_info().rss,
+                        "threads": self._seen.num_threads(),
+                    }
+            except psutil.Error:
+                return None
 
 
 class Meter:

@@ -166,7 +166,11 @@ def _digest(requirements: str) -> str:
     """Of all that decides what an installation holds, but for the project's code."""
     digest = hashlib.sha256()
     kernelspec = sorted(path for path in (ROOT / "kernelspec").iterdir() if path.is_file())
-    for path in (_list(requirements), ROOT / "pyproject.toml", *kernelspec):
+    extension = ROOT / "live_kernel/server/live-kernel.json"
+    panel = sorted(
+        path for path in (ROOT / "live_kernel/labextension").rglob("*") if path.is_file()
+    )
+    for path in (_list(requirements), ROOT / "pyproject.toml", *kernelspec, extension, *panel):
         digest.update(path.read_bytes() + b"\0")
     version = re.search(r"__version__.*", (ROOT / "live_kernel/__init__.py").read_text())
     digest.update(version[0].encode() if version else b"")

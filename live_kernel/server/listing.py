@@ -1,0 +1,158 @@
+"""Looks at the processes of this machine, for all who ask in Jupyter Server.
+
+Runs in Jupyter Server: asked on its event loop, taken on one thread. Whoever asks while a
+look goes on, or soon after it, shares it. Rule: the event loop never waits for one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
+
+import psutil
+
+from ..attach import naming, proc, processes
+from ..attach.processes import Candidate, Process
+from ..errors import ConfigBroken, LiveKernelError
+from ..launcher import guards
+from ..launcher.guards import Guards
+from ..launcher.rails import Rails
+
+
+class Usage(NamedTuple):
+    """What a process uses. `cpu`: percent of one processor since the look before; at the first
+    look, over its life. `memory`: bytes that are resident. As `ps` shows it to everybody.
+    """
+
+    cpu: float = 0.0
+    memory: int = 0
+    threads: int = 0
+
+
+class Program(NamedTuple):
+    """A candidate, and what is shown beside it. `started`: seconds of the epoch."""
+
+    candidate: Candidate
+    rails: Rails
+    usage: Usage
+    started: float
+
+    @property
+    def process(self) -> Process:
+        return self.candidate.process
+
+    @property
+    def title(self) -> str:
+        """What its guard calls it, or a name from its command line."""
+        process = self.process
+        if self.rails.banner:
+            return naming.shortened(self.rails.banner)
+        return naming.short_name(process.cmdline, process.name, process.cwd)
+
+
+class Look(NamedTuple):
+    """What was there at one moment. `warning`: why guards are not known, if they are not."""
+
+    programs: tuple[Program, ...] = ()
+    warning: LiveKernelError | None = None
+
+
+class Listing:
+    """Takes looks, each good for `fresh_for` seconds.
+
+    `also(look)` is called with each, on the thread that takes it.
+    """
+
+    def __init__(self, fresh_for: float, also: Callable[[Look], None] = lambda _look: None) -> None:
+        self._fresh_for, self._also = fresh_for, also
+        self._pool = ThreadPoolExecutor(1, "live-kernel-look")
+        self._meter = Meter()
+        self._going: Future[Look] | None = None
+        self._taken = 0.0
+        self.last = Look()
+
+    async def look(self) -> Look:
+        """A look that is fresh."""
+        return await asyncio.wrap_future(self.begin())
+
+    def begin(self) -> Future[Look]:
+        """The look that is fresh or goes on, or one that begins now."""
+        is_old = time.monotonic() > self._taken + self._fresh_for
+        if self._going is None or (self._going.done() and is_old):
+            self._going = self._pool.submit(self._look)
+        return self._going
+
+    async def program(self, pid: int) -> Program:
+        """One process, Python or not, as it is now. Raises TargetNotFound."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._one, pid)
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _look(self) -> Look:
+        """On the thread."""
+        guarded, warning = _guards()
+        boot = psutil.boot_time()
+        found = [self._program(each, guarded, boot) for each in processes.candidates()]
+        self._meter.forget_all_but({each.process.pid for each in found})
+        look = Look(tuple(found), warning)
+        self._also(look)
+        self.last, self._taken = look, time.monotonic()
+        return look
+
+    def _one(self, pid: int) -> Program:
+        guarded, _ = _guards()
+        return self._program(processes.judged(pid), guarded, psutil.boot_time())
+
+    def _program(self, candidate: Candidate, guarded: Guards, boot: float) -> Program:
+        process = candidate.process
+        started = started_at(process.start_time, boot)
+        return Program(candidate, guarded.of(process), self._meter.read(process), started)
+
+
+def started_at(start_time: int, boot: float) -> float:
+    """The moment of the epoch that is `start_time` clock ticks after boot."""
+    return round(boot + start_time / proc.TICKS_PER_SECOND, 2)
+
+
+def _guards() -> tuple[Guards, LiveKernelError | None]:
+    try:
+        return guards.read(), None
+    except ConfigBroken as error:
+        return Guards(), error
+
+
+class Meter:
+    """Remembers processes between two looks, without which there is no processor time."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[int, psutil.Process]] = {}
+
+    def read(self, process: Process) -> Usage:
+        """What it uses; nothing where it has just ended."""
+        with contextlib.suppress(psutil.Error):
+            start_time, known = self._known.get(process.pid, (-1, None))
+            if known is None or start_time != process.start_time:
+                known = psutil.Process(process.pid)
+                self._known[process.pid] = process.start_time, known
+                known.cpu_percent()
+                return self._read(known, process, over_life=True)
+            return self._read(known, process, over_life=False)
+        return Usage()
+
+    def _read(self, known: psutil.Process, process: Process, over_life: bool) -> Usage:
+        with known.oneshot():
+            if over_life:
+                times = known.cpu_times()
+                cpu = 100 * (times.user + times.system) / max(process.uptime, 0.1)
+            else:
+                cpu = known.cpu_percent()
+            return Usage(round(cpu, 1), known.memory_info().rss, known.num_threads())
+
+    def forget_all_but(self, pids: set[int]) -> None:
+        for pid in self._known.keys() - pids:
+            del self._known[pid]
