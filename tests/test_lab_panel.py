@@ -283,7 +283,9 @@ def test_the_launcher_follows_the_processes(lab: Lab) -> None:
 
 
 def test_goes_where_the_settings_want_it(lab: Lab, program: Program) -> None:
-    lab.ask("PUT", "lab/api/settings/live-kernel:plugin", {"raw": '{"area": "right", "all": true}'})
+    settings = lab.home / "settings" / "live-kernel" / "plugin.jupyterlab-settings"
+    settings.parent.mkdir(exist_ok=True)
+    settings.write_text('{"area": "right", "all": true}')
     try:
         lab.open()
         icon = lab.page.locator(".jp-SideBar.jp-mod-right [data-id='live-kernel-panel']")
@@ -293,5 +295,5 @@ def test_goes_where_the_settings_want_it(lab: Lab, program: Program) -> None:
         expect(checkbox).to_be_checked()
         lab.screenshot("panel-6-right")
     finally:
-        lab.ask("PUT", "lab/api/settings/live-kernel:plugin", {"raw": "{}"})
+        settings.unlink()
         lab.open()
