@@ -141,15 +141,19 @@ class Lab:
         ours = ("JUPYTER", "IPYTHON", "JPY_", "PYTHON", "LIVE_KERNEL", "COVERAGE", "PYTEST")
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
         home = str(self.home)
-        return inherited | {
-            "HOME": home,
-            "JUPYTER_CONFIG_DIR": home + "/config",
-            "JUPYTER_DATA_DIR": home + "/data",
-            "JUPYTER_RUNTIME_DIR": home + "/runtime",
-            "JUPYTERLAB_SETTINGS_DIR": home + "/settings",
-            "JUPYTERLAB_WORKSPACES_DIR": home + "/workspaces",
-            "IPYTHONDIR": home + "/ipython",
-        } | self._more_environment
+        return (
+            inherited
+            | {
+                "HOME": home,
+                "JUPYTER_CONFIG_DIR": home + "/config",
+                "JUPYTER_DATA_DIR": home + "/data",
+                "JUPYTER_RUNTIME_DIR": home + "/runtime",
+                "JUPYTERLAB_SETTINGS_DIR": home + "/settings",
+                "JUPYTERLAB_WORKSPACES_DIR": home + "/workspaces",
+                "IPYTHONDIR": home + "/ipython",
+            }
+            | self._more_environment
+        )
 
     def address(self, path: str) -> str:
         """Of this path at the server."""
