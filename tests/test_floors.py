@@ -35,11 +35,13 @@ ROOMS = {
     "beside": {"beside", "link"},
     "handle": {"handle", "launcher", "attach", "errors"},
     "kernelspec": {"kernelspec", "errors"},
+    "extension": {"extension", "errors"},
+    "server": {"server", "launcher", "attach", "errors", "plain"},
     "terminal": {"terminal", "launcher", "attach", "plain"},
     "console": {"console"},
     "following": {"following", "launcher", "plain"},
     "cli": {"cli", "handle", "terminal", "following", "launcher", "attach", "errors", "plain"}
-    | {"kernelspec", "__init__"},
+    | {"kernelspec", "extension", "__init__"},
     "__init__": {"__init__", "handle"},
     "__main__": {"__main__", "cli", "console", "launcher"},
 }
