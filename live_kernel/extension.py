@@ -1,7 +1,7 @@
-"""The extension of Jupyter Server: where it is switched on.
+"""The extensions of Jupyter Server and JupyterLab: where they are switched on.
 
-Runs in the command line. A wheel brings the file that does so; it is written where that did
-not get to. Rule: it is switched on only where the server will find the package, or each of
+Runs in the command line. A wheel brings the files that do so; they are written where that did
+not get to. Rule: they are switched on only where the server will find the package, or each of
 its starts would say that it does not.
 """
 
@@ -15,6 +15,9 @@ from .errors import LiveKernelError
 
 _SOURCE = Path(__file__).parent / "server" / "live-kernel.json"
 _PLACE = Path("etc/jupyter/jupyter_server_config.d", _SOURCE.name)
+
+_PANEL = Path(__file__).parent / "labextension"
+_PANELS_PLACE = Path("share/jupyter/labextensions/live-kernel")
 
 ELSEWHERE = (
     "A Jupyter Server lists running programs if live-kernel is installed in its environment, too:\n"
@@ -31,9 +34,12 @@ def enable(prefix: str | None) -> str:
     file = where / _PLACE
     if not _has_package(where):
         return ELSEWHERE
-    if file.is_file():
+    panel = where / _PANELS_PLACE
+    if file.is_file() and panel.is_dir():
         return "" if prefix is None else f"Its extension of Jupyter Server is switched on in {file}"
     try:
+        if not panel.is_dir():
+            shutil.copytree(_PANEL, panel)
         file.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(_SOURCE, file)
     except OSError as error:

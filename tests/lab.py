@@ -20,7 +20,7 @@ import tempfile
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Any, Self
 
 import psutil
 import pytest
@@ -273,10 +273,16 @@ class Lab:
             raise
         notebook.close_and_shut_down()
 
+    def sessions(self) -> list[dict[str, Any]]:
+        """The sessions of the server: which notebook has which kernel."""
+        with self._ask("GET", "api/sessions") as answer:
+            found: list[dict[str, Any]] = json.load(answer)
+        return found
+
     def start_over(self) -> None:
         """Leave nothing to the next test of one that has failed."""
         with contextlib.suppress(OSError):
-            for session in json.load(self._ask("GET", "api/sessions")):
+            for session in self.sessions():
                 self._ask("DELETE", f"api/sessions/{session['id']}").close()
             self.open()
 

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(120)]
 def fresh(lab: Lab) -> Iterator[None]:
     """Each test begins without anything open, however the one before has ended."""
     yield
-    if lab.ask("GET", "api/sessions"):
+    if lab.sessions():
         lab.screenshot(f"failed-{os.environ.get('PYTEST_CURRENT_TEST', '')}")
         lab.start_over()
 
