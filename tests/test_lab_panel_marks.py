@@ -89,7 +89,9 @@ def test_a_marked_program_is_seen_everywhere(lab: Lab, theme: str) -> None:
         lab.screenshot(f"marked-1-{name}")
 
         bar.target.click()
-        expect(lab.page.get_by_role("option", selected=True).last).to_contain_text("PRODUCTION")
+        expect(lab.page.locator(".lk-picker").get_by_role("option", selected=True)).to_contain_text(
+            "PRODUCTION"
+        )
         assert_readable(lab.page, least=30)
         lab.screenshot(f"marked-2-{name}-processes")
         lab.page.keyboard.press("Escape")
