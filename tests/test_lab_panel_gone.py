@@ -72,7 +72,6 @@ def test_a_notebook_from_elsewhere_offers_by_name(lab: Lab) -> None:
 
 def test_no_answer_leaves_it_without_a_kernel(lab: Lab) -> None:
     saved(lab, "left.ipynb", 4_000_001, "idle")
-    lab.page.locator(".jp-SideBar [data-id='filebrowser']").click()
     lab.open_file("left.ipynb")
     expect(lab.page.get_by_role("dialog")).to_contain_text("idle (pid 4000001)")
     lab.page.keyboard.press("Escape")
