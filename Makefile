@@ -12,7 +12,7 @@ FUZZ_ARGS ?=
 LOAD_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab console setup test lint conformance wakes traces faults lives load fuzz bench clean
+.PHONY: help demo lab console setup docs pictures test lint conformance wakes traces faults lives load fuzz bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,14 @@ console: ## a Jupyter console inside the demo service
 
 setup: ## everything that the project is worked on with, in .venv
 	@$(set_up) dev
+
+docs: ## the documentation's site, in .artefacts/site
+	@$(set_up) dev
+	@$(python) scripts/docs.py
+
+pictures: ## the pictures of README and docs, from the tests that take them
+	@$(set_up) test
+	@$(python) scripts/pictures.py
 
 test: ## lint and all tests
 	@$(set_up) test

@@ -22,6 +22,10 @@ def main() -> int:
 
         run(sys.argv[2:])
         return 0
+    if sys.argv[1:2] == ["supervise"]:  # what `run` becomes
+        from .supervisor.main import run as supervise
+
+        return supervise(sys.argv[2:])
     from .cli import main as command_line
 
     command_line()

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.exceptions import NoArgsIsHelpError
 
 from . import __version__
 from .attach import doctor as diagnosis
@@ -31,9 +32,18 @@ from .launcher.rails import Rails
 from .plain import on_one_line
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from .launcher.past import News, Wanted
 
+type Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+
+if "_LIVE_KERNEL_COMPLETE" in os.environ:
+    from . import completing  # noqa: F401 - click is to know our part for bash
+
 EXIT_CELL_FAILED = 1
+EXIT_NONE_CHOSEN = 130
+"""As where a command is interrupted."""
 
 _LOOK_EVERY = 0.2
 """Seconds between looks at a journal that is followed."""
@@ -55,10 +65,42 @@ def _explained[**P, R](command: Callable[P, R]) -> Callable[P, R]:
     return run
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def _completed(what: str) -> Completer:
+    """What completes a word in the user's shell; loaded only when it is asked."""
+
+    def complete(
+        context: click.Context, parameter: click.Parameter, begun: str
+    ) -> list[CompletionItem]:
+        from . import completing
+
+        with suppress(OSError, LiveKernelError):
+            found: list[CompletionItem] = getattr(completing, what)(context, parameter, begun)
+            return found
+        return []
+
+    return complete
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
 @click.version_option(__version__, prog_name="live-kernel")
-def main() -> None:
-    """Run Jupyter cells inside a live Python process."""
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Run Jupyter cells inside a live Python process.
+
+    Without a command, on a terminal: choose a program from the list of those that run, and open
+    a console in it.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    if not _is_on_terminal():
+        raise NoArgsIsHelpError(context)
+    context.invoke(attach)
+
+
+def _is_on_terminal() -> bool:
+    """Can the user be shown a screen, and choose?"""
+    is_screen = os.environ.get("TERM", "") not in ("", "dumb", "unknown")
+    return is_screen and all(each.isatty() for each in (sys.stdin, sys.stdout) if each)
 
 
 @main.command()
@@ -110,7 +152,9 @@ def _span(_context: click.Context, _parameter: click.Parameter, text: str | None
 
 
 @main.command()
-@click.argument("target", metavar="PID|TEXT")
+@click.argument(
+    "target", metavar="[PID|TEXT]", required=False, shell_complete=_completed("program")
+)
 @_wake
 @click.option("--observe", is_flag=True, help="Only look at it: run no cells in it.")
 @click.option("--confirm", is_flag=True, help="Ask before each cell.")
@@ -118,20 +162,50 @@ def _span(_context: click.Context, _parameter: click.Parameter, text: str | None
     "--idle", callback=_span, metavar="SPAN", help="Detach after so long without use: 30m, say."
 )
 @_explained
-def attach(target: str, wake: bool, observe: bool, confirm: bool, idle: str | None) -> None:
-    """Open a Jupyter console in a running program."""
+def attach(
+    target: str | None = None,
+    wake: bool = False,
+    observe: bool = False,
+    confirm: bool = False,
+    idle: str | None = None,
+) -> None:
+    """Open a Jupyter console in a running program.
+
+    Without a PID, a name of `runs`, or TEXT of a command line, it is chosen from a list.
+    """
+    flags = {"--wake": wake, "--observe": observe, "--confirm": confirm}
+    process = _picked(flags) if target is None else _named(target)
+    _open_console(process, flags, idle)
+
+
+def _picked(flags: dict[str, bool]) -> Process:
+    """The process that the user picks, who may add to the flags. Leaves where he picks none."""
+    if not _is_on_terminal():
+        raise click.UsageError("Missing argument 'PID|TEXT'.")
+    from .picker.screen import pick
+
+    chosen = pick(" ".join(name for name, is_set in flags.items() if is_set))
+    if chosen is None:
+        sys.exit(EXIT_NONE_CHOSEN)
+    for name in ("wake", "observe", "confirm"):
+        flags[f"--{name}"] |= getattr(chosen, name)
+    process = _named(str(chosen.process.pid))
+    processes.still(chosen.process)
+    return process
+
+
+def _open_console(process: Process, flags: dict[str, bool], idle: str | None) -> None:
+    """Become a console in it."""
     from .kernelspec import NAME, is_installed
 
-    process = _named(target)
     rails = guards.of(process)
     if not is_installed():
         raise LiveKernelError(
             f"Jupyter does not know the kernel {NAME}.", "Run `live-kernel install`."
         )
-    flags = {"--wake": wake, "--observe": observe, "--confirm": confirm}
     chosen = ["--pid", str(process.pid), *(name for name, is_set in flags.items() if is_set)]
     chosen += ["--idle", idle] if idle else []
-    words = [*_console(rails, process, observe), "--kernel", NAME, "--", *chosen]
+    words = [*_console(rails, process, flags["--observe"]), "--kernel", NAME, "--", *chosen]
     os.execv(sys.executable, [sys.executable, "-P", "-m", *words])
 
 
@@ -153,7 +227,7 @@ def _console(rails: Rails, process: Process, observe: bool) -> list[str]:
 
 
 @main.command("exec")
-@click.argument("target", metavar="PID|TEXT")
+@click.argument("target", metavar="PID|TEXT", shell_complete=_completed("program"))
 @click.argument("code", metavar="CODE|-")
 @click.option("--json", "as_json", is_flag=True, help="Outputs and outcome as a JSON object.")
 @click.option(
@@ -194,7 +268,13 @@ def _confirm(yes: bool, is_piped: bool) -> Callable[[str], bool] | None:
 
 
 @main.command()
-@click.option("--pid", type=int, metavar="PID", help="What was done in this process.")
+@click.option(
+    "--pid",
+    type=int,
+    metavar="PID",
+    shell_complete=_completed("pid"),
+    help="What was done in this process.",
+)
 @click.option("--match", metavar="TEXT", default="", help="TEXT in the code, or the command line.")
 @click.option("--user", metavar="NAME", default="", help="What this user did.")
 @click.option("--since", metavar="TIME", help="From then on: 30min, 2h, 3d ago, or an ISO date.")
@@ -203,7 +283,13 @@ def _confirm(yes: bool, is_piped: bool) -> Callable[[str], bool] | None:
 )
 @click.option("-f", "--follow", is_flag=True, help="Go on with what is added, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="The lines as they are in the journal.")
-@click.option("--file", "file", metavar="FILE", help="Another journal than one's own.")
+@click.option(
+    "--file",
+    "file",
+    metavar="FILE",
+    shell_complete=_completed("file"),
+    help="Another journal than one's own.",
+)
 @_explained
 def log(
     pid: int | None,
@@ -265,7 +351,7 @@ def _print_news(news: News, wanted: Wanted, as_json: bool) -> None:
 
 
 @main.command("follow")
-@click.argument("kernel", metavar="[KERNEL]", default="")
+@click.argument("kernel", metavar="[KERNEL]", default="", shell_complete=_completed("kernel"))
 @click.option("--json", "as_json", is_flag=True, help="Events as they come, one JSON a line.")
 @_explained
 def follow_kernel(kernel: str, as_json: bool) -> None:
@@ -338,8 +424,112 @@ def install(where: str | None, prefix: str | None) -> None:
         click.echo(told)
 
 
+@main.command(
+    "run",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    options_metavar="[OPTIONS]",
+)
+@click.option("--name", default="", help="What it is called (its script's or module's name).")
+@click.option(
+    "--restart",
+    type=click.Choice(["never", "on-failure", "always"]),
+    default="never",
+    show_default=True,
+    help="When it is started again after it has ended by itself.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing on stderr of how it has ended.")
+@click.argument(
+    "command",
+    metavar="[--] PROGRAM [ARGS]...",
+    nargs=-1,
+    type=click.UNPROCESSED,
+    shell_complete=_completed("command"),
+)
+@_explained
+def run_program(name: str, restart: str, quiet: bool, command: tuple[str, ...]) -> None:
+    """Start a program under supervision, in this terminal.
+
+    It has the terminal, its signals and its streams to itself; the exit status is its own, or
+    128 + N where signal N has killed it. It is listed by `runs`, can be started again and ended
+    by `restart` and `stop`, and attached to by its name, also where the system lets only the
+    ancestors of a process look into it (kernel.yama.ptrace_scope=1).
+    """
+    if not command:
+        raise click.UsageError("Which PROGRAM?")
+    from .supervising import become_supervisor
+
+    become_supervisor(name, restart, quiet, command)
+
+
+@main.command("runs")
+@click.option("--json", "as_json", is_flag=True, help="One JSON array instead of a table.")
+@_explained
+def list_runs(as_json: bool) -> None:
+    """List the programs that run under supervision."""
+    from . import supervising
+
+    supervising.show(supervising.rows(), as_json)
+
+
+_kill = click.option("--kill", is_flag=True, help="By SIGKILL, which no program can put off.")
+_within = click.option(
+    "--within",
+    type=click.FloatRange(0, 3600),
+    default=10.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for it.",
+)
+
+
 @main.command()
-@click.argument("pid", type=int, required=False)
+@click.argument("name", shell_complete=_completed("supervised_name"))
+@_kill
+@_within
+@_explained
+def restart(name: str, kill: bool, within: float) -> None:
+    """Have a supervised program end, and start it again."""
+    from . import supervising
+
+    now = supervising.end(name, "restart", kill, within)
+    if now.get("pid") is None:
+        raise LiveKernelError(f"{name} has ended, and {now.get('last')}")
+    click.echo(f"{name} runs as pid {now.get('pid')} now.")
+
+
+@main.command()
+@click.argument("name", shell_complete=_completed("supervised_name"))
+@_kill
+@_within
+@_explained
+def stop(name: str, kill: bool, within: float) -> None:
+    """Have a supervised program end, by SIGTERM."""
+    from . import supervising
+
+    click.echo(f"{name}: {supervising.end(name, 'stop', kill, within).get('last')}")
+
+
+@main.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.option("--install", "is_installed", is_flag=True, help="Put it where the shell looks.")
+@_explained
+def completion(shell: str, is_installed: bool) -> None:
+    """Print what completes pids, names and options in your shell, or install it.
+
+    For this shell alone: eval "$(live-kernel completion bash)"
+    """
+    from . import completing
+
+    text = completing.script(shell, main)
+    if not is_installed:
+        click.echo(text)
+        return
+    path, then = completing.install(shell, text)
+    click.echo(f"Installed in {path}\n{then}")
+
+
+@main.command()
+@click.argument("pid", type=int, required=False, shell_complete=_completed("pid"))
 @click.option("--json", "as_json", is_flag=True, help="One JSON array instead of a table.")
 @_explained
 def doctor(pid: int | None, as_json: bool) -> None:

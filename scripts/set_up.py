@@ -63,6 +63,8 @@ def _what_tests_meet() -> dict[str, object]:
         "older_launcher": environments.older().ensure,
         "chromium": lambda: programs.obtain(programs.CHROMIUM),
         "tmux": lambda: programs.obtain(programs.TMUX),
+        "zsh": lambda: programs.obtain(programs.ZSH),
+        "fish": lambda: programs.obtain(programs.FISH),
         "xvfb": lambda: programs.obtain(programs.XVFB),
         "qt": lambda: programs.obtain(programs.QT),
     }

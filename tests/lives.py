@@ -21,6 +21,7 @@ from targets import Target, eventually
 
 STAYS = ""
 _CLOSED = "has closed the kernel's connections"
+_LEAVES = "had to leave: "
 _CLOSES = "os.closerange(3, 4096)"
 _REUSES = (
     f"{_CLOSES}; import socket; pairs = [socket.socketpair() for _ in range(8)]; "
@@ -224,10 +225,11 @@ def _without_its_own(lines: list[str], state: str) -> list[str]:
 
 
 def _is_told_of_the_loss(kernel: Kernel, cell: Cell | None, deed: Deed, program: Target) -> None:
-    if cell is not None:
-        if deed.lost == _CLOSED:  # a cell that says nothing does not hear of that by itself
-            kernel.interrupt()
-    else:
+    if cell is not None and deed.lost.startswith((_CLOSED, _LEAVES)):
+        # Neither a cell that says nothing nor the agent beside it hears of that by itself.
+        kernel.interrupt()
+        cell = cell if cell.finish().error[0] == "AgentLost" else None
+    if cell is None:
         # What has become of it may take a moment, in which cells may still run.
         cell = eventually(lambda: _failed(kernel), what="the loss")
     name, text = cell.finish().error

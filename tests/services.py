@@ -219,7 +219,7 @@ SERVICES: dict[str, Kind] = {
         _answers("served"),
         has=_LOOP,
     ),
-    "gunicorn, sync worker": Kind(_gunicorn("sync"), _answers("served"), _first_child),
+    "gunicorn, sync worker": Kind(_gunicorn("sync"), _answers("served"), _first_child, wake=True),
     "gunicorn, arbiter": Kind(_gunicorn("sync"), _answers("served")),
     "gunicorn, gevent worker": Kind(
         _gunicorn("gevent"), _answers("served"), _first_child, frozenset({"main", "gevent"})

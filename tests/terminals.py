@@ -22,20 +22,25 @@ from targets import eventually, found
 class Terminal:
     """A command in a terminal of 120 by 40 characters; use it in a `with` block.
 
-    `record`: a file that gets the last screen, for a person to look at.
+    `record`: a file that gets the last screen, for a person to look at. `size`: columns, lines.
     """
 
     def __init__(
-        self, command: Sequence[str], env: Mapping[str, str], record: Path | None = None
+        self,
+        command: Sequence[str],
+        env: Mapping[str, str],
+        record: Path | None = None,
+        size: tuple[int, int] = (120, 40),
     ) -> None:
         self._tmux = found("tmux") or shutil.which("tmux") or pytest.skip("no tmux here")
         self._name = f"live-kernel-{secrets.token_hex(6)}"
         self._command = shlex.join(command)
         self._env = dict(env)
         self._record = record
+        self._size = size
 
     def __enter__(self) -> Self:
-        size = ["-x", "120", "-y", "40"]
+        size = ["-x", str(self._size[0]), "-y", str(self._size[1])]
         # The shell stays when the command ends, so that the last screen can be read.
         script = f"{self._command}; echo ended with $?; exec cat"
         self._run("-f", "/dev/null", "new-session", "-d", *size, script)
@@ -64,6 +69,14 @@ class Terminal:
     def coloured(self) -> str:
         """What stands on it, with the terminal's codes for colours."""
         return self._run("capture-pane", "-p", "-e", "-S", "-200")
+
+    def lines(self) -> list[str]:
+        """The screen alone, line by line, as it is."""
+        return self._run("capture-pane", "-p").splitlines()
+
+    def resize(self, columns: int, lines: int) -> None:
+        """Give it another size."""
+        self._run("resize-window", "-x", str(columns), "-y", str(lines))
 
     def type(self, *keys: str) -> None:
         """Type text, or press keys by their tmux names, such as Enter, Tab and C-c."""

@@ -35,15 +35,19 @@ ROOMS = {
     "beside": {"beside", "link"},
     "handle": {"handle", "launcher", "attach", "errors"},
     "kernelspec": {"kernelspec", "errors"},
-    "extension": {"extension", "errors"},
-    "server": {"server", "launcher", "attach", "errors", "plain"},
     "terminal": {"terminal", "launcher", "attach", "plain"},
     "console": {"console"},
     "following": {"following", "launcher", "plain"},
+    "supervisor": {"supervisor", "attach", "errors", "plain"},
+    "supervising": {"supervising", "attach", "launcher", "errors", "plain"},
+    "picker": {"picker", "launcher", "attach", "errors", "plain"},
+    "completing": {"completing", "launcher", "attach", "errors", "plain"},
     "cli": {"cli", "handle", "terminal", "following", "launcher", "attach", "errors", "plain"}
-    | {"kernelspec", "extension", "__init__"},
+    | {"kernelspec", "extension", "supervising", "picker", "completing", "__init__"},
+    "server": {"server", "launcher", "attach", "errors", "plain", "__init__"},
+    "extension": {"extension", "errors"},
     "__init__": {"__init__", "handle"},
-    "__main__": {"__main__", "cli", "console", "launcher"},
+    "__main__": {"__main__", "cli", "console", "launcher", "supervisor"},
 }
 """Each room, and those from which it may import."""
 

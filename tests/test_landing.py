@@ -327,7 +327,7 @@ def test_without_any_fit_place_nothing_is_made(
 def test_a_name_that_is_taken_is_not_used(
     temporary: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr(landing_module.secrets, "token_hex", lambda _count: "0123456789ab")
+    monkeypatch.setattr(landing_module, "_random_name", lambda: "0123456789ab")
     taken, theirs = temporary / "live-kernel-0123456789ab", temporary / "theirs"
     theirs.mkdir()
     {

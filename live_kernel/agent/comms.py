@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 
 from .display import json_safe
-from .native import Lock
+from .native import SafeLock
 from .shared import Shared
 from .streams import running_cell
 
@@ -34,7 +34,7 @@ class Comms:
     def __init__(self, shell: Shell) -> None:
         self._shell = shell
         self._made: tuple[Any, Any] | None = None
-        self._lock = Lock()
+        self._lock = SafeLock()
 
     # -- what `comm.create_comm` and `comm.get_comm_manager` answer to a cell -------------
 

@@ -220,7 +220,7 @@ class Entered:
             cell.output.may_wait_on_main = False
             current_cell.reset(tokens[0])
             keeps_cell.reset(tokens[1])
-            stops.hand_on_later(put_off)
+            stops.hand_on_later()
 
     def _asked_to_end(self, signal: str) -> None:
         """On the main thread, in a signal handler."""

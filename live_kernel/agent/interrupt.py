@@ -77,11 +77,20 @@ class Interruption:
             raise self.exception
 
     def request(self) -> None:
-        """Interrupt the cell, now or as soon as the shield is lifted."""
+        """Interrupt the cell, now or as soon as the shield is lifted.
+
+        Raises Exception where the program does not let us have what that takes.
+        """
         if self._is_over:
             return
-        send = self.send or _sender(self.thread, self._counted())
         self.requested = True
+        try:
+            send = self.send or _sender(self.thread, self._counted())
+        except Exception:
+            self._waiting = True  # raised as soon as the cell calls something of ours
+            if self._depth:
+                return
+            raise
         # Between the test and the call there is no point at which CPython hands
         # over the interpreter lock, so that the cell can't step behind its shield.
         if self._depth:
@@ -136,3 +145,13 @@ def _sender(thread: int, exception: type[BaseException]) -> Callable[[], object]
     function = capi.function("PyThreadState_SetAsyncExc")
     send: Callable[[], object] = partial(function, capi.Word(thread), capi.Object(exception))
     return send
+
+
+def prepare() -> None:
+    """Load what an interrupt takes while it can be loaded: a program may close its files, change
+    its root or refuse imports while a cell runs.
+    """
+    try:
+        from . import capi  # noqa: F401
+    except Exception as error:
+        del error  # said when it is needed

@@ -38,7 +38,7 @@ class Tool:
         self._number = -1
         self._pid = 0
         self._callbacks: Mapping[int, Callable[..., object]] = {}
-        self.lock = native.RLock()
+        self.lock = native.SafeLock()
         forks.in_child.append(self._end_in_child)
 
     def take(self, callbacks: Mapping[int, Callable[..., object]]) -> None:
@@ -87,5 +87,5 @@ class Tool:
         return os.getpid() != self._pid
 
     def _end_in_child(self) -> None:
-        self.lock = native.RLock()  # whoever had it is not there
+        self.lock = native.SafeLock()  # whoever had it is not there
         self._end()

@@ -32,7 +32,7 @@ def _is_builtin(function: object) -> bool:
 _native: Any = _thread if _is_builtin(_thread.start_new_thread) else _fresh_thread_module()
 
 Lock: Callable[[], Any] = _native.allocate_lock
-RLock: Callable[[], Any] = _native.RLock
+RLock: Any = _native.RLock
 get_ident: Callable[[], int] = _native.get_ident
 main_ident: Callable[[], int] = _native._get_main_thread_ident
 TIMEOUT_MAX: float = _native.TIMEOUT_MAX
@@ -41,6 +41,31 @@ TIMEOUT_MAX: float = _native.TIMEOUT_MAX
 def on_main_thread() -> bool:
     """Is this the program's main thread, on which nothing of ours may wait?"""
     return get_ident() == main_ident()
+
+
+def got(lock: Any, waits: bool = True) -> bool:
+    """Get an RLock, wherever a signal's handler of the program's raises: then it is not held.
+
+    CPython calls handlers when a function written in C has returned, here `acquire`: what one
+    raises would leave the lock held for good, before any `with` or `try` is in force. After the
+    end of this function it calls none until the next call.
+    """
+    before = lock._recursion_count()
+    try:
+        return bool(lock.acquire(waits))
+    except BaseException:
+        if lock._recursion_count() > before:
+            lock.release()
+        raise
+
+
+class SafeLock(RLock):  # type: ignore[misc]
+    """An RLock for what also runs on the program's main thread, outside of cells: see `got`."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> bool:
+        return got(self)
 
 
 def start(body: Callable[..., object], *args: object, name: str) -> int:

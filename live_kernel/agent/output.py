@@ -129,7 +129,7 @@ class Output:
             self._lost += size
             return
         self._left += room
-        if not self._lock.acquire(False):
+        if not native.got(self._lock, waits=False):
             # Whoever has the lock does it.
             self._to_do.append((self._gather, (room, action, arguments)))
             return

@@ -10,19 +10,24 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # `signal` loads `enum`
 
-from . import dispositions, native
+from . import dispositions, forks, native
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Self
 
-    from .ledger import Ledger
+    from .ledger import Entry, Ledger
 
 _ASKS_TO_END = {getattr(_signal, name): name for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")}
 
 _DOES_NOTHING = "_sighandler_noop"
 """The name of asyncio's function that does nothing."""
+
+_arrived: list[int] = []
+"""The signals that the program has yet to be sent, each once, in their order."""
+
+forks.in_child.append(_arrived.clear)  # they were the parent's
 
 
 class PutOff:
@@ -34,15 +39,15 @@ class PutOff:
     def __init__(self, ledger: Ledger, on_end: Callable[[str], object]) -> None:
         self._ledger, self._on_end = ledger, on_end
         self._handlers: dict[int, tuple[Any, Any, bytes]] = {}
-        self._arrived: list[int] = []
+        self._entry: Entry | None = None
 
     def __enter__(self) -> Self:
-        self._entry = self._ledger.record("signal handlers, for a cell", self._give_back)
         try:
+            self._entry = self._ledger.record("signal handlers, for a cell", self._give_back)
             for number in _signal.valid_signals():
                 self._replace(number, _signal.getsignal(number))
         except BaseException:  # one that has come just now, handled by the program
-            self._entry.undo()
+            self.__exit__()
             raise
         return self
 
@@ -67,21 +72,17 @@ class PutOff:
         return passed_on
 
     def _put_off(self, number: int, _frame: object) -> None:
-        if number not in self._arrived:
-            self._arrived.append(number)
+        if number not in _arrived:
+            _arrived.append(number)
         if number in _ASKS_TO_END:
             self._on_end(_ASKS_TO_END[number])
-
-    @property
-    def has_any(self) -> bool:
-        """Has anything come that is to be handed on?"""
-        return bool(self._arrived)
 
     def __exit__(self, *_: object) -> None:
         try:
             self._give_back()  # the entry may be spent: at a detach another thread has undone it
         finally:
-            self._entry.undo()
+            if self._entry is not None:
+                self._entry.undo()
 
     def _give_back(self) -> None:
         """(Only the main thread may. At a detach meanwhile the block gives them back.)
@@ -106,10 +107,16 @@ class PutOff:
                 dispositions.write(number, disposition)
             self._handlers.pop(number, None)
 
-    def hand_on(self) -> None:
-        """On another thread, once the main one is the program's: send on what has come."""
-        for number in self._arrived:
-            _signal.pthread_kill(native.main_ident(), number)
+
+def has_any() -> bool:
+    """Has anything come that is to be handed on?"""
+    return bool(_arrived)
+
+
+def hand_on() -> None:
+    """On another thread, once the main one is the program's: send on what has come, each once."""
+    while _arrived:
+        _signal.pthread_kill(native.main_ident(), _arrived.pop(0))
 
 
 def _only_wakes(handler: Any) -> bool:

@@ -69,7 +69,7 @@ class Rouser:
             _let_go(self._mine.pop())
 
 
-_lock = native.Lock()
+_lock = native.SafeLock()
 _taken: dict[int, tuple[int, bytes]] = {}
 """The signals that have our handler: for how many rousers, and what there was before."""
 

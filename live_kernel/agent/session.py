@@ -16,7 +16,7 @@ from collections import deque
 from time import monotonic
 
 from ..link import messages
-from . import answers, asking, forks, native
+from . import answers, asking, forks, interrupt, native
 from .cell import Cell
 from .cells import Cells
 from .channel import Channel
@@ -189,9 +189,15 @@ class Session:
         self._early.append(number)  # it may be on its way to its thread, on the other channel
         lane = self._lane_of(number)
         if lane is not None and lane.running is not None:
-            lane.running.interrupt()
+            self._interrupt(lane.running)
             self._input.reply(number, None)
             self._errands.cancel(number)
+
+    def _interrupt(self, cell: Cell) -> None:
+        try:
+            cell.interrupt()
+        except Exception as error:  # the program refuses what it takes; the launcher abandons it
+            self.notice(f"The cell can't be interrupted: {type(error).__name__}: {error}.")
 
     def _lane_of(self, number: int) -> Lane | None:
         """The lane that runs this cell at present."""
@@ -216,6 +222,8 @@ class Session:
         cell.output.close()
 
     def _on_flush(self, message: Message) -> None:
+        """Asked for when a cell runs for a while, which may have to be interrupted."""
+        interrupt.prepare()
         for lane in list(self._lanes.values()):
             cell = lane.running
             if cell is not None:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from .breakpoints import Breakpoint
     from .entering import Entered
-    from .putting_off import PutOff
     from .shell import Shell
 
 _LEFT_WITHIN = 1.0
@@ -68,10 +67,9 @@ class Stop:
         if not native.on_main_thread():
             self._wait_for_a_call()
             return
-        put_off = putting_off.PutOff(self.ledger, lambda _signal: self.let_go())
-        with put_off:
+        with putting_off.PutOff(self.ledger, lambda _signal: self.let_go()):
             self._wait_for_a_call()
-        hand_on_later(put_off)
+        hand_on_later()
 
     def _wait_for_a_call(self) -> None:
         while not self._called.wait(_LOOK_EVERY):
@@ -96,17 +94,17 @@ def prepare() -> None:
     from . import putting_off, visits  # noqa: F401
 
 
-def hand_on_later(put_off: PutOff) -> None:
+def hand_on_later() -> None:
     """Give the program the signals that have come, once its main thread runs nothing of ours."""
-    from . import visits
+    from . import putting_off, visits
 
     def hand_on() -> None:
         deadline = monotonic() + _LEFT_WITHIN
         while not visits.is_left(native.main_ident()) and monotonic() < deadline:
             native.Signal().wait(0.001)
-        put_off.hand_on()
+        putting_off.hand_on()
 
-    if put_off.has_any:
+    if putting_off.has_any():
         on_a_thread(hand_on)
 
 

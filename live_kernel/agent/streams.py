@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextvars
 import sys
 
-from .native import Lock
+from .native import SafeLock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ class Split:
     """The streams of one target, wrapped while at least one cell of any session runs."""
 
     def __init__(self) -> None:
-        self._lock = Lock()
+        self._lock = SafeLock()
         self._cells = 0
         self._wrapped: dict[str, Any] = {}
         self._absent: set[str] = set()
@@ -240,7 +240,7 @@ class Split:
 
     def forget(self) -> None:
         """In a forked child: restore, whatever the parent's lock and count were."""
-        self._lock = Lock()
+        self._lock = SafeLock()
         self._cells = 0
         self.restore()
 

@@ -40,7 +40,7 @@ class Telling:
     def __init__(self, cell: Cell) -> None:
         self._cell = cell
         self._lines: deque[tuple[str, str]] = deque()
-        self._lock = native.Lock()
+        self._lock = native.RLock()
         self._is_sent = False
         self._may, self._since = float(AT_ONCE), monotonic()
         self._left_out = 0
@@ -65,7 +65,7 @@ class Telling:
             self._send_soon()
 
     def _send_soon(self) -> None:
-        if not self._lock.acquire(False):
+        if not native.got(self._lock, waits=False):
             return  # another thread is at it
         try:
             if not self._is_sent:

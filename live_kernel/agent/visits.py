@@ -12,10 +12,9 @@ import os
 import sys
 from time import monotonic
 
-from . import native, scripts, strays
+from . import native, putting_off, scripts, strays
 from .frames import is_ours
 from .loops import Knocker
-from .putting_off import PutOff
 from .rousing import Rouser
 from .slots import Slots
 
@@ -62,7 +61,6 @@ class Visit:
         self.ledger = ledger
         self._is_cancelled = False
         self._is_made, self._gone = native.Signal(), native.Signal()
-        self._put_off: PutOff | None = None
 
     def begin(self) -> None:
         """Ask for it. Raises ThreadGone, or SlotsUnknown where this Python can't be asked.
@@ -95,7 +93,7 @@ class Visit:
 
     def see_off(self, seconds: float) -> None:
         """Wait until the program has been sent the signals that came meanwhile, if any did."""
-        if self._put_off is not None and self._put_off.has_any:
+        if putting_off.has_any():
             self._gone.wait(seconds)
 
     def _see_to_it(self, script: scripts.Script, rouser: Rouser) -> None:
@@ -154,9 +152,8 @@ class Visit:
 
         A signal that comes when the thread is about to wait again is noticed when it is roused.
         """
-        is_some = self._put_off is not None and self._put_off.has_any
-        if self._put_off is not None:
-            self._put_off.hand_on()
+        is_some = putting_off.has_any()
+        putting_off.hand_on()
         self._gone.set()
         if is_some:
             rouser = Rouser(self.ledger)
@@ -177,9 +174,8 @@ class Visit:
         while not self._is_over() and monotonic() < until:
             self.arrived.wait(min(0.01, seconds))
 
-    def make(self, put_off: PutOff | None) -> None:
+    def make(self) -> None:
         """On the visited thread: do it, unless it has been cancelled."""
-        self._put_off = put_off
         with _lock:
             if self._is_cancelled:
                 return
@@ -221,17 +217,17 @@ def arrive() -> None:
     if thread in _visited:  # the visit that is being made comes first
         return
     if native.on_main_thread() and (first := _doors.get(thread)):
-        with PutOff(first[0].ledger, lambda name: _on_end(thread, name)) as put_off:
-            _make_all(thread, put_off)
+        with putting_off.PutOff(first[0].ledger, lambda name: _on_end(thread, name)):
+            _make_all(thread)
     else:
-        _make_all(thread, None)
+        _make_all(thread)
 
 
-def _make_all(thread: int, put_off: PutOff | None) -> None:
+def _make_all(thread: int) -> None:
     try:
         while visits := _doors.get(thread):
             _visited[thread] = visits.pop(0)
-            _visited[thread].make(put_off)
+            _visited[thread].make()
     finally:
         _visited.pop(thread, None)
 

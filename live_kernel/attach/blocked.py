@@ -220,7 +220,7 @@ def _state(pid: int, thread: int) -> str:
 
 def system_call(pid: int, thread: int) -> tuple[Wait | None, str]:
     """Where it waits, and what its first argument names, if that is a file to be waited for."""
-    fields = proc.read(pid, f"task/{thread}/syscall").split()
+    fields = _system_call(pid, thread)
     if fields[0] == b"running" or int(fields[0]) < 0:
         return None, ""
     number = int(fields[0])
@@ -231,10 +231,19 @@ def system_call(pid: int, thread: int) -> tuple[Wait | None, str]:
     return wait, re.sub(r":\[\d+\]$", "", descriptor)
 
 
+def _system_call(pid: int, thread: int) -> list[bytes]:
+    try:
+        return proc.read(pid, f"task/{thread}/syscall").split()
+    except PermissionError:
+        from . import supervised  # few are
+
+        return supervised.wait(pid, thread).split()
+
+
 def _is_pause(pid: int, thread: int) -> bool:
     """Whether a ppoll(2) is for no file and for ever: pause(2), where there is no such call."""
     with suppress(OSError, ValueError, IndexError):
-        files, count, time = proc.read(pid, f"task/{thread}/syscall").split()[1:4]
+        files, count, time = _system_call(pid, thread)[1:4]
         return int(files, 16) == int(count, 16) == int(time, 16) == 0
     return False
 

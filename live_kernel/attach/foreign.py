@@ -17,7 +17,7 @@ from importlib.util import MAGIC_NUMBER
 
 
 def _bundle(package: str, sources: list[tuple[str, str, str]], groups: dict[str, int]) -> bytes:
-    """As `payload.assemble`, from sources."""
+    """As `payload.bundle`, from sources."""
     codes = [(m, f, compile(s, f, "exec", dont_inherit=True)) for m, f, s in sources]
     modules = [(package, True, 0, marshal.dumps(compile("", "<live-kernel>", "exec")))]
     for module, file, code in codes[:-1]:

@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 
 from ..errors import AgentFailed, AttachNotPermitted, LiveKernelError, PythonMismatch
-from . import interpreter, payload, proc, slot
+from . import interpreter, payload, permission, proc, slot
 from .landing import BUNDLE, SCRIPT, Landing
 from .processes import Process, identify, still
 
@@ -40,10 +40,11 @@ def inject(process: Process, landing: Landing) -> None:
     pid = proc.inner_thread(process.pid, process.pid)
     text = payload.script(str(landing.path), landing.token, pid).encode()
     script = landing.write(SCRIPT, text)
-    if process.runs_our_build:
+    is_lent = permission.is_lent(process.pid)
+    if process.runs_our_build and not is_lent:
         landing.write(BUNDLE, payload.bundle())
         _call_here(process, str(script))
-    elif not _call_there(process, str(script), landing.path / BUNDLE):
+    elif is_lent or not _call_there(process, str(script), landing.path / BUNDLE):
         ours = process.runs_our_bytecode
         landing.write(BUNDLE, payload.bundle() if ours else payload.source_bundle())
         _write_there(process, str(script))

@@ -15,7 +15,6 @@ import contextlib
 import fcntl
 import os
 import re
-import secrets
 import socket
 import stat
 from collections.abc import Iterator
@@ -49,7 +48,10 @@ _OTHERS = Path("/dev/shm"), Path("/var/tmp")
 FOLLOWED, SESSION = "live-followed-", "session"
 """In which directory a kernel makes the socket for its followers (`launcher/followers.py`)."""
 
-NAME = re.compile(r"live-(kernel|followed)-[0-9a-f]{12}")
+SUPERVISED = "live-supervised-"
+"""In which a supervisor makes its socket, likewise (`supervised.py`)."""
+
+NAME = re.compile(r"live-(kernel|followed|supervised)-[0-9a-f]{12}")
 
 
 def runtime_directory(uid: int) -> Path:
@@ -103,12 +105,17 @@ def _is_usable(directory: str, must_be_private: bool) -> bool:
     )
 
 
+def _random_name() -> str:
+    """Of twelve characters. (`secrets` loads OpenSSL, on the way into the target.)"""
+    return os.urandom(6).hex()
+
+
 def private_directory(prefix: str = "live-kernel-") -> Path:
     """A new directory that only we can enter, among our own. Raises OSError.
 
     (As `tempfile.mkdtemp` makes it, which loads a lot.)
     """
-    path = runtime_directory(os.geteuid()) / f"{prefix}{secrets.token_hex(6)}"
+    path = runtime_directory(os.geteuid()) / f"{prefix}{_random_name()}"
     path.mkdir(0o700)
     _check(os.stat(path, follow_symlinks=False), os.geteuid(), path)
     return path
@@ -197,7 +204,7 @@ class PrivateDirectory:
         self, uid: int, gid: int, ground: Ground | None = None, process: Process | None = None
     ) -> None:
         self._owner = None if uid == os.geteuid() else (uid, gid)
-        self._name = f"live-kernel-{secrets.token_hex(6)}"
+        self._name = f"live-kernel-{_random_name()}"
         directory = runtime_directory(uid) if ground is None else ground.path
         self.path = directory / self._name
         self._parent = os.open(directory, OPENED) if ground is None else os.dup(ground.descriptor)
@@ -247,7 +254,7 @@ class Landing(PrivateDirectory):
     def __init__(
         self, uid: int, gid: int, ground: Ground | None = None, process: Process | None = None
     ) -> None:
-        self.token = secrets.token_hex(16)
+        self.token = os.urandom(16).hex()
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             super().__init__(uid, gid, ground, process)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -45,7 +45,7 @@ def memory(pid: int) -> Iterator[Read]:
     ENOENT if the process is gone.
     """
     try:
-        fd = os.open(f"/proc/{pid}/mem", os.O_RDWR | os.O_CLOEXEC)
+        fd = opened(pid)
     except PermissionError:
         # The file's own mode refuses all but its owner and CAP_DAC_OVERRIDE; with
         # CAP_SYS_PTRACE alone the system call, which attaching uses, still works.
@@ -57,6 +57,33 @@ def memory(pid: int) -> Iterator[Read]:
         yield reader(fd)
     finally:
         os.close(fd)
+
+
+def opened(pid: int) -> int:
+    """A descriptor of the memory of a process, to be read and written: opened by us, or by its
+    supervisor for us. Raises OSError.
+    """
+    try:
+        return os.open(f"/proc/{pid}/mem", os.O_RDWR | os.O_CLOEXEC)
+    except PermissionError:
+        from . import supervised  # few are
+
+        with suppress(PermissionError):
+            return supervised.memory(pid)
+        raise
+
+
+def is_lent(pid: int) -> bool:
+    """Whether it is the supervisor alone who may open its memory. Raises OSError."""
+    try:
+        os.close(os.open(f"/proc/{pid}/mem", os.O_RDWR | os.O_CLOEXEC))
+    except PermissionError:
+        from . import supervised
+
+        with suppress(PermissionError):
+            os.close(supervised.memory(pid))
+            return True
+    return False
 
 
 def reader(memory: int) -> Read:
@@ -187,11 +214,17 @@ def by_yama(scope: int) -> _Reason:
     return (
         f"can't be attached to: kernel.yama.ptrace_scope is {scope}, {who} may look into it",
         "One of these:\n"
+        f"{_RUN if scope == 1 else ''}"
         "  sudo sysctl kernel.yama.ptrace_scope=0     for all programs, until the next boot\n"
         f"{inside}"
         "  run the kernel as root, or with CAP_SYS_PTRACE (sudo setcap cap_sys_ptrace=ep PYTHON)",
     )
 
+
+_RUN = (
+    "  live-kernel run PROGRAM …                  start it so: its supervisor, which is its "
+    "ancestor, lets us in\n"
+)
 
 _PTRACER = (
     "  in the program, at its start:              for this program alone\n"

@@ -17,6 +17,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 GONE = (FileNotFoundError, ProcessLookupError)
 
 _PF_KTHREAD = 0x00200000  # include/linux/sched.h
@@ -69,6 +70,24 @@ def stat(pid: int) -> Stat:
         flags=int(rest[6]),
         start_time=int(rest[19]),
     )
+
+
+class Usage(NamedTuple):
+    """What a process has used. `processor`: seconds of all its threads, the system's part
+    included. `memory`: bytes of its resident set.
+    """
+
+    processor: float
+    memory: int
+    threads: int
+
+
+def usage(pid: int) -> Usage:
+    """From /proc/PID/stat. Raises OSError, ValueError."""
+    data = read(pid, "stat").decode(errors="replace")
+    rest = data[data.rindex(")") + 2 :].split()
+    ticks = int(rest[11]) + int(rest[12])
+    return Usage(ticks / TICKS_PER_SECOND, int(rest[21]) * _PAGE, int(rest[17]))
 
 
 class Status(NamedTuple):
@@ -144,6 +163,12 @@ def command_line(pid: int) -> tuple[str, ...]:
     if not data:
         return ()
     return tuple(part.decode(errors="replace") for part in data.rstrip(b"\0").split(b"\0"))
+
+
+def own_environment() -> dict[bytes, bytes]:
+    """The environment that we were started with; Python may have changed ours since (PEP 538)."""
+    pairs = (pair.split(b"=", 1) for pair in read("self", "environ").split(b"\0"))
+    return {pair[0]: pair[1] for pair in pairs if len(pair) == 2 and pair[0]}
 
 
 def link(pid: int, name: str) -> str | None:

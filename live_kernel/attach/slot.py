@@ -53,7 +53,7 @@ def fill(process: Process, script: str) -> None:
     not for us to write.
     """
     found = runtime.find(process.pid)
-    memory = os.open(f"/proc/{process.pid}/mem", os.O_RDWR | os.O_CLOEXEC)
+    memory = permission.opened(process.pid)
     try:
         still(process)  # the descriptor is of this program's memory, and of no other's
         if found is not None:
@@ -88,7 +88,7 @@ def clear(process: Process, script: str) -> bool:
         found = runtime.find(process.pid)
         # One descriptor for the look and the deed: it stays that of this program, also if
         # the process becomes another one (execve) in between.
-        memory = os.open(f"/proc/{process.pid}/mem", os.O_RDWR | os.O_CLOEXEC)
+        memory = permission.opened(process.pid)
         try:
             return found is not None and _clear(found, memory, script)
         finally:

@@ -321,7 +321,8 @@ def _is_permitted(subject: Subject) -> str:
     if call:
         raise permission.why_filtered(subject.pid, subject.who, call)
     permission.check_hands_over(subject.pid, subject.who)
-    return "its memory can be opened"
+    by = ", by its supervisor (live-kernel run)" if permission.is_lent(subject.pid) else ""
+    return f"its memory can be opened{by}"
 
 
 def _is_enabled(subject: Subject) -> str:

@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from . import levers, permission, proc, tracing, waker
+from . import levers, permission, proc, supervised, tracing, waker
 from .blocked import Blocked
 from .processes import Process
 from .registers import MACHINES
@@ -50,6 +50,8 @@ def nudge(pid: int, thread: int) -> bool:
     try:
         with tracing.Held(thread):
             return tracing.process_of(thread) == pid
+    except PermissionError:
+        return supervised.nudge(pid, thread)
     except (OSError, tracing.NotStopped, tracing.Ended):
         return False
 
@@ -64,6 +66,8 @@ def _is_our_child(tid: int) -> bool:
 def wake(process: Process, seen: Blocked, technique: Technique) -> Outcome:
     """Wake the main thread of `process` from the wait in which it was seen. Never raises."""
     try:
+        if permission.is_lent(process.pid):
+            return _by_supervisor(process, seen, technique)
         if technique is Technique.NUDGE:
             return by_helper(waker.Order(process.pid, seen.thread))
         order = order_for(process, seen, technique)
@@ -76,6 +80,15 @@ def wake(process: Process, seen: Blocked, technique: Technique) -> Outcome:
     except Exception as error:  # its memory and files are its own: they may hold anything
         return Outcome(False, f"could not be looked into ({error})")
     return by_helper(order)
+
+
+def _by_supervisor(process: Process, seen: Blocked, technique: Technique) -> Outcome:
+    """Raises OSError."""
+    if technique is Technique.NUDGE:
+        return Outcome(supervised.nudge(process.pid, seen.thread))
+    assert seen.wait is not None
+    outcome, why = supervised.wake(process.pid, technique.name, seen.wait)
+    return Outcome(outcome == waker.DONE, why if outcome == waker.REFUSED else "")
 
 
 def order_for(process: Process, seen: Blocked, technique: Technique) -> waker.Order:

@@ -129,6 +129,11 @@ class Attachment:
             observe,
         )
 
+    @property
+    def is_called(self) -> bool:
+        """Is the bootstrap scheduled, or was it?"""
+        return self.state is not State.INJECTING or self._entering.is_scheduled
+
     # -- getting in ---------------------------------------------------------------------
 
     def _on_entered(self, channels: Channels, ready: Message) -> None:

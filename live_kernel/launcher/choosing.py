@@ -13,13 +13,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..attach import processes
+from ..attach import processes, supervised
 from ..attach.processes import Process
 from ..attach.verdicts import title
 from ..errors import LiveKernelError, TargetNotFound
 from ..plain import plain
 from .ownership import is_ours, text_of_ours
 from .rails import NO_RAILS, Rails
+
+VARIABLE = "LIVE_KERNEL_TARGET"
+"""The program to attach to: a pid, or text of exactly one command line."""
 
 _IN_SIGHT = ("%attach", "the prompt", "the caller")
 """Sources of which nobody needs to be reminded: they have just said it."""
@@ -82,12 +85,15 @@ _NAME = "Name another program with %attach PID or %attach TEXT."
 
 
 def named(text: str) -> Process:
-    """The attachable process with this pid, or with this text in its command line.
+    """The attachable process with this pid, supervised under this name, or with this text in its
+    command line.
 
     Raises NoTarget or a NotAttachable error.
     """
-    is_pid = text.isdecimal() and len(text) < _TOO_MANY_DIGITS
-    return processes.identify(int(text)) if is_pid else processes.matching(text)
+    if text.isdecimal() and len(text) < _TOO_MANY_DIGITS:
+        return processes.identify(int(text))
+    process = supervised.present(text) if supervised.NAME.fullmatch(text) else None
+    return processes.matching(text) if process is None else processes.identify(process.pid)
 
 
 class Memory:
@@ -169,8 +175,8 @@ def _is_alive(choice: Choice) -> bool:
 
 def from_environment(environment: Mapping[str, str]) -> Choice | None:
     """The variable LIVE_KERNEL_TARGET: a pid, or text."""
-    text = environment.get("LIVE_KERNEL_TARGET", "").strip()
-    return Choice(text, "LIVE_KERNEL_TARGET") if text else None
+    text = environment.get(VARIABLE, "").strip()
+    return Choice(text, VARIABLE) if text else None
 
 
 def from_notebook(environment: Mapping[str, str]) -> Choice | None:

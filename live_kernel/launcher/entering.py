@@ -7,7 +7,6 @@ script is left that could run later, and no file.
 
 from __future__ import annotations
 
-import hmac
 import threading
 import time
 from collections.abc import Callable
@@ -74,7 +73,8 @@ class Entering:
         self._landing: Landing | None = None
         self._script = ""
         self._injecting: threading.Thread | None = None
-        self._scheduled = False
+        self.is_scheduled = False
+        """Our script is in the slot, or has been taken from there."""
         self._is_checking = False
         self._silent_since = time.monotonic()
         self._channels: Channels = {}
@@ -125,7 +125,7 @@ class Entering:
             detail = f"{type(error).__name__}: {error}"
             failure = AgentFailed(self._process.pid, f"{self._process} was not entered: {detail}")
         else:
-            self._scheduled = True
+            self.is_scheduled = True
             self._reactor.call(self._on_scheduled)
             return
         self._reactor.call(lambda: self._end_with(failure))
@@ -151,7 +151,7 @@ class Entering:
 
     def _check_slot(self) -> None:
         """On a thread: see whether our script still waits to be run."""
-        waiting = slot.waiting_script(self._process) if self._scheduled else None
+        waiting = slot.waiting_script(self._process) if self.is_scheduled else None
         told = self._landing.told() if self._landing is not None else ""
         if waiting and self._is_another_users():
             told = "it runs as another user by now, who can't read what was prepared. Attach again."
@@ -190,7 +190,7 @@ class Entering:
     def _inject_again(self) -> None:
         """Somebody else's script has taken the place of ours: schedule it again after theirs."""
         if self._landing is not None and not (self._injecting and self._injecting.is_alive()):
-            self._scheduled = False
+            self.is_scheduled = False
             self._begin_injecting(self._landing)
 
     # -- the agent ----------------------------------------------------------------------
@@ -228,6 +228,8 @@ class Entering:
 
     def _introduce(self, channel: Channel, hello: Message) -> bool:
         """The first message on a connection. Returns whether it is the agent's."""
+        import hmac  # not before the agent is on its way: it loads OpenSSL
+
         name = hello.get("channel", "")
         token = "" if self._landing is None else self._landing.token
         if (
@@ -307,7 +309,7 @@ class Entering:
         """Once nothing more is scheduled: leave nothing in the target's slot, and no file."""
         if self._injecting is not None:
             self._injecting.join(_INJECTED_WITHIN)
-        if self._scheduled and not self._channels:
+        if self.is_scheduled and not self._channels:
             injector.disarm(self._process, self._script)
         if landing is not None:
             landing.close()

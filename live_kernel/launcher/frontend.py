@@ -250,7 +250,7 @@ class Frontend:
             if not wanted():
                 return
             try:
-                self._sockets["stdin"].send_multipart([*request.identities, *message], zmq.NOBLOCK)
+                _send(self._sockets["stdin"], [*request.identities, *message])
             except zmq.ZMQError as error:
                 if error.errno not in (zmq.EAGAIN, zmq.EHOSTUNREACH):
                     raise
@@ -295,7 +295,7 @@ class Frontend:
                     self._publish(frames)
                 else:
                     with contextlib.suppress(zmq.Again):
-                        self._sockets[channel].send_multipart(frames, zmq.NOBLOCK)
+                        _send(self._sockets[channel], frames)
         self.on_posted()
 
     def _publish(self, frames: list[Frame]) -> None:
@@ -316,7 +316,7 @@ class Frontend:
 
     def _send_to_all(self, frames: list[Frame]) -> bool:
         try:
-            self._sockets["iopub"].send_multipart(frames, zmq.NOBLOCK)
+            _send(self._sockets["iopub"], frames)
         except zmq.Again:
             return False
         return True
@@ -380,3 +380,16 @@ class Frontend:
             self._reactor.forget(socket)
             socket.close(int(linger * 1000))
         self._context.term()
+
+
+_AND_MORE, _AT_LAST = int(zmq.SNDMORE | zmq.NOBLOCK), int(zmq.NOBLOCK)
+
+
+def _send(socket: zmq.Socket[bytes], frames: Sequence[Frame]) -> None:
+    """As `send_multipart`, without waiting, in a third of its time. Raises zmq.Again.
+
+    (That one joins flags, which are enums, for each frame; a cell sends thirty-five.)
+    """
+    for frame in frames[:-1]:
+        socket.send(frame, _AND_MORE)
+    socket.send(frames[-1], _AT_LAST)

@@ -21,16 +21,33 @@ from . import durations
 from .rails import Rails
 
 VARIABLE = "LIVE_KERNEL_CONFIG"
+"""The configuration file, instead of `~/.config/live-kernel/config.toml`; it must be there."""
 
 COLOURS = ("red", "yellow", "green", "cyan", "blue", "magenta")
 
 _TELLING = ("match", "user", "cwd", "unit")
 """Keys that say which programs a guard is for."""
 
-_KINDS: dict[str, type] = {
-    **dict.fromkeys((*_TELLING, "banner", "colour", "idle"), str),
-    **dict.fromkeys(("observe", "confirm"), bool),
+
+class Key(NamedTuple):
+    """A key of a guard: of what type its value is, and what it means."""
+
+    kind: type
+    meaning: str
+
+
+KEYS = {
+    "match": Key(str, "for programs in whose command line this regular expression is found"),
+    "user": Key(str, "for programs that run as this user, by name or number"),
+    "cwd": Key(str, "for programs in this directory, or in one below it"),
+    "unit": Key(str, "for programs of this unit of systemd's, or in this slice"),
+    "banner": Key(str, "what is shown at attach, in `%status`, before questions, and in lists"),
+    "colour": Key(str, "of the banner and the console's prompt"),
+    "observe": Key(bool, "whether sessions only look"),
+    "confirm": Key(bool, "whether each cell asks first"),
+    "idle": Key(str, "after what time without use the kernel detaches, such as `30m`"),
 }
+"""What a guard may have; the reference of the documentation is made from it."""
 
 _EXAMPLE = '[[guard]]\nmatch = "billing"\nbanner = "PRODUCTION: billing"\nconfirm = true'
 
@@ -165,10 +182,10 @@ def _guard(file: Path, number: int, table: dict[str, Any]) -> Guard:
         return _broken(file, f"{name}, `{key}`: {what}", remedy)
 
     for key, value in table.items():
-        if key not in _KINDS:
-            raise wrong(key, f"there is no such key{_meant(key, [*_KINDS])}", _KEYS)
-        if type(value) is not _KINDS[key]:
-            wanted = "true or false" if _KINDS[key] is bool else "a text in quotes"
+        if key not in KEYS:
+            raise wrong(key, f"there is no such key{_meant(key, [*KEYS])}", _KEYS)
+        if type(value) is not (kind := KEYS[key].kind):
+            wanted = "true or false" if kind is bool else "a text in quotes"
             raise wrong(key, f"{value!r} is not {wanted}")
         if value == "":
             raise wrong(key, "it is empty")
@@ -190,7 +207,7 @@ def _guard(file: Path, number: int, table: dict[str, Any]) -> Guard:
     return Guard(rails, _pattern(table, wrong), **telling)
 
 
-_KEYS = f"The keys of a guard are: {', '.join(_KINDS)}."
+_KEYS = f"The keys of a guard are: {', '.join(KEYS)}."
 
 
 def _pattern(table: dict[str, Any], wrong: Any) -> re.Pattern[str] | None:

@@ -1,7 +1,8 @@
 """The launcher's main function: from its command line to its last message.
 
-Runs on the main thread. Rule: the channels are served before anything else is
-looked at, and every way out leaves the target as it was.
+Runs on the main thread. Rule: a program that was chosen in advance is
+entered first, since the agent starts there while we load what serves the channels; and every way
+out leaves the target as it was.
 """
 
 from __future__ import annotations
@@ -18,22 +19,25 @@ from ..attach.processes import Process
 from ..errors import LiveKernelError
 from . import recording
 from .arguments import Arguments
-from .choosing import Memory, first_choice, forget_dead
-from .frontend import Frontend
+from .choosing import Choice, Memory, first_choice, forget_dead
 from .log import log, log_error
 from .reactor import Reactor
-from .router import Router
 from .target import Target
 from .waking import in_background
 
 if TYPE_CHECKING:
     from .followers import Followers
+    from .frontend import Frontend
+    from .router import Router
 
 _FAREWELL = 0.15
 """Seconds that a clean exit may wait for the agent's farewell, and for the history to be saved."""
 
 _LOCAL_FAREWELL = 1.0
 """Seconds that the local kernel, where there is one, may take to end in peace."""
+
+_CALLED_WITHIN = 0.05
+"""Seconds that the bootstrap may take to be scheduled, before the channels are looked after."""
 
 _LINGER = 0.03
 """Seconds that the last messages to the front-ends may take to leave."""
@@ -64,32 +68,43 @@ class Kernel:
         self._recorder = recording.from_environment(
             os.environ, self._reactor.later, self._tell, about(connection_file, os.environ)
         )
-        self._router = Router(self._reactor, self._target, self._shut_down, self._recorder)
         self._followers: Followers | None = None
-        self._router.followed_by = lambda: [] if self._followers is None else self._followers.names
         self._target.on_step = self._on_step
-        self._frontend = Frontend(
-            connection_file,
-            self._reactor,
-            self._router.on_request,
-            self._router.on_input,
-            self._router.hold_output,
-        )
-        self._router.connect(self._frontend)
-        self._frontend.on_posted = self._recorder.flush
-        if given.history:
-            self._router.history.keep_in(given.history)
         self._target.is_quiet, self._target.protection.given = given.is_quiet, given.rails
-        self._given, self._wakes = given.choice, given.wakes
         self._is_restart = False
         self._end = "the kernel has ended"
+        self._watch_signals()
+        self._attach_first(given.choice, given.wakes)
+        try:
+            self._router, self._frontend = self._opened()
+        except BaseException:
+            self._target.leave(_FAREWELL, "the connection file can't be served")
+            raise
+        if given.history:
+            self._router.history.keep_in(given.history)
+
+    def _opened(self) -> tuple[Router, Frontend]:
+        """The channels. What is needed for them is loaded while the target starts the agent."""
+        from .frontend import Frontend
+        from .router import Router
+
+        router = Router(self._reactor, self._target, self._shut_down, self._recorder)
+        router.followed_by = lambda: [] if self._followers is None else self._followers.names
+        frontend = Frontend(
+            self._connection_file,
+            self._reactor,
+            router.on_request,
+            router.on_input,
+            router.hold_output,
+        )
+        router.connect(frontend)
+        frontend.on_posted = self._recorder.flush
+        return router, frontend
 
     def run(self) -> None:
         """Serve until a front-end, a signal or the end of our parent stops us."""
         self._frontend.status("starting", None)
-        self._watch_signals()
         self._watch_parent()
-        self._attach_first()
         self._reactor.later(_FOLLOWED_AFTER, self._let_follow)
         self._reactor.later(_SETTLED_AFTER, self._settle)
         self._reactor.run()
@@ -108,15 +123,17 @@ class Kernel:
         leftovers.sweep_all()
         forget_dead(self._connection_file.parent)
 
-    def _attach_first(self) -> None:
+    def _attach_first(self, given: Choice | None, wakes: bool) -> None:
         """Enter the program that was chosen in advance; failing to is told by the first cell."""
-        choice = first_choice(self._given, os.environ, self._memory)
+        choice = first_choice(given, os.environ, self._memory)
         if choice is None:
             return
         try:
-            self._target.choose(choice._replace(wake=self._wakes), pinned=choice.pinned)
+            self._target.choose(choice._replace(wake=wakes), pinned=choice.pinned)
         except LiveKernelError as error:
             self._target.failure, self._target.missed = error, choice
+            return
+        self._reactor.run_until(self._target.is_called, _CALLED_WITHIN)
 
     def _watch_signals(self) -> None:
         """SIGTERM and SIGHUP end the kernel, SIGINT interrupts the cell; none is passed on."""

@@ -15,7 +15,14 @@ from . import durations
 
 _NO = ("", "0", "no", "off", "false")
 
-OBSERVE, CONFIRM, IDLE = "LIVE_KERNEL_OBSERVE", "LIVE_KERNEL_CONFIRM", "LIVE_KERNEL_IDLE"
+OBSERVE = "LIVE_KERNEL_OBSERVE"
+"""`1`: the kernel only looks at programs, as with `--observe`."""
+
+CONFIRM = "LIVE_KERNEL_CONFIRM"
+"""`1`: each cell asks first, as with `--confirm`."""
+
+IDLE = "LIVE_KERNEL_IDLE"
+"""After what time without use the kernel detaches, such as `30m`, as with `--idle`."""
 
 
 class Rails(NamedTuple):

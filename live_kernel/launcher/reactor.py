@@ -10,13 +10,13 @@ import heapq
 import itertools
 import math
 import os
+import select
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
-
-import zmq
 
 Callback = Callable[[], object]
 
@@ -41,7 +41,8 @@ class Reactor:
 
     def __init__(self, on_error: Callable[[Exception], None] | None = None) -> None:
         self._on_error = on_error
-        self._poller = zmq.Poller()
+        self._poller: Any = select.poll()
+        self._has_zmq = False
         self._readers: dict[Any, Callback] = {}
         self._timers: list[tuple[float, int, Timer]] = []
         self._serial = itertools.count()
@@ -57,8 +58,18 @@ class Reactor:
     def read(self, source: Any, callback: Callback) -> None:
         """Call back whenever `source` (a ZMQ socket, a socket or a descriptor) can be read."""
         key = _key(source)
+        if not (self._has_zmq or isinstance(key, int)):
+            self._take_zmq()
         self._readers[key] = callback
-        self._poller.register(key, zmq.POLLIN)
+        self._poller.register(key, select.POLLIN)
+
+    def _take_zmq(self) -> None:
+        """ZMQ waits for its own sockets only by itself: it is loaded when the first comes."""
+        import zmq
+
+        self._poller, self._has_zmq = zmq.Poller(), True
+        for key in self._readers:
+            self._poller.register(key, zmq.POLLIN)
 
     def forget(self, source: Any) -> None:
         """Call back for `source` no more. Unknown ones are ignored; a closed one is too late."""
@@ -159,4 +170,6 @@ class Reactor:
 
 def _key(source: Any) -> Any:
     """As the poller reports it: a ZMQ socket itself, anything else by its descriptor."""
-    return source if isinstance(source, (zmq.Socket, int)) else source.fileno()
+    zmq = sys.modules.get("zmq")  # without it there is no socket of its kind
+    is_zmq = zmq is not None and isinstance(source, zmq.Socket)
+    return source if is_zmq or isinstance(source, int) else source.fileno()

@@ -9,11 +9,9 @@ user asks for it.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import pwd
-import secrets
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -79,7 +77,7 @@ class Recorder:
         self._journal = journal
         self._later = later
         self.output = output
-        self.run = secrets.token_hex(6)
+        self.run = os.urandom(6).hex()
         """By which the lines of this kernel's run are told from all others."""
         self._serial = 0
         self._about = _ourselves(self.run) | (about or {}) if journal is not None else {}
@@ -300,6 +298,8 @@ def for_script() -> Recorder:
 def _shortened(code: str) -> Fields:
     if len(code) <= LONGEST:
         return {"code": code}
+    import hashlib  # not on the way into the target: it loads OpenSSL
+
     checksum = hashlib.sha256(code.encode(errors="surrogatepass")).hexdigest()
     return {"code": code[:LONGEST], "code_size": len(code), "code_sha256": checksum}
 

@@ -139,6 +139,10 @@ class Target:
         """Is there a target, or one that is being entered?"""
         return self.state in (State.ATTACHED, State.INJECTING)
 
+    def is_called(self) -> bool:
+        """Has the bootstrap been scheduled in the target, or is there none to be entered?"""
+        return self.attachment is None or self.attachment.is_called
+
     @property
     def present(self) -> Process | None:
         """The process that this kernel is attached to or entering."""

@@ -14,7 +14,7 @@ import hmac
 import json
 import secrets
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .clock import now
@@ -182,6 +182,16 @@ def dump(part: Content) -> bytes | bytearray:
 
     What a target has nested deeper than anybody writes becomes null too, lest we fall into it.
     """
+    if not part:
+        return b"{}"
+    try:
+        return _PLAIN.encode(part).encode("utf-8", "replace")
+    except (TypeError, ValueError, RecursionError):
+        return _dump_all(part)
+
+
+def _dump_all(part: Content) -> bytes | bytearray:
+    """As `dump`, for what is not plain JSON."""
     blobs: list[bytes | memoryview] = []
 
     def stand_in(value: object) -> str:
@@ -190,18 +200,17 @@ def dump(part: Content) -> bytes | bytearray:
         blobs.append(value)
         return _MARK
 
+    encoder = json.JSONEncoder(**_STYLE, default=stand_in)
     try:
-        text = _encode(part, stand_in)
+        text = encoder.encode(part)
     except (ValueError, RecursionError):
         blobs.clear()
-        text = _encode(_tame(part, _DEEPEST), stand_in)
+        text = encoder.encode(_tame(part, _DEEPEST))
     return _with_base64(text.encode("utf-8", "replace"), blobs)
 
 
-def _encode(part: Content, stand_in: Callable[[object], str]) -> str:
-    return json.JSONEncoder(
-        ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=stand_in
-    ).encode(part)
+_STYLE: Any = {"ensure_ascii": False, "allow_nan": False, "separators": (",", ":")}
+_PLAIN = json.JSONEncoder(**_STYLE)
 
 
 def _with_base64(text: bytes, blobs: list[bytes | memoryview]) -> bytes | bytearray:

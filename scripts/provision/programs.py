@@ -1,4 +1,5 @@
-"""Programs that some tests drive: a browser, a terminal multiplexer, a display; libraries of Qt.
+"""Programs that some tests drive: a browser, a terminal multiplexer, two
+shells, a display; libraries of Qt.
 
 Debian packages, so installed only where this runs as root; that is the one
 change to the machine that the set-up makes, and only `test` asks for it.
@@ -44,6 +45,8 @@ CHROMIUM = Program(
     ("chromium", "fonts-liberation"),
 )
 TMUX = Program("tmux", ("tmux",), ("tmux",))
+ZSH = Program("zsh", ("zsh",), ("zsh",))
+FISH = Program("fish", ("fish",), ("fish",))
 XVFB = Program("Xvfb", ("Xvfb",), ("xvfb",))
 # What its wheels expect of the system, also where nothing is drawn on a screen.
 QT = Libraries(

@@ -1,0 +1,10 @@
+"""A program under supervision: `live-kernel run`.
+
+Runs as a process of its own, which is the program's parent: between the shell, whose job both
+are, and the program.
+
+    main      the command line, and the signals that reach us
+    program   the program: started, ended, started again
+    desk      the socket by which others ask for it
+    errands   what is done for those who may not enter the program themselves
+"""

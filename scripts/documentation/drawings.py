@@ -1,0 +1,22 @@
+"""Drawings as part of the page: an SVG shown by `![…](pictures/name.svg)` is put there whole.
+
+Called by Sphinx (docs/conf.py). Rule: an SVG is right by itself, too: where Markdown is read as it
+is, it takes the colours of the reader's system; in the site, those of the page.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+_SHOWN = re.compile(r"^!\[[^\]]*\]\((pictures/[\w-]+\.svg)\)$", re.MULTILINE)
+
+
+def put_in(text: str, place: Path) -> str:
+    """The page with its drawings; `place`: the directory of the page."""
+    return _SHOWN.sub(lambda shown: _as_html((place / shown[1]).read_text()), text)
+
+
+def _as_html(drawing: str) -> str:
+    """Without empty lines, which end a block of HTML in Markdown."""
+    return "\n".join(line.strip() for line in drawing.splitlines() if line.strip())
