@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -155,16 +156,27 @@ def row_in(page: playwright.Page, target: Target) -> playwright.Locator:
 
 
 def run_in_notebook(tab: playwright.Page, code: str) -> playwright.Locator:
-    """Run this in the first cell of the notebook that a tab shows; what it puts out."""
-    panel = tab.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
-    cell = panel.locator(".jp-CodeCell").first
-    expect(panel.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']")).to_be_attached()
-    editor = cell.locator(".cm-content")
+    """Run this in the first cell of the notebook that a tab shows; what it puts out.
+
+    JupyterLab does not run a cell for which there is no session yet: it is run again then.
+    """
+    cell = tab.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-CodeCell").first
+    editor, prompt = cell.locator(".cm-content"), cell.locator(".jp-InputArea-prompt")
     editor.click()
     editor.press("Control+a")
     tab.keyboard.insert_text(code)
     expect(editor).to_have_text(code)
-    editor.press("Shift+Enter")
+
+    def begins() -> bool:
+        editor.click()
+        editor.press("Shift+Enter")
+        try:
+            expect(prompt).to_have_text(re.compile(r"\[(\*|\d+)\]"), timeout=1000)
+        except AssertionError:
+            return False
+        return True
+
+    eventually(begins, timeout=_PATIENCE, what="the cell begins")
     return cell.locator(".jp-Cell-outputArea")
 
 
