@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
+import subprocess
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -43,6 +43,13 @@ class Server(Lab):
 
     def open(self) -> None:
         """Nor a page in it."""
+
+    def stop_server(self) -> None:
+        """End it, by force if need be: threads of AnyIO's, of which it makes some to save files,
+        keep it for ever at times, once its loop has ended.
+        """
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            super().stop_server()
 
     def client(self, token: bool = True, **headers: str) -> httpx.Client:
         """A client of its own; `token`: known to the server by that, in a header."""
@@ -143,6 +150,25 @@ class Page(Server):
         finally:
             tab.close()
 
+    def run(self, tab: playwright.Page, code: str) -> playwright.Locator:
+        """Run this in the first cell of the notebook that a tab shows; what it puts out."""
+        cell = tab.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-CodeCell").first
+        editor = cell.locator(".cm-content")
+        editor.click()
+        editor.press("Control+a")
+        tab.keyboard.insert_text(code)
+        expect(editor).to_have_text(code)
+        # JupyterLab asks for a kernel if a cell is run before it has come to start one itself.
+        eventually(lambda: self._is_connected(tab), _PATIENCE, "a kernel is there", every=0.1)
+        editor.press("Shift+Enter")
+        return cell.locator(".jp-Cell-outputArea")
+
+    def _is_connected(self, tab: playwright.Page) -> bool:
+        with self.client() as client:
+            sessions = client.get("api/sessions").json()
+        kernels = [each["kernel"] for each in sessions if tab.url.endswith("/" + each["path"])]
+        return any(each["execution_state"] == "idle" and each["connections"] for each in kernels)
+
 
 class NotebookSeven(Page):
     """The same with Notebook 7."""
@@ -153,31 +179,6 @@ class NotebookSeven(Page):
 def row_in(page: playwright.Page, target: Target) -> playwright.Locator:
     number = page.get_by_role("cell", name=str(target.pid), exact=True)
     return page.locator("tbody tr").filter(has=number)
-
-
-def run_in_notebook(tab: playwright.Page, code: str) -> playwright.Locator:
-    """Run this in the first cell of the notebook that a tab shows; what it puts out.
-
-    JupyterLab does not run a cell for which there is no session yet: it is run again then.
-    """
-    cell = tab.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-CodeCell").first
-    editor, prompt = cell.locator(".cm-content"), cell.locator(".jp-InputArea-prompt")
-    editor.click()
-    editor.press("Control+a")
-    tab.keyboard.insert_text(code)
-    expect(editor).to_have_text(code)
-
-    def begins() -> bool:
-        editor.click()
-        editor.press("Shift+Enter")
-        try:
-            expect(prompt).to_have_text(re.compile(r"\[(\*|\d+)\]"), timeout=1000)
-        except AssertionError:
-            return False
-        return True
-
-    eventually(begins, timeout=_PATIENCE, what="the cell begins")
-    return cell.locator(".jp-Cell-outputArea")
 
 
 def run_in_console(tab: playwright.Page, code: str) -> playwright.Locator:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from lab import Browser, expect
-from servers import NotebookSeven, Page, row_in, run_in_console, run_in_notebook
+from servers import NotebookSeven, Page, row_in, run_in_console
 from snapshots import Program
 from targets import Target, eventually
 
@@ -214,7 +214,7 @@ def test_opens_a_notebook_and_a_console_in_it(shown: Page) -> None:
         before = program.snapshot()
         shown.open()
         with shown.opened(program) as tab:
-            expect(run_in_notebook(tab, "orders")).to_contain_text("[<Order 1>, <Order 2>]")
+            expect(shown.run(tab, "orders")).to_contain_text("[<Order 1>, <Order 2>]")
             expect(tab).to_have_url(re.compile(r"/lab/tree/Untitled\d*\.ipynb"))
             with shown.opened(program, "Open console") as other:
                 shown_there = run_in_console(other, "total()")
@@ -239,7 +239,7 @@ def test_opens_them_in_notebook_7(seven: NotebookSeven) -> None:
     with Program("idle", args=["for-seven"]) as program:
         seven.open()
         with seven.opened(program) as tab:
-            expect(run_in_notebook(tab, "orders")).to_contain_text("[<Order 1>, <Order 2>]")
+            expect(seven.run(tab, "orders")).to_contain_text("[<Order 1>, <Order 2>]")
             expect(tab).to_have_url(re.compile(r"/notebooks/Untitled\d*\.ipynb"))
             tab.screenshot(path=screenshot("page-6-notebook-7"))
         for _ in range(2):  # the second time it is the same console
@@ -257,7 +257,7 @@ def test_a_saved_notebook_finds_its_program_again(browser: Browser, kind: type[P
         with Program("idle", args=["started-again"]) as program:
             page.open()
             with page.opened(program) as tab:
-                expect(run_in_notebook(tab, "orders")).to_contain_text("<Order 1>")
+                expect(page.run(tab, "orders")).to_contain_text("<Order 1>")
                 tab.keyboard.press("Control+s")
                 eventually(lambda: saved(page), what="the notebook is saved")
                 where = tab.url
@@ -267,7 +267,7 @@ def test_a_saved_notebook_finds_its_program_again(browser: Browser, kind: type[P
         with Program("idle", args=["started-again"]) as again:
             tab = page.page
             tab.goto(where)
-            output = run_in_notebook(tab, "total()")
+            output = page.run(tab, "total()")
             expect(output).to_contain_text(f"This kernel's program: pid {program.pid} (python ")
             expect(output).to_contain_text("started-again) has ended")
             expect(output).to_contain_text(f"Enter: {again.pid} (python ")
