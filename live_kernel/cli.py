@@ -416,13 +416,19 @@ def kernel(arguments: tuple[str, ...]) -> None:
 @click.option("--prefix", metavar="DIR", help="Below DIR/share/jupyter/kernels.")
 @_explained
 def install(where: str | None, prefix: str | None) -> None:
-    """Install the kernelspec live-attach, so that Jupyter offers "Attach to PID"."""
+    """Install the kernelspec live-attach, so that Jupyter offers "Attach to PID".
+
+    A Jupyter Server that has live-kernel in its own environment lists running programs, too.
+    """
     if where and prefix:
         raise click.UsageError("--prefix can't be combined with --user or --sys-prefix.")
+    from . import extension
     from .kernelspec import install as install_spec
 
     chosen = sys.prefix if where == "sys-prefix" else prefix
     click.echo(f"Installed the kernelspec live-attach in {install_spec(chosen)}")
+    if told := extension.enable(chosen):
+        click.echo(told)
 
 
 @main.command(

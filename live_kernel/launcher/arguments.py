@@ -58,7 +58,8 @@ class Arguments(NamedTuple):
 
 def parse(words: list[str]) -> Arguments:
     """What the front-end gave, and what the user added after `--`. Raises UsageError."""
-    known = ["pid=", "start-time=", "match=", "wake", "quiet", "follow", *_RAILS, f"{_HISTORY}="]
+    known = ["pid=", "start-time=", "match=", "wake", "quiet", "follow"]
+    known += [*_RAILS, f"{_HISTORY}="]
     try:
         found, rest = getopt.getopt([w for w in words if w != "--"], "f:", known)
     except getopt.GetoptError as error:

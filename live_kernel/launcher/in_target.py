@@ -268,11 +268,18 @@ class InTarget:
             else:
                 self._wait(execution, attached, done)
 
-        what = f" ({ranked.best and ranked.best.title})"
-        if again is self._target.left:
-            what = ", its successor" if is_known else " again"
-        prompt = _PROMPT if again is None else _PROMPT[:-3] + f"; Enter: {again.text}{what}): "
+        prompt = _PROMPT
+        if again is not None:
+            is_again = again is self._target.left
+            prompt = f"{_PROMPT[:-3]}; Enter: {again.text}{_what(again, is_again, ranked.best)}): "
         self._questions.ask(self._frontend, execution.request, prompt, False, answered)
+
+
+def _what(choice: Choice, is_again: bool, best: Process | None) -> str:
+    """What is said of the program that an empty answer means."""
+    if choice.source == "%follow":
+        return ", its successor"
+    return " again" if is_again or best is None else f" ({best.title})"
 
 
 def _same(process: Process | None) -> Choice | None:

@@ -167,16 +167,6 @@ class Target:
         return None if self.attachment is None else self.attachment.process
 
     @property
-    def choice(self) -> Choice | None:
-        """What was chosen last."""
-        return self._choice
-
-    @property
-    def is_pinned(self) -> bool:
-        """Was that by %attach, or an answer?"""
-        return self._is_pinned
-
-    @property
     def blocked(self) -> TargetBlocked | None:
         """In what the target that is being entered is blocked, where it is."""
         return self._blocked
@@ -188,6 +178,16 @@ class Target:
             return self.process.cmdline if self.state is State.LOST else ()
         is_gone = self.missed is not None and isinstance(self.failure, TargetNotFound)
         return self.missed.command if self.missed is not None and is_gone else ()
+
+    @property
+    def choice(self) -> Choice | None:
+        """What was chosen last."""
+        return self._choice
+
+    @property
+    def is_pinned(self) -> bool:
+        """Was that by %attach, or an answer?"""
+        return self._is_pinned
 
     # -- attaching ----------------------------------------------------------------------
 
