@@ -115,6 +115,7 @@ NOT_HERE: dict[str, str] = {
     "rooted": "needs a root of its own (test_elsewhere.py)",
     "services": "of services.py",
     "stranger": "a tool of tests: another user",
+    "struck": "holds locks of the agent's itself, and is not attached to",
     "timed": "ends after two seconds",
     "verdict_idle": "idles for Pythons that can't be attached to",
     "verdict_look": "a tool of tests: looks at others",
