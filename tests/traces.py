@@ -112,6 +112,7 @@ NOT_HERE: dict[str, str] = {
     "points": "what holds others at a step of theirs (faults.py)",
     "rooted": "needs a root of its own (test_elsewhere.py)",
     "services": "of services.py",
+    "signalled": "tells the signals that it is sent (test_supervision.py)",
     "stranger": "a tool of tests: another user",
     "timed": "ends after two seconds",
     "verdict_idle": "idles for Pythons that can't be attached to",
