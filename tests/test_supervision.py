@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from kernels import Kernel
 from supervised_programs import RUN, Supervised, a_name
-from targets import ROOT, Target, clean_environment, eventually, python314
+from targets import PROGRAMS, ROOT, Target, clean_environment, eventually, python314
 from terminals import Terminal
 from users import NOBODY, become, run_as
 
@@ -191,6 +191,33 @@ def test_the_terminal_is_the_programs(artefacts: Path) -> None:
         terminal.enter("fg")
         terminal.enter("quit 9")
         terminal.wait_for("exited with status 9")
+
+
+def test_each_start_finds_the_terminal_as_the_first_did(tmp_path: Path) -> None:
+    """A program that dies with the terminal raw, as those that draw on it do."""
+    count = tmp_path / "count"
+    code = f"stty -a | grep -o '.icanon'; stty raw -echo; {python314()} -c \"$0\" {count} 1"
+    words = [*RUN, "--restart=on-failure", "--", "sh", "-c", code, COUNTS]
+    with Terminal(words, {"TERM": "xterm"}) as terminal:
+        assert terminal.wait_for_end() == 0
+        assert terminal.screen().count(" icanon") == 2
+
+
+def test_with_its_terminal_it_goes(tmp_path: Path) -> None:
+    """A hangup reaches the program, and ends both."""
+    name = a_name()
+    words = [*RUN, "--name", name, "--", python314(), str(PROGRAMS / "idle.py"), "x"]
+    with Terminal(words, {"TMPDIR": str(tmp_path)}) as terminal:
+        terminal.wait_for("ready")
+        found = supervised.named(name)
+        program = supervised.present(name)
+        assert program is not None
+    eventually(lambda: not any(map(is_there, (found.pid, program.pid))))
+    assert list(tmp_path.glob("live-*")) == []
+
+
+def is_there(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
 
 
 def test_killed_it_leaves_the_program_alone(tmp_path: Path) -> None:

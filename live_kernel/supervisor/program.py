@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from ..attach import proc
 from ..attach.ending import describe_status
 from . import shortage
+from .terminal import Terminal
 
 NEVER, ON_FAILURE, ALWAYS = POLICIES = ("never", "on-failure", "always")
 """When a program that has ended by itself is started again."""
@@ -64,6 +65,7 @@ class Program:
         self.restarts = 0
         self.is_done = False
         """It ends for good, or has."""
+        self.terminal = Terminal()
         self._mask = mask
         self._since = time.time()
         self._begun = time.monotonic()
@@ -82,6 +84,7 @@ class Program:
 
     def start(self) -> None:
         """Start it. Raises OSError."""
+        self.terminal.settle()
         with self.changed:
             self._due, self._wanted = None, ""
             self.pid = _spawn(self.order, self._mask)
