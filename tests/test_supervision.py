@@ -530,6 +530,17 @@ def test_nonsense_is_refused(request_: bytes) -> None:
         assert target.about()["state"] == "runs"
 
 
+def test_what_a_supervisor_says_is_checked() -> None:
+    with Supervised("idle", args=["x"]) as target:
+        about = target.about()
+        assert orders.is_about(about)
+        for name, wrong in {
+            "pid": "1", "since": None, "command": ["x", 1], "last": [], "past": {}, "state": 3,
+        }.items():  # fmt: skip
+            assert not orders.is_about(about | {name: wrong})
+            assert not orders.is_about({k: v for k, v in about.items() if k != name})
+
+
 def test_only_what_descends_from_it_is_lent() -> None:
     with Supervised("idle", args=["x"]) as target, Target("idle", args=["x"]) as stranger:
         supervisor = supervised.named(target.name)
