@@ -363,6 +363,15 @@ def test_runs_lists_it() -> None:
         assert target.pid not in pids
 
 
+def test_a_command_line_without_end_is_listed_in_short() -> None:
+    words = ["\U0001f41e" * 20_000, *["word"] * 10_000, os.fsdecode(b"\xff" * 100)]
+    with Supervised("idle", args=words) as target:
+        listed = json.loads(live_kernel("runs", "--json").stdout)
+        mine = next(each for each in listed if each["name"] == target.name)
+        assert mine["pid"] == target.program.pid
+        assert len(" ".join(mine["command"])) < 10_000
+
+
 # -- ended, and started again
 
 

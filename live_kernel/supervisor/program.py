@@ -34,6 +34,9 @@ has lasted, the first holds again."""
 _REMEMBERED = 100
 """Processes that the program has been, of which we still know that they were it."""
 
+_MOST_WORDS, _LONGEST_WORD = 20, 200
+"""Of the command line, for those who ask: an answer has to fit into one packet."""
+
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 """The exit status for a program that can't be started, as shells have it."""
 
@@ -238,7 +241,7 @@ class Program:
         with self.changed:
             return {
                 "name": self.order.name,
-                "command": list(self.order.command),
+                "command": [word[:_LONGEST_WORD] for word in self.order.command[:_MOST_WORDS]],
                 "pid": self.pid,
                 "started": self._start_time,
                 "state": self._state(),
