@@ -114,6 +114,7 @@ NOT_HERE: dict[str, str] = {
     "renewed": "is there to be replaced (test_succession.py)",
     "rooted": "needs a root of its own (test_elsewhere.py)",
     "services": "of services.py",
+    "signalled": "tells the signals that it is sent (test_supervision.py)",
     "stranger": "a tool of tests: another user",
     "struck": "holds locks of the agent's itself, and is not attached to",
     "timed": "ends after two seconds",
