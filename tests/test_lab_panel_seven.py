@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from lab import SCREENSHOTS, Browser, expect
 from lab_panel import choose
-from playwright.sync_api import Page
+from playwright.sync_api import Locator, Page
 from servers import NotebookSeven, run_in_notebook
 from snapshots import Program
 
@@ -26,19 +26,25 @@ def choose_from_menu(tab: Page, item: str) -> None:
     tab.locator(".lm-Menu-itemLabel").get_by_text(item, exact=True).click()
 
 
+def shown_in(tab: Page, program: Program) -> Locator:
+    """The program's row in the panel of a notebook whose kernel is in it."""
+    kernel = tab.get_by_role("button", name=f"pid {program.pid}", exact=False).first
+    expect(kernel).to_be_visible(timeout=60_000)  # a page of its own is a whole application
+    choose_from_menu(tab, "Show Live Processes")
+    row = tab.get_by_role("region", name="Live processes").locator(f"[data-pid='{program.pid}']")
+    expect(row.get_by_text("Attached here")).to_be_visible()
+    return row
+
+
 def test_panel_and_dialogues_work_in_a_notebook(seven: NotebookSeven, program: Program) -> None:
     seven.open()
     with seven.opened(program) as tab:
-        output = run_in_notebook(tab, "total()")
-        expect(output).to_contain_text("42")
-        choose_from_menu(tab, "Show Live Processes")
-        panel = tab.get_by_role("region", name="Live processes")
-        row = panel.locator(f"li[data-pid='{program.pid}']")
-        expect(row.get_by_text("Attached here")).to_be_visible()
-
+        row = shown_in(tab, program)
+        expect(run_in_notebook(tab, "total()")).to_contain_text("42")
         choose_from_menu(tab, "Change What Cells See…")
         choose(tab, "json")
-        expect(panel.get_by_role("status")).to_contain_text("Cells see module json")
+        told = tab.get_by_role("region", name="Live processes").get_by_role("status")
+        expect(told).to_contain_text("Cells see module json")
         tab.screenshot(path=SCREENSHOTS / "seven-1-panel.png")
 
         row.get_by_role("button", name=re.compile("^Detach")).click()
@@ -54,13 +60,11 @@ def test_a_notebook_from_the_panel_has_a_page_of_its_own(
 ) -> None:
     seven.open()
     with seven.opened(program) as tab:
-        run_in_notebook(tab, "total()")
-        choose_from_menu(tab, "Show Live Processes")
-        panel = tab.get_by_role("region", name="Live processes")
-        row = panel.locator(f"li[data-pid='{program.pid}']")
+        row = shown_in(tab, program)
         with tab.context.expect_page() as event:
             row.get_by_role("button", name=re.compile("^Notebook")).click()
         other = event.value
+        shown_in(other, program)
         expect(run_in_notebook(other, "total()")).to_contain_text("42")
         other.close()
     seven.shut_down_all()
