@@ -46,12 +46,15 @@ class Program(NamedTuple):
         return self.candidate.process
 
     @property
-    def title(self) -> str:
-        """What its guard calls it, or a name from its command line."""
+    def name(self) -> str:
+        """In a few words, from its command line."""
         process = self.process
-        if self.rails.banner:
-            return naming.shortened(self.rails.banner)
         return naming.short_name(process.cmdline, process.name, process.cwd)
+
+    @property
+    def title(self) -> str:
+        """What its guard calls it, or else its name."""
+        return naming.shortened(self.rails.banner) or self.name
 
 
 class Look(NamedTuple):
