@@ -75,7 +75,7 @@ class Lab:
 
     def __init__(
         self,
-        browser: Browser,
+        browser: Browser | None,
         *,
         base_url: str = "/",
         options: Sequence[str] = (),
@@ -91,7 +91,7 @@ class Lab:
             self.home = Path(self._exits.enter_context(_private_directory()))
             self.notebooks = self.home / "notebooks"
             self._write_settings()
-            self._port, self._token = _free_port(), secrets.token_hex(8)
+            self._port, self.token = _free_port(), secrets.token_hex(8)
             self._exits.callback(self.stop_server)
             self.start_server()
             self._open_page()
@@ -118,7 +118,7 @@ class Lab:
                     f"--ServerApp.port={self._port}",
                     "--ServerApp.port_retries=0",
                     f"--ServerApp.root_dir={self.notebooks}",
-                    f"--IdentityProvider.token={self._token}",
+                    f"--IdentityProvider.token={self.token}",
                     "--LabApp.extension_manager=readonly",
                     *self._options,
                 ],
@@ -160,16 +160,11 @@ class Lab:
         return f"http://127.0.0.1:{self._port}{self.base_url}{path}"
 
     def _url(self, path: str, more: str = "") -> str:
-        return f"{self.address(path)}{'&' if '?' in path else '?'}token={self._token}{more}"
+        return f"{self.address(path)}{'&' if '?' in path else '?'}token={self.token}{more}"
 
-    def ask(self, method: str, path: str, content: object = None) -> Any:
-        """Ask the server itself. What it answers, from JSON. Raises OSError."""
-        with self._ask(method, path, content) as answer:
-            return json.load(answer)
-
-    def _ask(self, method: str, path: str, content: object = None) -> IO[bytes]:
-        data = None if content is None else json.dumps(content).encode()
-        request = urllib.request.Request(self._url(path), data, method=method)
+    def _ask(self, method: str, path: str) -> IO[bytes]:
+        """Ask the server itself. Raises OSError."""
+        request = urllib.request.Request(self._url(path), method=method)
         answer: IO[bytes] = urllib.request.urlopen(request, timeout=10)
         return answer
 
@@ -212,6 +207,7 @@ class Lab:
 
     def _open_page(self) -> None:
         expect.set_options(timeout=_PATIENCE)
+        assert self._browser is not None
         self.page = self._browser.new_page(viewport={"width": 1280, "height": 860})
         self.page.set_default_timeout(_PATIENCE)
         self._exits.callback(self.page.close)
@@ -277,10 +273,16 @@ class Lab:
             raise
         notebook.close_and_shut_down()
 
+    def sessions(self) -> list[dict[str, Any]]:
+        """The sessions of the server: which notebook has which kernel."""
+        with self._ask("GET", "api/sessions") as answer:
+            found: list[dict[str, Any]] = json.load(answer)
+        return found
+
     def start_over(self) -> None:
         """Leave nothing to the next test of one that has failed."""
         with contextlib.suppress(OSError):
-            for session in json.load(self._ask("GET", "api/sessions")):
+            for session in self.sessions():
                 self._ask("DELETE", f"api/sessions/{session['id']}").close()
             self.open()
 

@@ -6,11 +6,13 @@ reader would find it; only the list's rows are found by pid.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import Any
 
 from lab import Lab, Locator, Notebook, Page, expect
-from targets import Target
+from playwright.sync_api import Error
+from targets import Target, eventually
 
 
 class Panel:
@@ -85,9 +87,15 @@ def choose(page: Page, typed: str, *, picture: str = "", lab: Lab | None = None)
 
 def run_command(page: Page, label: str) -> None:
     """From the command palette, with the keyboard alone."""
-    page.keyboard.press("Control+Shift+C")
-    palette = page.locator("#modal-command-palette, #command-palette").first
-    expect(palette).to_be_visible()
+    palette = page.locator("#modal-command-palette")
+
+    def is_open() -> bool:
+        page.keyboard.press("Control+Shift+C")
+        with contextlib.suppress(Error):
+            palette.wait_for(timeout=1000)
+        return palette.is_visible()
+
+    eventually(is_open, what="the palette is open")
     page.keyboard.type(label)
     expect(palette.locator(".lm-CommandPalette-item.lm-mod-active")).to_contain_text(label)
     page.keyboard.press("Enter")

@@ -43,7 +43,9 @@ ROOMS = {
     "picker": {"picker", "launcher", "attach", "errors", "plain"},
     "completing": {"completing", "launcher", "attach", "errors", "plain"},
     "cli": {"cli", "handle", "terminal", "following", "launcher", "attach", "errors", "plain"}
-    | {"kernelspec", "supervising", "picker", "completing", "__init__"},
+    | {"kernelspec", "extension", "supervising", "picker", "completing", "__init__"},
+    "server": {"server", "launcher", "attach", "errors", "plain", "__init__"},
+    "extension": {"extension", "errors"},
     "__init__": {"__init__", "handle"},
     "__main__": {"__main__", "cli", "console", "launcher", "supervisor"},
 }

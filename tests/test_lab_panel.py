@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(120)]
 def fresh(lab: Lab) -> Iterator[None]:
     """Each test begins without anything open, however the one before has ended."""
     yield
-    if lab.ask("GET", "api/sessions"):
+    if lab.sessions():
         lab.screenshot(f"failed-{os.environ.get('PYTEST_CURRENT_TEST', '')}")
         lab.start_over()
 
@@ -283,7 +283,9 @@ def test_the_launcher_follows_the_processes(lab: Lab) -> None:
 
 
 def test_goes_where_the_settings_want_it(lab: Lab, program: Program) -> None:
-    lab.ask("PUT", "lab/api/settings/live-kernel:plugin", {"raw": '{"area": "right", "all": true}'})
+    settings = lab.home / "settings" / "live-kernel" / "plugin.jupyterlab-settings"
+    settings.parent.mkdir(exist_ok=True)
+    settings.write_text('{"area": "right", "all": true}')
     try:
         lab.open()
         icon = lab.page.locator(".jp-SideBar.jp-mod-right [data-id='live-kernel-panel']")
@@ -293,5 +295,5 @@ def test_goes_where_the_settings_want_it(lab: Lab, program: Program) -> None:
         expect(checkbox).to_be_checked()
         lab.screenshot("panel-6-right")
     finally:
-        lab.ask("PUT", "lab/api/settings/live-kernel:plugin", {"raw": "{}"})
+        settings.unlink()
         lab.open()

@@ -75,7 +75,7 @@ def test_is_told_of_the_target_at_once(kernel: Kernel, program: Program) -> None
     state = Panel(kernel, "one").wait_for("attached")
     target = state["target"]
     assert target["pid"] == program.pid
-    assert "idle.py" in target["name"]
+    assert target["name"] == "idle"
     assert "idle.py" in target["command"]
     assert abs(target["started"] - time.time()) < 600
     assert set(target["guard"]) >= {"banner", "colour", "observe", "confirm", "idle"}
@@ -137,7 +137,7 @@ def test_binds_and_lists_what_could_be_bound(kernel: Kernel) -> None:
     assert {"how": "frame", "what": "--default"}.items() <= places[-1].items()
     assert "__main__" in [place["what"] for place in places if place["how"] == "module"]
     threads = [place["label"] for place in places if place["how"] == "thread"]
-    assert threads == ["MainThread"]
+    assert "MainThread" in threads
     answer = panel.ask("bind", how="module", what="json")
     assert answer["text"].startswith("Cells see module json")
     kernel.wait(lambda: "module json" in panel.state["bound"], what="the other place")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kernels import Kernel
 from supervised_programs import RUN, Supervised, a_name
 from targets import ROOT, Target, clean_environment, eventually, python314
 from terminals import Terminal
@@ -236,6 +237,40 @@ def test_as_the_first_process_of_a_container() -> None:
         assert child.wait(20) == 143
 
 
+@pytest.mark.root
+def test_one_that_is_killed_for_want_of_memory() -> None:
+    """In a control group of its own, which has too little for it."""
+    group = memory_group()
+    words = [*RUN, "--", python314(), "-c", "x = bytearray(1 << 28); x[::4096] = b'1' * (1 << 16)"]
+    enter = f'echo $$ > {group}/cgroup.procs; exec "$@"'
+    try:
+        done = subprocess.run(
+            ["sh", "-c", enter, "sh", *words], env=clean_environment(), capture_output=True,
+            text=True, timeout=40, check=False,
+        )  # fmt: skip
+        assert done.returncode == 137
+        assert "was killed by SIGKILL (the system kills for want of memory)" in done.stderr
+    finally:
+        group.rmdir()
+    assert "memory" not in run("sh", "-c", "kill -KILL $$").stderr
+
+
+def memory_group() -> Path:
+    """A new control group, with 100 MB; skips where none can be made."""
+    mounted = Path("/sys/fs/cgroup")
+    is_first = (mounted / "memory").is_dir()
+    group = (mounted / "memory" if is_first else mounted) / a_name("live-kernel-test")
+    try:
+        group.mkdir()
+        name = "memory.limit_in_bytes" if is_first else "memory.max"
+        (group / name).write_text(str(100 << 20))
+        if not is_first:
+            (group / "memory.swap.max").write_text("0")
+    except OSError as error:
+        pytest.skip(f"no control group can be made here: {error}")
+    return group
+
+
 # -- names, lists
 
 
@@ -420,6 +455,18 @@ def test_cells_run_in_it_by_its_name() -> None:
         target.wait_for("ready", after=1)
         second = live_kernel("exec", target.name, "import os; os.getpid()")
         assert second.stdout == f"{target.program.pid}\n" != first.stdout
+
+
+@pytest.mark.client
+def test_a_notebook_attaches_by_name_again_and_again() -> None:
+    with Supervised("idle", args=["x"]) as target, Kernel() as kernel:
+        assert target.name in kernel.complete(f"%attach {target.name[:-3]}")
+        assert kernel.run(f"%attach {target.name}").status == "ok"
+        assert kernel.value("__import__('os').getpid()") == target.program.pid
+        assert live_kernel("restart", target.name).returncode == 0
+        target.wait_for("ready", after=1)
+        assert kernel.run(f"%attach {target.name}").status == "ok"
+        assert kernel.value("__import__('os').getpid()") == target.program.pid
 
 
 def test_what_runs_python_behind_a_shell() -> None:

@@ -1,8 +1,8 @@
 """Everything that could stand in the way of an attach, told one by one.
 
 Runs in the command line. On our own side: the system, its rules, what this
-Python can do, the directory for sockets, the kernelspec. For a process: the
-checks of `verdicts`, in their order.
+Python can do, the directory for sockets, the kernelspec, the extension of
+Jupyter Server. For a process: the checks of `verdicts`, in their order.
 Rule: a finding that is not `ok` says what to do; nothing is changed, nothing
 raises.
 """
@@ -16,12 +16,13 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..errors import NotAttachable
 from . import landing, permission, proc, verdicts
 
 _KERNEL = "live-attach"
+_EXTENSION = "live_kernel.server"
 _LONGEST_NAME = len("/live-kernel-xxxxxxxx/link")
 
 
@@ -55,6 +56,7 @@ def _own_side(yama: Path) -> Iterator[tuple[str, Callable[[], Finding]]]:
     yield "/proc", _proc_is_ours
     yield "directory", _directory
     yield "kernelspec", _kernelspec
+    yield "Jupyter Server", _server
 
 
 def _guarded(name: str, look: Callable[[], Finding]) -> Finding:
@@ -169,6 +171,23 @@ def _kernelspec() -> Finding:
 
 
 _INSTALL = "live-kernel install --user (or --sys-prefix)"
+
+
+def _server() -> Finding:
+    """Does the Jupyter Server of this environment list programs? It need not."""
+    name = "Jupyter Server"
+    try:
+        from jupyter_core.paths import jupyter_config_path
+        from jupyter_server.extension.config import ExtensionConfigManager
+    except ImportError:
+        remedy = "To have it list programs: pip install live-kernel in its environment."
+        return Finding(name, None, "not in this environment", remedy)
+    places = [str(Path(each)) for each in jupyter_config_path()]
+    manager: Any = ExtensionConfigManager(read_config_path=places)
+    if manager.enabled(_EXTENSION):
+        return Finding(name, True, f"lists programs ({_EXTENSION} is switched on)")
+    remedy = "To have it list programs: live-kernel install --sys-prefix"
+    return Finding(name, None, f"{_EXTENSION} is not switched on", remedy)
 
 
 def _of_process(pid: int, yama: Path) -> Iterator[Finding]:

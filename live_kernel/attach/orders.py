@@ -36,9 +36,9 @@ def is_valid(request: object) -> bool:
         # Interrupt that call, which then goes on: see `wake.py`.
         case {"ask": "nudge", "pid": int(), "started": int(), "thread": int(), **more}:
             return not more
-        # Wake its main thread by a technique (`techniques.py`), if it still waits just there.
+        # Wake a thread of it by a technique (`techniques.py`), if it still waits just there.
         case {
-            "ask": "wake", "pid": int(), "started": int(), "technique": str(),
+            "ask": "wake", "pid": int(), "started": int(), "thread": int(), "technique": str(),
             "wait": [int(), int(), int()], **more,
         }:  # fmt: skip
             return not more

@@ -254,10 +254,10 @@ def nudge(pid: int, thread: int) -> bool:
     return False
 
 
-def wake(pid: int, technique: str, where: tuple[int, int, int]) -> tuple[str, str]:
+def wake(pid: int, thread: int, technique: str, where: tuple[int, int, int]) -> tuple[str, str]:
     """As `waker.carry_out`, done by the supervisor. Raises PermissionError, as `memory`."""
-    request = {"ask": orders.WAKE, **_which(pid), "technique": technique, "wait": list(where)}
-    reply = _asked(pid, request)
+    request = {"ask": orders.WAKE, **_which(pid), "thread": thread}
+    reply = _asked(pid, request | {"technique": technique, "wait": list(where)})
     return str(reply.get("outcome", "")), str(reply.get("why", ""))
 
 

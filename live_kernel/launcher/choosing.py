@@ -228,7 +228,7 @@ def from_kernelspec(given: Choice | None, environment: Mapping[str, str]) -> Cho
     return given
 
 
-_OF_KERNEL = "the program of this kernel"
+_OF_KERNEL = "This kernel's program"
 
 
 def _title_before(kernelspec: str, environment: Mapping[str, str]) -> str:

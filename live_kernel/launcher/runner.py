@@ -11,6 +11,7 @@ from ..errors import LiveKernelError
 from . import commands
 from .execution import Done, Execution
 from .in_target import InTarget
+from .setup import Item
 from .wire import Content
 
 Inspect = Callable[[str, int, int, Callable[[Content], None]], None]
@@ -22,6 +23,16 @@ class Runner:
 
     def __init__(self, means: commands.Means, inspect: Inspect) -> None:
         self._means, self._inspect = means, inspect
+        self._keeping = means.keeping
+        means.in_target.set_up_again = self._set_up_again
+
+    def _set_up_again(
+        self, items: list[Item], execution: Execution, go_on: Callable[[], None]
+    ) -> None:
+        """What a session had set up in another process, in this one."""
+        from .setting_up import SettingUp  # few programs are replaced
+
+        SettingUp(self._means, items, execution, go_on).begin()
 
     @property
     def _in_target(self) -> InTarget:
@@ -41,7 +52,13 @@ class Runner:
             self._run_code(code, execution, is_rest=code is not execution.code)
             return
         (name, argument), *rest = found
-        go_on = _told(execution, lambda: self._run_commands(rest, code, execution))
+        next_one = _told(execution, lambda: self._run_commands(rest, code, execution))
+
+        def go_on(error: LiveKernelError | Content | None) -> None:
+            if error is None:
+                self._keeping.after(name, argument, execution, lambda: next_one(None))
+            else:
+                next_one(error)
 
         def done(error: LiveKernelError | Content | None) -> None:
             self._in_target.tell_notices(execution)
@@ -60,7 +77,9 @@ class Runner:
             name,
             command.reach_of(argument),
             execution,
-            lambda: _guarded(command, argument, execution, done),
+            lambda: self._keeping.before(
+                name, argument, lambda: _guarded(command, argument, execution, done)
+            ),
             done,
         )
 
@@ -71,8 +90,12 @@ class Runner:
         elif help_on is not None:
             self._show_help(*help_on, execution)
         else:
-            succeed = _told(execution, lambda: execution.queue.succeed(execution))
-            self._in_target.run(code, execution, succeed)
+
+            def succeed() -> None:
+                self._keeping.ran(code)
+                execution.queue.succeed(execution)
+
+            self._in_target.run(code, execution, _told(execution, succeed))
 
     def _show_help(self, name: str, detail: int, execution: Execution) -> None:
         """`name?`: help goes to the front-end's pager."""

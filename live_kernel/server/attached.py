@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from jupyter_core.utils import ensure_async
 from jupyter_server.serverapp import ServerApp
 
-from ..attach import naming
+from ..attach import naming, proc
 from ..launcher import sessions
 from . import remembered, specs
 from .remembered import Remembered
@@ -35,6 +35,13 @@ class Kernel(NamedTuple):
     pid: int | None
     name: str
     path: str | None
+
+
+class Said(NamedTuple):
+    """What a launcher says of itself; `pid`: of the process that it is in or enters."""
+
+    state: str = "starting"
+    pid: int | None = None
 
 
 class Attached:
@@ -64,10 +71,12 @@ class Attached:
         said, _ = await asyncio.gather(
             asyncio.to_thread(_said, wanted), asyncio.to_thread(self._remember, ours, paths)
         )
-        return [
-            _kernel(key, manager.kernel_name, said.get(pids[key] or 0), paths.get(key))
-            for key, manager in ours.items()
-        ]
+        found = []
+        for key, manager in ours.items():
+            state, pid = said.get(pids[key] or 0, Said())
+            name = "" if pid is None else _name(pid)
+            found.append(Kernel(key, manager.kernel_name, state, pid, name, paths.get(key)))
+        return found
 
     def _ours(self) -> dict[str, Any]:
         """The managers of kernels that attach, by their ids."""
@@ -122,14 +131,20 @@ def _launcher(manager: Any) -> int | None:
     return pid if isinstance(pid, int) and pid > 0 else None
 
 
-def _said(pids: list[int]) -> dict[int, dict[str, Any]]:
-    return {session.pid: session.about for session in sessions.all_of_them(pids)}
+def _said(pids: list[int]) -> dict[int, Said]:
+    """On a thread: what these launchers say of themselves."""
+    return {session.pid: _understood(session.about) for session in sessions.all_of_them(pids)}
 
 
-def _kernel(key: str, kernelspec: str, about: dict[str, Any] | None, path: str | None) -> Kernel:
-    target = (about or {}).get("target")
-    state = str((about or {}).get("state", "starting"))
-    if not isinstance(target, dict) or not isinstance(target.get("pid"), int):
-        return Kernel(key, kernelspec, state, None, "", path)
-    name = naming.shortened(str(target.get("command", "")))
-    return Kernel(key, kernelspec, state, target["pid"], name, path)
+def _understood(about: dict[str, Any]) -> Said:
+    target = about.get("target")
+    pid = target.get("pid") if isinstance(target, dict) else None
+    return Said(str(about.get("state")), pid if isinstance(pid, int) else None)
+
+
+def _name(pid: int) -> str:
+    try:
+        command = proc.command_line(pid)
+        return naming.short_name(command, proc.stat(pid).name, proc.link(pid, "cwd") or "")
+    except OSError:
+        return ""

@@ -48,10 +48,7 @@ class Program(NamedTuple):
     @property
     def title(self) -> str:
         """What its guard calls it, or a name from its command line."""
-        process = self.process
-        if self.rails.banner:
-            return naming.shortened(self.rails.banner)
-        return naming.short_name(process.cmdline, process.name, process.cwd)
+        return _titled(self.process, self.rails)
 
 
 class Look(NamedTuple):
@@ -95,7 +92,7 @@ class Listing:
 
     def _look(self) -> Look:
         """On the thread."""
-        guarded, warning = _guards()
+        guarded, warning = guards_now()
         boot = psutil.boot_time()
         found = [self._program(each, guarded, boot) for each in processes.candidates()]
         self._meter.forget_all_but({each.process.pid for each in found})
@@ -105,7 +102,7 @@ class Listing:
         return look
 
     def _one(self, pid: int) -> Program:
-        guarded, _ = _guards()
+        guarded, _ = guards_now()
         return self._program(processes.judged(pid), guarded, psutil.boot_time())
 
     def _program(self, candidate: Candidate, guarded: Guards, boot: float) -> Program:
@@ -119,7 +116,18 @@ def started_at(start_time: int, boot: float) -> float:
     return round(boot + start_time / proc.TICKS_PER_SECOND, 2)
 
 
-def _guards() -> tuple[Guards, LiveKernelError | None]:
+def title_of(process: Process, guarded: Guards) -> str:
+    """What its guard calls it, or a name from its command line."""
+    return _titled(process, guarded.of(process))
+
+
+def _titled(process: Process, rails: Rails) -> str:
+    if rails.banner:
+        return naming.shortened(rails.banner)
+    return naming.short_name(process.cmdline, process.name, process.cwd)
+
+
+def guards_now() -> tuple[Guards, LiveKernelError | None]:
     try:
         return guards.read(), None
     except ConfigBroken as error:

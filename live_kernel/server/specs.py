@@ -22,10 +22,11 @@ from typing import Any, NamedTuple
 import psutil
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKernel
 
-from ..attach import naming, proc
+from ..attach import naming, proc, processes
+from ..errors import LiveKernelError
 from ..launcher.choosing import ENDED, MEANT
 from ..plain import on_one_line
-from .listing import Listing, Look, Program, started_at
+from .listing import Listing, Look, Program, guards_now, started_at, title_of
 from .remembered import Record, Remembered, boot, within
 
 BASE = "live-attach"
@@ -292,8 +293,15 @@ def _present(pid: int) -> Meant | None:
         return None
     if stat.state in "ZX":
         return None
-    title = naming.short_name(command, stat.name, proc.link(pid, "cwd") or "")
-    return Meant(pid, stat.start_time, boot(), command, title)
+    return Meant(pid, stat.start_time, boot(), command, _title(pid, stat, command))
+
+
+def _title(pid: int, stat: proc.Stat, command: tuple[str, ...]) -> str:
+    """As the listing has it: what its guard calls it, too."""
+    try:
+        return title_of(processes.found_again(pid, stat.start_time), guards_now()[0])
+    except (LiveKernelError, *proc.GONE, PermissionError):
+        return naming.short_name(command, stat.name, proc.link(pid, "cwd") or "")
 
 
 def _of_record(record: Record) -> Meant:

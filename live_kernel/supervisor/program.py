@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from ..attach import proc
 from ..attach.ending import describe_status
+from . import shortage
 
 NEVER, ON_FAILURE, ALWAYS = POLICIES = ("never", "on-failure", "always")
 """When a program that has ended by itself is started again."""
@@ -69,6 +70,7 @@ class Program:
         self._start_time: int | None = None
         self._status: int | None = None
         self._unstarted = NOT_FOUND
+        self._kills = 0
         self._stop_signal = 0
         self._last = ""
         self._past: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED)
@@ -84,6 +86,7 @@ class Program:
             self._due, self._wanted = None, ""
             self.pid = _spawn(self.order, self._mask)
             self._since, self._begun = time.time(), time.monotonic()
+            self._kills = shortage.kills()
             with contextlib.suppress(OSError):
                 self._start_time = proc.stat(self.pid).start_time
                 self._past.append((self.pid, self._start_time))
@@ -113,13 +116,20 @@ class Program:
         with self.changed:
             self._status = status
             lasted = time.monotonic() - self._begun
-            core = " (core dumped)" if os.WIFSIGNALED(status) and os.WCOREDUMP(status) else ""
-            self._last = f"pid {self.pid} {describe_status(status)}{core}"
+            self._last = f"pid {self.pid} {describe_status(status)}{self._more(status)}"
             if lasted > _LASTED:
                 self._pause = _FIRST_PAUSE
             self.pid = self._start_time = None
             self._since = time.time()
             self.changed.notify_all()
+
+    def _more(self, status: int) -> str:
+        """What there is to be said of a death by a signal."""
+        if not os.WIFSIGNALED(status):
+            return ""
+        is_short = os.WTERMSIG(status) == signal.SIGKILL and shortage.kills() > self._kills
+        short = " (the system kills for want of memory)" if is_short else ""
+        return short + (" (core dumped)" if os.WCOREDUMP(status) else "")
 
     def was_stopped_by_job_control(self) -> bool:
         """Has it stopped itself, as for Ctrl-Z?"""
@@ -129,6 +139,7 @@ class Program:
         """It has ended: what now? Returns `start` (at once), `wait` or `leave`."""
         with self.changed:
             if self._wanted == "restart":
+                self.is_done = False
                 self.restarts += 1
                 return "start"
             failed = self._status is None or os.waitstatus_to_exitcode(self._status) != 0

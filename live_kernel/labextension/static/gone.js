@@ -26,7 +26,7 @@ export class Gone {
     this._choosing = choosing;
     this._deeds = deeds;
     this._lab = lab;
-    /** @type {WeakMap<Session, {asked: string, wasAttached: boolean, told: string}>} */
+    /** @type {WeakMap<Session, {asked: Set<string>, wasAttached: boolean, told: string}>} */
     this._known = new WeakMap();
     sessions.listeners.add((session, what) => this._on(session, what));
     for (const session of sessions.all()) this._on(session, "opened");
@@ -41,7 +41,11 @@ export class Gone {
 
   /** @param {Session} session */
   _of(session) {
-    const known = this._known.get(session) ?? { asked: "", wasAttached: false, told: "" };
+    const known = this._known.get(session) ?? {
+      asked: new Set(),
+      wasAttached: false,
+      told: "",
+    };
     this._known.set(session, known);
     return known;
   }
@@ -55,7 +59,9 @@ export class Gone {
     const look = () => {
       const { name = "" } = context.kernelPreference;
       const specs = this._lab.specs();
-      if (!PID.test(name) || !specs || name in specs || this._of(session).asked === name) return;
+      const isThere = !specs || name in specs || context.session?.kernel;
+      if (!PID.test(name) || isThere || this._of(session).asked.has(name)) return;
+      this._of(session).asked.add(name); // before the next line, which calls us again
       context.kernelPreference = { ...context.kernelPreference, shouldStart: false };
       void this._ask(session, name);
     };
@@ -69,7 +75,6 @@ export class Gone {
     const known = this._of(session);
     if (state?.state === "attached") {
       known.wasAttached = true;
-      known.asked = "";
       if (known.told) this._lab.Notification.dismiss(known.told);
       known.told = "";
     } else if (state?.state === "lost" && known.wasAttached) {
@@ -77,7 +82,8 @@ export class Gone {
     } else if (state && ["failed", "lost", "detached"].includes(state.state) && state.failure) {
       const name = session.context.session?.kernel?.name ?? "";
       const isGone = ["TargetNotFound", "AgentLost"].includes(state.failure.name);
-      if (PID.test(name) && isGone && known.asked !== name && !known.wasAttached) {
+      if (PID.test(name) && isGone && !known.asked.has(name) && !known.wasAttached) {
+        known.asked.add(name);
         void this._ask(session, name);
       }
     }
@@ -100,7 +106,6 @@ export class Gone {
 
   /** @param {Session} session @param {string} kernel */
   async _ask(session, kernel) {
-    this._of(session).asked = kernel;
     await session.widget.revealed?.catch?.(() => {});
     const { name, pid, command } = this._gone(session, kernel);
     if (session.widget.isDisposed) return;

@@ -169,9 +169,10 @@ export function panelClass(Widget) {
       const { current } = this._sessions;
       const inIt = this._sessions.all().filter((session) => session.isIn(process));
       const isHere = Boolean(current?.isIn(process));
+      const ours = this._sessions.kernels(); // of which we know more than the server, and sooner
       const waiting = this._deeds.waitingFor(process);
       return {
-        isAttached: inIt.length > 0 || process.kernels.length > 0,
+        isAttached: inIt.length > 0 || process.kernels.some((id) => !ours.has(id)),
         by: inIt.map((session) => session.name),
         isHere,
         here: current && current !== waiting ? current.name : "",

@@ -71,6 +71,12 @@ export class Sessions {
     return [...this._all.values()];
   }
 
+  /** The ids of the live kernels of which the state is known here. */
+  kernels() {
+    const known = this.all().filter(({ comm }) => comm && comm.state.state !== "unknown");
+    return new Set(known.map(({ comm }) => comm?.kernel.id));
+  }
+
   /** @param {any} widget @param {"notebook" | "console"} kind */
   _add(widget, kind) {
     const session = new Session(widget, kind);

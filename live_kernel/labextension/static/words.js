@@ -91,5 +91,5 @@ export function mark(guard) {
  */
 export function marked(guard, beside = "") {
   const words = mark(guard);
-  return [words !== beside && words, rails(guard)].filter(Boolean).join(" – ") || "Guarded program";
+  return [words !== beside && words, rails(guard)].filter(Boolean).join(" – ") || "Marked by your guards";
 }

@@ -236,7 +236,8 @@ function show(isWanted) {
 }
 
 function arrange(shown, isWanted) {
-  const isInUse = body.matches(":hover") || body.contains(document.activeElement);
+  const isFocused = document.hasFocus() && body.contains(document.activeElement);
+  const isInUse = isFocused || body.matches(":hover");
   const elements = shown.map((one) => rows.get(keyOf(one)).element);
   if (isInUse && !isWanted) {
     for (const element of elements) if (!element.isConnected) body.append(element);

@@ -1,0 +1,98 @@
+"""Notebooks whose program has gone, in JupyterLab: who is named, and what one key chooses."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+
+import pytest
+from lab import Lab, Notebook, expect
+from lab_panel import Bar, Panel, choose, ready
+from targets import Target
+
+pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(120)]
+
+
+@pytest.fixture(autouse=True)
+def fresh(lab: Lab) -> Iterator[None]:
+    """Each test begins without anything open."""
+    yield
+    if lab.sessions():
+        lab.screenshot(f"failed-{os.environ.get('PYTEST_CURRENT_TEST', '')}")
+    lab.start_over()
+
+
+def saved(lab: Lab, name: str, pid: int, title: str) -> None:
+    """A notebook that was saved with the kernel of this process."""
+    kernel = {"name": f"live-attach-{pid}", "display_name": f"{title} · pid {pid}"}
+    content = {
+        "nbformat": 4,
+        "nbformat_minor": 5,
+        "metadata": {"kernelspec": kernel | {"language": "python"}},
+        "cells": [],
+    }
+    (lab.notebooks / name).write_text(json.dumps(content))
+
+
+def test_a_saved_notebook_offers_the_same_program_again(lab: Lab) -> None:
+    with Target("idle", args=["--shop", "one"]) as program:
+        notebook = Panel(lab).open_notebook(program)
+        notebook.run("total()").wait_until_done()
+        notebook.save()
+        name = notebook.panel.get_attribute("aria-label") or "Untitled.ipynb"
+        notebook.close_and_shut_down()
+    with Target("aio_idle"), Target("idle", args=["--shop", "one"]) as again, Target("idle"):
+        expect(Panel(lab).row(again)).to_be_visible()
+        Panel(lab).toggle()
+        lab.page.locator(".jp-SideBar [data-id='filebrowser']").click()
+        lab.open_file(name if name.endswith(".ipynb") else "Untitled.ipynb")
+        dialog = lab.page.get_by_role("dialog")
+        expect(dialog).to_contain_text("The program has ended")
+        expect(dialog).to_contain_text(f"idle (pid {program.pid})")
+        choose(lab.page, "", picture="gone-1-chosen-again", lab=lab)
+        notebook = ready(lab, again)
+        assert notebook.run("total()").text().endswith("42")
+        notebook.close_and_shut_down()
+
+
+def test_a_notebook_from_elsewhere_offers_by_name(lab: Lab) -> None:
+    """Neither this server nor this machine has ever known that process."""
+    saved(lab, "elsewhere.ipynb", 4_000_000, "idle")
+    with Target("idle") as program, Target("aio_idle"):
+        expect(Panel(lab).row(program)).to_be_visible()
+        lab.page.locator(".jp-SideBar [data-id='filebrowser']").click()
+        lab.open_file("elsewhere.ipynb")
+        dialog = lab.page.get_by_role("dialog")
+        expect(dialog).to_contain_text("idle (pid 4000000)")
+        expect(dialog).to_have_count(1)
+        choose(lab.page, f"pid {program.pid}")
+        ready(lab, program).close_and_shut_down()
+
+
+def test_no_answer_leaves_it_without_a_kernel(lab: Lab) -> None:
+    saved(lab, "left.ipynb", 4_000_001, "idle")
+    lab.open_file("left.ipynb")
+    expect(lab.page.get_by_role("dialog")).to_contain_text("idle (pid 4000001)")
+    lab.page.keyboard.press("Escape")
+    expect(lab.page.get_by_role("dialog")).to_have_count(0)
+    expect(Notebook(lab).panel).to_be_visible()
+
+
+def test_an_end_in_the_middle_is_told_beside_the_work(lab: Lab) -> None:
+    with Target("idle", args=["--until", "now"]) as program:
+        notebook = Panel(lab).open_notebook(program)
+        notebook.run("total()").wait_until_done()
+        notebook.type("total()")
+        program.process.kill()
+        expect(Bar(lab.page).target).to_contain_text("has ended")
+    toast = lab.page.locator(".Toastify__toast", has_text="pid")
+    expect(toast).to_contain_text("Choose again")
+    expect(notebook.editors.last).to_be_focused()
+    lab.screenshot("gone-2-ended")
+    with Target("aio_idle"), Target("idle", args=["--until", "now"]) as again:
+        expect(Panel(lab).row(again)).to_be_visible()
+        toast.get_by_role("button", name="Choose again").click()
+        choose(lab.page, "")
+        ready(lab, again)
+        notebook.close_and_shut_down()
