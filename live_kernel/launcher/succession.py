@@ -23,6 +23,7 @@ from .successors import Line, Successor
 from .waking import in_background
 
 VARIABLE = "LIVE_KERNEL_FOLLOW"
+"""`1`, to go to the process that takes a program's place; or words, of which one must be in it."""
 
 _NO = ("", "0", "no", "off", "false")
 _YES = ("1", "yes", "on", "true")
