@@ -118,6 +118,7 @@ class FakeTarget:
         self.protection, self.use = Protection(lambda: self.is_there), Use()
         self.left: Choice | None = None
         self.setup, self.succession = Setup(), Succession(cast("Reactor", None))
+        self.gone: tuple[str, ...] = ()
 
     @property
     def rails(self) -> Rails:
