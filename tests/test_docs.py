@@ -164,6 +164,20 @@ def test_every_variable_and_key_is_in_it(site: Path) -> None:
         assert colour in page
 
 
+def test_every_setting_of_jupyters_is_in_it(site: Path) -> None:
+    page = said_on(site, "environment")
+    settings = [
+        (f"c.{owner.__name__}.{name}", trait.help)
+        for owner in reference.configurables()
+        for name, trait in owner.class_own_traits(config=True).items()
+    ]
+    assert "c.LiveKernel.enabled" in dict(settings)
+    settings += [(n, p["description"]) for n, p in reference.panel_schema()["properties"].items()]
+    for name, text in settings:
+        assert name in page
+        assert plain(text) in page
+
+
 def test_every_error_is_in_it(site: Path) -> None:
     """With its exit status, what it means, and what is said to do about it."""
     page, anchors = said_on(site, "errors"), checking.read(site / "reference/errors.html").anchors

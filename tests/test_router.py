@@ -146,6 +146,9 @@ class FakeTarget:
     def process(self) -> Process | None:
         return None if self.attachment is None else self.attachment.process
 
+    gone: tuple[str, ...] = ()
+    """The command line of a program that was meant and has ended."""
+
     @property
     def present(self) -> Process | None:
         return self.process if self.is_there else None
