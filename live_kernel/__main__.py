@@ -7,6 +7,7 @@ its options and tables is not needed there.
 from __future__ import annotations
 
 import gc
+import os
 import sys
 
 
@@ -25,7 +26,9 @@ def main() -> int:
     if sys.argv[1:2] == ["supervise"]:  # what `run` becomes
         from .supervisor.main import run as supervise
 
-        return supervise(sys.argv[2:])
+        os._exit(
+            supervise(sys.argv[2:])
+        )  # at once, whatever PYTHONINSPECT says: it is the program's
     from .cli import main as command_line
 
     command_line()

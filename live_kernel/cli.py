@@ -22,7 +22,7 @@ from click.exceptions import NoArgsIsHelpError
 
 from . import __version__
 from .attach import doctor as diagnosis
-from .attach import processes
+from .attach import families, processes
 from .attach.processes import Process
 from .errors import ConfigBroken, LiveKernelError
 from .launcher import durations, guards
@@ -106,10 +106,12 @@ def _is_on_terminal() -> bool:
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON array instead of a table.")
 @click.option("--all", "everything", is_flag=True, help="Every process, not just Python's.")
+@click.option("--tree", is_flag=True, help="Each process below the one that it comes from.")
 @_explained
-def ps(as_json: bool, everything: bool) -> None:
+def ps(as_json: bool, everything: bool, tree: bool) -> None:
     """List the processes that can be attached to, and why others can't."""
-    found = processes.candidates(all=everything)
+    members = families.all_of_them(everything) if tree else []
+    found = [m.candidate for m in members] if tree else processes.candidates(all=everything)
     guarded = _guards()
     rails = [guarded.of(candidate.process) for candidate in found]
     if as_json:
@@ -117,9 +119,10 @@ def ps(as_json: bool, everything: bool) -> None:
         rows = [candidate.as_json() | {"guard": each._asdict()} for candidate, each in both]
         click.echo(json.dumps(rows, indent=2))
         return
+    from .launcher.showing.families import branches
     from .terminal import print_candidates
 
-    print_candidates(found, rails)
+    print_candidates(found, rails, branches(members))
 
 
 def _guards() -> Guards:
@@ -161,6 +164,9 @@ def _span(_context: click.Context, _parameter: click.Parameter, text: str | None
 @click.option(
     "--idle", callback=_span, metavar="SPAN", help="Detach after so long without use: 30m, say."
 )
+@click.option(
+    "--follow", is_flag=True, help="When it is reloaded or restarted, go on in its successor."
+)
 @_explained
 def attach(
     target: str | None = None,
@@ -168,12 +174,13 @@ def attach(
     observe: bool = False,
     confirm: bool = False,
     idle: str | None = None,
+    follow: bool = False,
 ) -> None:
     """Open a Jupyter console in a running program.
 
     Without a PID, a name of `runs`, or TEXT of a command line, it is chosen from a list.
     """
-    flags = {"--wake": wake, "--observe": observe, "--confirm": confirm}
+    flags = {"--wake": wake, "--observe": observe, "--confirm": confirm, "--follow": follow}
     process = _picked(flags) if target is None else _named(target)
     _open_console(process, flags, idle)
 

@@ -205,6 +205,12 @@ class AgentLost(TargetError):
     kind = "lost"
 
 
+class TargetReplaced(AgentLost):
+    """The target has ended, and another process of the same program has taken its place."""
+
+    kind = "replaced"
+
+
 class LocalKernelLost(LiveKernelError):
     """The kernel that runs `%%local` cells has ended, or did not start."""
 

@@ -33,8 +33,13 @@ def _console() -> Console:
     return console if console.is_terminal else Console(highlight=False, width=200)
 
 
-def print_candidates(candidates: Sequence[Candidate], rails: Sequence[Rails]) -> None:
-    """A table of processes with their verdicts, and what guards them where anything does."""
+def print_candidates(
+    candidates: Sequence[Candidate], rails: Sequence[Rails], branches: Sequence[str] = ()
+) -> None:
+    """A table of processes with their verdicts, and what guards them where anything does.
+
+    `branches`: what stands in front of each command line, if they are a tree.
+    """
     if not candidates:
         click.echo(tables.NOBODY)
         return
@@ -44,8 +49,10 @@ def print_candidates(candidates: Sequence[Candidate], rails: Sequence[Rails]) ->
     is_guarded = any(each.is_told for each in rails)
     if is_guarded:
         table.add_column("Guard", overflow="fold")
-    for candidate, each in zip(candidates, rails, strict=True):
-        *cells, _ = tables.row(candidate)
+    fronts = branches or [""] * len(candidates)
+    for candidate, each, front in zip(candidates, rails, fronts, strict=True):
+        *cells, command, _ = tables.row(candidate)
+        cells.append(front + command)
         verdict = "[green]yes[/]" if candidate.attachable else f"no: {escape(candidate.reason)}"
         table.add_row(*map(escape, cells), verdict, *([_guard(each)] * is_guarded))
     _console().print(table)

@@ -38,6 +38,12 @@ PICTURES = {
     "notebooks/images/lab.png": Picture(
         "picture-1-web-service", "tests/test_pictures.py::test_a_notebook_in_a_web_service"
     ),
+    "docs/pictures/panel.png": Picture(
+        "picture-2-panel", "tests/test_pictures.py::test_the_panel_beside_a_notebook"
+    ),
+    "docs/pictures/page.png": Picture(
+        "picture-3-page", "tests/test_pictures.py::test_the_page_of_running_programs"
+    ),
 }
 """By the file in which it is kept."""
 

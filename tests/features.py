@@ -8,6 +8,7 @@ exercise that does nothing passes for one that leaves no trace.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -92,6 +93,9 @@ LOOKS = (
     cell("%limits repr 10MB\n%limits default"),
     cell("%idle 1h\n%idle off"),
     cell("%log"),
+    cell("%follow on\n%follow\n%follow off"),
+    cell("%children"),
+    cell("%attach --tree"),
     cell("%module json"),
     cell("%frame --default"),
     cell("%up", ends=""),
@@ -157,6 +161,18 @@ LASTING = (
 )
 """The last three of them, the last patch and a breakpoint are left to the detach."""
 
+KEPT = (
+    cell("%session"),
+    cell("%session show"),
+    cell("%session save", ends="error"),
+    cell("%session clear", ends="error"),
+    cell("%break textwrap.shorten"),
+    cell("%session save {place}/session.json"),
+    cell("%unbreak all"),
+    cell("%session restore {place}/session.json"),
+)
+"""What is set up is kept, and set up again; without a notebook, in a file that is named."""
+
 BESIDE = (
     cell("%%local\nhere = [1, 2]"),
     cell("%push here as _there"),
@@ -199,9 +215,9 @@ LIBRARIES = (
 )
 """For a program that has these loaded, since a library that is imported stays."""
 
-STEPS = (*PLAIN, *CONCURRENT, *LOOKS, *PLACES, *LASTING, *BESIDE, *IPYTHON)
+STEPS = (*PLAIN, *CONCURRENT, *LOOKS, *PLACES, *LASTING, *KEPT, *BESIDE, *IPYTHON)
 
-QUIET = (*PLAIN, *LOOKS, *LASTING, *BESIDE)
+QUIET = (*PLAIN, *LOOKS, *LASTING, *KEPT, *BESIDE)
 """Of these, what leaves threads and loops of gevent's world alone."""
 
 
@@ -232,7 +248,8 @@ class Exercise:
     def run(self, before_the_end: Callable[[Kernel], object] = lambda _: None) -> None:
         """From attach to detach; in between the kernel is restarted, and attached anew."""
         words = ("--pid", self._pid, *(["--wake"] if self._wake else []))
-        with Kernel(*words) as kernel:
+        with tempfile.TemporaryDirectory(prefix="lk-") as place, Kernel(*words) as kernel:
+            self._names["place"] = place
             for step in self._steps:
                 self._do(kernel, step)
             self._requests(kernel)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import subprocess
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -42,6 +43,13 @@ class Server(Lab):
 
     def open(self) -> None:
         """Nor a page in it."""
+
+    def stop_server(self) -> None:
+        """End it, by force if need be: threads of AnyIO's, of which it makes some to save files,
+        keep it for ever at times, once its loop has ended.
+        """
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            super().stop_server()
 
     def client(self, token: bool = True, **headers: str) -> httpx.Client:
         """A client of its own; `token`: known to the server by that, in a header."""
@@ -142,6 +150,25 @@ class Page(Server):
         finally:
             tab.close()
 
+    def run(self, tab: playwright.Page, code: str) -> playwright.Locator:
+        """Run this in the first cell of the notebook that a tab shows; what it puts out."""
+        cell = tab.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-CodeCell").first
+        editor = cell.locator(".cm-content")
+        editor.click()
+        editor.press("Control+a")
+        tab.keyboard.insert_text(code)
+        expect(editor).to_have_text(code)
+        # JupyterLab asks for a kernel if a cell is run before it has come to start one itself.
+        eventually(lambda: self._is_connected(tab), _PATIENCE, "a kernel is there", every=0.1)
+        editor.press("Shift+Enter")
+        return cell.locator(".jp-Cell-outputArea")
+
+    def _is_connected(self, tab: playwright.Page) -> bool:
+        with self.client() as client:
+            sessions = client.get("api/sessions").json()
+        kernels = [each["kernel"] for each in sessions if tab.url.endswith("/" + each["path"])]
+        return any(each["execution_state"] == "idle" and each["connections"] for each in kernels)
+
 
 class NotebookSeven(Page):
     """The same with Notebook 7."""
@@ -154,23 +181,11 @@ def row_in(page: playwright.Page, target: Target) -> playwright.Locator:
     return page.locator("tbody tr").filter(has=number)
 
 
-def run_in_notebook(tab: playwright.Page, code: str) -> playwright.Locator:
-    """Run this in the first cell of the notebook that a tab shows; what it puts out."""
-    panel = tab.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
-    cell = panel.locator(".jp-CodeCell").first
-    expect(panel.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']")).to_be_attached()
-    editor = cell.locator(".cm-content")
-    editor.click()
-    editor.press("Control+a")
-    tab.keyboard.insert_text(code)
-    expect(editor).to_have_text(code)
-    editor.press("Shift+Enter")
-    return cell.locator(".jp-Cell-outputArea")
-
-
 def run_in_console(tab: playwright.Page, code: str) -> playwright.Locator:
     """Run this at the prompt of the console that a tab shows; all that is shown above it."""
+    content = tab.locator(".jp-CodeConsole-content")
+    expect(content).to_contain_text("live-kernel")  # a prompt before that is made anew with it
     tab.locator(".jp-CodeConsole-promptCell .cm-content").click()
     tab.keyboard.insert_text(code)
     tab.keyboard.press("Shift+Enter")
-    return tab.locator(".jp-CodeConsole-content")
+    return content

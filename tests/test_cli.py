@@ -62,7 +62,10 @@ def told(*arguments: object) -> Any:
 
 def test_help_and_version() -> None:
     done = live_kernel("--help")
-    for command in ("ps", "attach", "exec", "log", "follow", "kernel", "install", "doctor"):
+    for command in (
+        *("ps", "attach", "exec", "log", "follow", "kernel", "install", "doctor"),
+        *("run", "runs", "restart", "stop", "completion"),
+    ):
         assert f"\n  {command} " in done.stdout
     assert live_kernel("--version").stdout == f"live-kernel, version {__version__}\n"
     assert "connection file" in live_kernel("kernel", "--help").stdout

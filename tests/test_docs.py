@@ -154,7 +154,7 @@ def test_every_variable_and_key_is_in_it(site: Path) -> None:
         assert name in page, name
     for name, text in sources.variables().items():
         assert f"{name} {plain(text)}" in page or plain(text) in page
-    assert {"XDG_STATE_HOME", "JPY_SESSION_NAME"} <= sources.variables_of_others().keys()
+    assert {"XDG_STATE_HOME", "JPY_SESSION_NAME", "TMPDIR"} <= sources.variables_of_others().keys()
     for name in sources.variables_of_others():
         assert name in page, name
     for name, key in guards.KEYS.items():
@@ -162,6 +162,20 @@ def test_every_variable_and_key_is_in_it(site: Path) -> None:
         assert plain(key.meaning) in page
     for colour in guards.COLOURS:
         assert colour in page
+
+
+def test_every_setting_of_jupyters_is_in_it(site: Path) -> None:
+    page = said_on(site, "environment")
+    settings = [
+        (f"c.{owner.__name__}.{name}", trait.help)
+        for owner in reference.configurables()
+        for name, trait in owner.class_own_traits(config=True).items()
+    ]
+    assert "c.LiveKernel.enabled" in dict(settings)
+    settings += [(n, p["description"]) for n, p in reference.panel_schema()["properties"].items()]
+    for name, text in settings:
+        assert name in page
+        assert plain(text) in page
 
 
 def test_every_error_is_in_it(site: Path) -> None:

@@ -12,7 +12,7 @@ from live_kernel.launcher.commands.watching import without_place
 
 
 def options(name: str, argument: str) -> dict[str, Any]:
-    command = commands.COMMANDS[name](commands.Means(*[cast("Any", None)] * 5))
+    command = commands.COMMANDS[name](commands.Means(*[cast("Any", None)] * 6))
     return cast("Any", command).options(argument)  # type: ignore[no-any-return]
 
 

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import re
-import shutil
-import subprocess
 import sys
-import tempfile
-import threading
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from targets import ROOT, eventually
+from shop import Shop
+from targets import ROOT
 
 pytest.importorskip("PIL", reason="no Pillow here")
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from lab import Browser, Lab, Page
 
 sys.path.insert(0, str(ROOT / "scripts"))
 
@@ -78,8 +70,11 @@ def test_a_picture_is_kept_small(tmp_path: Path) -> None:
     assert Picture("a", "b").taken == "a"
 
 
+# -- what is in them
+
+
 class Fine:
-    """A browser whose pages are as large as a picture should be, and as sharp."""
+    """A browser whose pages are as sharp as a picture should be."""
 
     def __init__(self, browser: Browser) -> None:
         self._browser = browser
@@ -90,7 +85,29 @@ class Fine:
         )
 
 
-# -- the picture of a notebook at work
+@pytest.fixture(scope="module")
+def shop() -> Iterator[Shop]:
+    with Shop() as shop:
+        yield shop
+
+
+@pytest.fixture(scope="module")
+def fine_lab(browser: Browser, shop: Shop) -> Iterator[Lab]:
+    from lab import Lab
+
+    environment = {"LIVE_KERNEL_CONFIG": str(shop.config)}
+    with Lab(Fine(browser), environment=environment) as lab:  # type: ignore[arg-type]
+        yield lab
+
+
+in_browser = [pytest.mark.attach, pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(120)]
+
+
+def marked[T](test: T) -> T:
+    for mark in in_browser:
+        test = mark(test)
+    return test
+
 
 CELLS = (
     "%attach coffee.py",
@@ -110,74 +127,61 @@ await asyncio.sleep(0.5)  # in its own event loop, while it serves
 )
 
 
-@contextlib.contextmanager
-def coffee() -> Iterator[str]:
-    """A service that sells coffee, and its customers. Gives its address."""
-    with tempfile.TemporaryDirectory(prefix="shop-", dir="/tmp") as place:
-        shutil.copy(ROOT / "scripts/demo_service.py", Path(place) / "coffee.py")
-        service = subprocess.Popen(
-            [sys.executable, "coffee.py"], cwd=place, stdout=subprocess.PIPE, text=True
-        )
-        assert service.stdout is not None
-        leave = threading.Event()
-        try:
-            address = service.stdout.readline().split()[-1]
-            customers = threading.Thread(target=buy_until, args=(leave, address))
-            customers.start()
-            yield address
-            leave.set()
-            customers.join()
-        finally:
-            leave.set()
-            service.terminate()
-            service.wait()
-            service.stdout.close()
-
-
-def buy_until(leave: threading.Event, address: str) -> None:
-    """One after the other, some twenty a second."""
-    wanted = cycle((("espresso", 4), ("flat white", 1), ("mocha", 2), ("cortado", 2), ("mocha", 1)))
-    while not leave.wait(0.04):
-        item, count = next(wanted)
-        order = json.dumps({"item": item, "count": count}).encode()
-        with urllib.request.urlopen(f"{address}/orders", data=order, timeout=10) as answer:
-            assert answer.status == 201
-
-
-@pytest.mark.attach
-@pytest.mark.lab
-@pytest.mark.slow
-@pytest.mark.timeout(120)
-def test_a_notebook_in_a_web_service() -> None:
+@marked
+def test_a_notebook_in_a_web_service(fine_lab: Lab, shop: Shop) -> None:
     """Its orders, a chart, a discount set while it serves, a traceback into its code."""
-    from lab import Lab, chromium, expect
-
-    with contextlib.ExitStack() as exits:
-        fine = Fine(exits.enter_context(chromium()))
-        lab = exits.enter_context(Lab(fine))  # type: ignore[arg-type]
-        address = exits.enter_context(coffee())
-        with lab.file("coffee.ipynb", CELLS[:1], wait=False) as notebook:
-            notebook.wait_until_idle()
-            lab.page.keyboard.press("Control+b")  # the file browser makes room
-            attached = notebook.first
-            attached.run()
-            attached.expect("Attached to pid")
-            eventually(lambda: has_sold(address, 60), timeout=30, what="enough orders")
-            bought, chart, discount, wrong = (notebook.run(code) for code in CELLS[1:])
-            bought.expect("Order(id=")
-            chart.expect("mocha: ")
-            discount.expect("20, 20]")
-            wrong.expect("KeyError: 'tea'")
-            wrong.expect("coffee.py")
-            expect(notebook.editors.last).to_be_visible()
-            notebook.first.box.scroll_into_view_if_needed()
-            lab.screenshot("picture-1-web-service")
+    lab = fine_lab
+    lab.page.set_viewport_size({"width": 1060, "height": 960})
+    with lab.file("coffee.ipynb", CELLS[:1], wait=False) as notebook:
+        notebook.wait_until_idle()
+        lab.page.keyboard.press("Control+b")  # the file browser makes room
+        notebook.first.run()
+        notebook.first.expect("Attached to pid")
+        shop.sell(60)
+        bought, chart, discount, wrong = (notebook.run(code) for code in CELLS[1:])
+        bought.expect("Order(id=")
+        chart.expect("mocha: ")
+        discount.expect("20, 20]")
+        wrong.expect("KeyError: 'tea'")
+        wrong.expect("shop/coffee.py")
+        notebook.first.box.scroll_into_view_if_needed()
+        lab.screenshot("picture-1-web-service")
+        notebook.run("discount = 0").wait_until_done()
 
 
-def has_sold(address: str, count: int) -> bool:
-    try:
-        urllib.request.urlopen(f"{address}/orders/{count}", timeout=10).close()
-    except urllib.error.HTTPError as error:
-        error.close()
-        return False
-    return True
+@marked
+def test_the_panel_beside_a_notebook(fine_lab: Lab, shop: Shop) -> None:
+    """The programs at the side, one attached to, with what it uses; a warning for another."""
+    from lab import expect
+    from lab_panel import Panel
+
+    lab = fine_lab
+    lab.page.set_viewport_size({"width": 1060, "height": 700})
+    panel = Panel(lab)
+    panel.search.fill("shop/")
+    expect(panel.row(shop.billing.pid)).to_contain_text("PRODUCTION: billing")
+    notebook = panel.open_notebook(shop.coffee)  # type: ignore[arg-type]
+    orders = notebook.run("len(orders), list(orders.values())[-1]")
+    orders.expect("Order(id=")
+    notebook.run("%tasks").expect("brew")
+    notebook.run("%threads").expect("books")
+    expect(panel.attached(shop.coffee)).to_have_text("Attached here")  # type: ignore[arg-type]
+    expect(panel.row(shop.coffee.pid).get_by_role("img").first).to_be_visible()
+    lab.screenshot("picture-2-panel")
+    notebook.close_and_shut_down()
+
+
+@marked
+def test_the_page_of_running_programs(fine_lab: Lab, shop: Shop) -> None:
+    """In any browser, for Notebook 7 and others: what runs, and a button to open a notebook."""
+    from lab import expect
+
+    page = fine_lab.page
+    page.set_viewport_size({"width": 1060, "height": 420})
+    page.goto(fine_lab.address("live-kernel"))
+    page.get_by_label("Search").fill("shop/")
+    for program in (shop.billing, shop.roasting, shop.coffee):
+        expect(page.locator("tbody tr", has_text=f"shop/{program.name}.py")).to_be_visible()
+    expect(page.locator("tbody")).to_contain_text("PRODUCTION: billing")
+    fine_lab.screenshot("picture-3-page")
+    fine_lab.open()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -27,6 +27,8 @@ from live_kernel.launcher.rails import Rails
 from live_kernel.launcher.reactor import Reactor
 from live_kernel.launcher.router import Router
 from live_kernel.launcher.runner import asks_for_help, is_exit
+from live_kernel.launcher.setup import Setup
+from live_kernel.launcher.succession import Succession
 from live_kernel.launcher.target import CellRun, Waiter
 from live_kernel.launcher.use import Use
 from live_kernel.launcher.wire import Request
@@ -115,6 +117,8 @@ class FakeTarget:
         self.on_entered: Callable[[], None] = lambda: None
         self.protection, self.use = Protection(lambda: self.is_there), Use()
         self.left: Choice | None = None
+        self.setup, self.succession = Setup(), Succession(cast("Reactor", None))
+        self.gone: tuple[str, ...] = ()
 
     @property
     def rails(self) -> Rails:
@@ -141,6 +145,9 @@ class FakeTarget:
     @property
     def process(self) -> Process | None:
         return None if self.attachment is None else self.attachment.process
+
+    gone: tuple[str, ...] = ()
+    """The command line of a program that was meant and has ended."""
 
     @property
     def present(self) -> Process | None:

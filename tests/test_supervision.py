@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kernels import Kernel
 from supervised_programs import RUN, Supervised, a_name
-from targets import ROOT, Target, clean_environment, eventually, python314
+from targets import PROGRAMS, ROOT, Target, clean_environment, eventually, python314
 from terminals import Terminal
 from users import NOBODY, become, run_as
 
@@ -192,6 +193,33 @@ def test_the_terminal_is_the_programs(artefacts: Path) -> None:
         terminal.wait_for("exited with status 9")
 
 
+def test_each_start_finds_the_terminal_as_the_first_did(tmp_path: Path) -> None:
+    """A program that dies with the terminal raw, as those that draw on it do."""
+    count = tmp_path / "count"
+    code = f"stty -a | grep -o '.icanon'; stty raw -echo; {python314()} -c \"$0\" {count} 1"
+    words = [*RUN, "--restart=on-failure", "--", "sh", "-c", code, COUNTS]
+    with Terminal(words, {"TERM": "xterm"}) as terminal:
+        assert terminal.wait_for_end() == 0
+        assert terminal.screen().count(" icanon") == 2
+
+
+def test_with_its_terminal_it_goes(tmp_path: Path) -> None:
+    """A hangup reaches the program, and ends both."""
+    name = a_name()
+    words = [*RUN, "--name", name, "--", python314(), str(PROGRAMS / "idle.py"), "x"]
+    with Terminal(words, {"TMPDIR": str(tmp_path)}) as terminal:
+        terminal.wait_for("ready")
+        found = supervised.named(name)
+        program = supervised.present(name)
+        assert program is not None
+    eventually(lambda: not any(map(is_there, (found.pid, program.pid))))
+    assert list(tmp_path.glob("live-*")) == []
+
+
+def is_there(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
 def test_killed_it_leaves_the_program_alone(tmp_path: Path) -> None:
     with Supervised("idle", args=["x"], env={"TMPDIR": str(tmp_path)}) as target:
         program = target.program
@@ -234,6 +262,40 @@ def test_as_the_first_process_of_a_container() -> None:
         (first,) = proc.children(child.pid)
         os.kill(first, signal.SIGTERM)
         assert child.wait(20) == 143
+
+
+@pytest.mark.root
+def test_one_that_is_killed_for_want_of_memory() -> None:
+    """In a control group of its own, which has too little for it."""
+    group = memory_group()
+    words = [*RUN, "--", python314(), "-c", "x = bytearray(1 << 28); x[::4096] = b'1' * (1 << 16)"]
+    enter = f'echo $$ > {group}/cgroup.procs; exec "$@"'
+    try:
+        done = subprocess.run(
+            ["sh", "-c", enter, "sh", *words], env=clean_environment(), capture_output=True,
+            text=True, timeout=40, check=False,
+        )  # fmt: skip
+        assert done.returncode == 137
+        assert "was killed by SIGKILL (the system kills for want of memory)" in done.stderr
+    finally:
+        group.rmdir()
+    assert "memory" not in run("sh", "-c", "kill -KILL $$").stderr
+
+
+def memory_group() -> Path:
+    """A new control group, with 100 MB; skips where none can be made."""
+    mounted = Path("/sys/fs/cgroup")
+    is_first = (mounted / "memory").is_dir()
+    group = (mounted / "memory" if is_first else mounted) / a_name("live-kernel-test")
+    try:
+        group.mkdir()
+        name = "memory.limit_in_bytes" if is_first else "memory.max"
+        (group / name).write_text(str(100 << 20))
+        if not is_first:
+            (group / "memory.swap.max").write_text("0")
+    except OSError as error:
+        pytest.skip(f"no control group can be made here: {error}")
+    return group
 
 
 # -- names, lists
@@ -299,6 +361,15 @@ def test_runs_lists_it() -> None:
         pids = [row["pid"] for row in json.loads(live_kernel("ps", "--json").stdout)]
         assert target.program.pid in pids
         assert target.pid not in pids
+
+
+def test_a_command_line_without_end_is_listed_in_short() -> None:
+    words = ["\U0001f41e" * 20_000, *["word"] * 10_000, os.fsdecode(b"\xff" * 100)]
+    with Supervised("idle", args=words) as target:
+        listed = json.loads(live_kernel("runs", "--json").stdout)
+        mine = next(each for each in listed if each["name"] == target.name)
+        assert mine["pid"] == target.program.pid
+        assert len(" ".join(mine["command"])) < 10_000
 
 
 # -- ended, and started again
@@ -422,6 +493,18 @@ def test_cells_run_in_it_by_its_name() -> None:
         assert second.stdout == f"{target.program.pid}\n" != first.stdout
 
 
+@pytest.mark.client
+def test_a_notebook_attaches_by_name_again_and_again() -> None:
+    with Supervised("idle", args=["x"]) as target, Kernel() as kernel:
+        assert target.name in kernel.complete(f"%attach {target.name[:-3]}")
+        assert kernel.run(f"%attach {target.name}").status == "ok"
+        assert kernel.value("__import__('os').getpid()") == target.program.pid
+        assert live_kernel("restart", target.name).returncode == 0
+        target.wait_for("ready", after=1)
+        assert kernel.run(f"%attach {target.name}").status == "ok"
+        assert kernel.value("__import__('os').getpid()") == target.program.pid
+
+
 def test_what_runs_python_behind_a_shell() -> None:
     with Supervised("idle", args=["x"], wrap=["sh", "-c", '"$@"; true', "sh"]) as target:
         eventually(lambda: target.program.implementation == "CPython")
@@ -454,6 +537,17 @@ def test_nonsense_is_refused(request_: bytes) -> None:
         reply = json.loads(ask(supervised._socket_of(target.pid), request_))
         assert reply == {"error": "That is nothing that a supervisor can be asked."}
         assert target.about()["state"] == "runs"
+
+
+def test_what_a_supervisor_says_is_checked() -> None:
+    with Supervised("idle", args=["x"]) as target:
+        about = target.about()
+        assert orders.is_about(about)
+        for name, wrong in {
+            "pid": "1", "since": None, "command": ["x", 1], "last": [], "past": {}, "state": 3,
+        }.items():  # fmt: skip
+            assert not orders.is_about(about | {name: wrong})
+            assert not orders.is_about({k: v for k, v in about.items() if k != name})
 
 
 def test_only_what_descends_from_it_is_lent() -> None:

@@ -63,6 +63,13 @@ def _look(session: Session, question: Message) -> Message:
     return looks.look(session, question)
 
 
+def _original(session: Session, question: Message) -> Message:
+    from . import patching
+
+    names = list(map(str, question["names"]))
+    return patching.described(str(question["function"]), names, session.namespace)
+
+
 def _breaks(session: Session, _question: Message) -> Message:
     from . import debugging
 
@@ -73,6 +80,7 @@ _ANSWERS: dict[str, Callable[[Session, Message], Message]] = {
     "breaks": _breaks,
     "complete": _complete,
     "inspect": _inspect,
+    "original": _original,
     "status": _status,
     "threads": _look,
     "stack": _look,

@@ -115,6 +115,7 @@ class Breakpoint:
         return {
             "number": self.number,
             "place": self.location.text,
+            "file": self.location.spots[0][0].co_filename,
             "condition": self.condition,
             "log": self.log,
             "hits": self.hits,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .cell import Cell
     from .functions import Found
     from .ledger import Entry, Ledger
+    from .namespace import Namespace
     from .references import Place
     from .shell import Shell
 
@@ -156,6 +157,22 @@ def _original(function: Any) -> Any:
         if each.after is function:
             function = each.before
     return function
+
+
+def described(name: str, names: list[str], namespace: Namespace) -> dict[str, Any]:
+    """The program's function of this name: its source, and which of these names a function in its
+    place would not see.
+    """
+    from . import inspection
+
+    try:
+        function = _original(functions.find(name, namespace).function)
+    except Refused as refusal:
+        return {"refused": str(refusal), "remedy": refusal.remedy}
+    module = replacements.globals_of(function, namespace)
+    seen = (namespace.scratch, module, builtins.__dict__, namespace.additions)
+    absent = [each for each in names if not any(each in one for one in seen)]
+    return {"source": inspection.source_of(function), "absent": absent}
 
 
 def _value_of(name: str, shell: Shell) -> Any:

@@ -64,7 +64,7 @@ def settled(function: Any, original: Any, namespace: Namespace) -> Any:
     """
     if type(function) is not FunctionType or function.__globals__ is not namespace.scratch:
         return function
-    module = _globals_of(original, namespace)
+    module = globals_of(original, namespace)
     names = NamesOf(function.__code__)
     wanted = _of_the_notebook(names.read, module, namespace)
     if wanted and names.stored_globally:
@@ -86,7 +86,7 @@ def settled(function: Any, original: Any, namespace: Namespace) -> Any:
     return made
 
 
-def _globals_of(original: Any, namespace: Namespace) -> dict[str, Any]:
+def globals_of(original: Any, namespace: Namespace) -> dict[str, Any]:
     """Those with which the function will work."""
     plain = plain_function(original)
     if plain is not None:

@@ -16,6 +16,9 @@ Finding, which only reads:
                  waits)
     mapped, elf  functions of its Python in its memory, and in its files
 
+    supervised   programs under `live-kernel run`, by name (orders: what their supervisors can be
+                 asked, to open their memory for us among it)
+
 Entering:
 
     payload      the agent as one bundle of code

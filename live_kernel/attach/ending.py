@@ -27,7 +27,7 @@ class Watch:
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
-        self._image = _image(pid)
+        self._image = image(pid)
         self.descriptor: int | None = None
         try:
             self.descriptor = os.pidfd_open(pid)
@@ -51,7 +51,7 @@ class Watch:
 
     def has_become_another(self) -> bool:
         """Has the process replaced its program by another (exec), be it the same one anew?"""
-        now = _image(self.pid)
+        now = image(self.pid)
         return bool(self._image and now) and now != self._image
 
     def how(self) -> str:
@@ -92,7 +92,7 @@ def describe_status(status: int) -> str:
     return "exited normally" if code == 0 else f"exited with status {code}"
 
 
-def _image(pid: int) -> bytes:
+def image(pid: int) -> bytes:
     """What the system told the program when it was loaded: addresses, other ones each time."""
     try:
         return Path(f"/proc/{pid}/auxv").read_bytes()

@@ -42,7 +42,8 @@ def shortened(text: str) -> str:
 
 def _name(command: Sequence[str], name: str, cwd: str) -> str:
     if len(command) < 2:  # a title that it has given itself, or the bare interpreter
-        return command[0] if command and " " in command[0] else os.path.basename("".join(command))
+        text = command[0] if command else name
+        return text if " " in text else os.path.basename(text)
     first, rest = command[0], command[1:]
     if not _INTERPRETER.fullmatch(os.path.basename(first)):
         return _with_application(os.path.basename(first), rest)

@@ -36,15 +36,27 @@ def is_valid(request: object) -> bool:
         # Interrupt that call, which then goes on: see `wake.py`.
         case {"ask": "nudge", "pid": int(), "started": int(), "thread": int(), **more}:
             return not more
-        # Wake its main thread by a technique (`techniques.py`), if it still waits just there.
+        # Wake a thread of it by a technique (`techniques.py`), if it still waits just there.
         case {
-            "ask": "wake", "pid": int(), "started": int(), "technique": str(),
+            "ask": "wake", "pid": int(), "started": int(), "thread": int(), "technique": str(),
             "wait": [int(), int(), int()], **more,
         }:  # fmt: skip
             return not more
         # End the program by SIGTERM, or SIGKILL; and be asked for it once more, or not.
         case {"ask": "stop" | "restart", "kill": bool(), "within": int() | float(), **more}:
             return not more
+    return False
+
+
+def is_about(reply: Message) -> bool:
+    """Does it tell of a program, as the answer to "about" does?"""
+    match reply:
+        case {
+            "name": str(), "command": [*words], "pid": int() | None, "started": int() | None,
+            "state": str(), "since": int() | float(), "restart": str(), "restarts": int(),
+            "last": str(), "past": [*_],
+        }:  # fmt: skip
+            return all(isinstance(word, str) for word in words)
     return False
 
 

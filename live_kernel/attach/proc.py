@@ -201,6 +201,17 @@ def children(pid: int) -> list[int]:
         return []
 
 
+def all_children(pid: int) -> list[int]:
+    """The children of all of its threads; empty where the kernel does not list them."""
+    found: list[int] = []
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            found += map(int, read(pid, f"task/{thread}/children").split())
+    except OSError:
+        pass  # it has ended, and they are another's
+    return found
+
+
 def ancestors(pid: int) -> Iterator[int]:
     """Its parent, that one's parent and so on, as far as they can be seen."""
     while pid > 1:

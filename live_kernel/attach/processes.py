@@ -201,6 +201,11 @@ def candidates(all: bool = False) -> list[Candidate]:  # noqa: A002 - as in `ps 
     return sorted(filter(None, found), key=_order)
 
 
+def candidate(pid: int) -> Candidate | None:
+    """This process, whatever it is, with its verdict; None if it has ended or is hidden."""
+    return _candidate(pid, True)
+
+
 def _order(candidate: Candidate) -> tuple[bool, bool, int]:
     process = candidate.process
     other = isinstance(candidate.error, NotPython) or not (

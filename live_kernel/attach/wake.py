@@ -87,7 +87,7 @@ def _by_supervisor(process: Process, seen: Blocked, technique: Technique) -> Out
     if technique is Technique.NUDGE:
         return Outcome(supervised.nudge(process.pid, seen.thread))
     assert seen.wait is not None
-    outcome, why = supervised.wake(process.pid, technique.name, seen.wait)
+    outcome, why = supervised.wake(process.pid, seen.thread, technique.name, seen.wait)
     return Outcome(outcome == waker.DONE, why if outcome == waker.REFUSED else "")
 
 

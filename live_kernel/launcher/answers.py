@@ -54,10 +54,19 @@ def _is_inspection(answer: Message) -> bool:
     return not answer
 
 
+def _is_original(answer: Message) -> bool:
+    match answer:
+        case {"source": str(), "absent": list(names)}:
+            return len(names) <= _MOST_MATCHES and all(isinstance(name, str) for name in names)
+    return not answer
+
+
 def _is_status(answer: Message) -> bool:
     match answer:
         case {"python": str(), "binding": {"place": str()}}:
-            return True
+            changes = answer.get("changes", [])
+            are_few = isinstance(changes, list) and len(changes) <= _MOST_MATCHES
+            return are_few and all(isinstance(name, str) for name in changes)
     return not answer
 
 
@@ -71,7 +80,7 @@ def _are_breaks(answer: Message) -> bool:
 def _is_break(row: Any) -> bool:
     match row:
         case {"number": int(), "place": str(), "hits": int(), "waiting": list(names)}:
-            texts = (row.get("log"), row.get("condition"))
+            texts = (row.get("log"), row.get("condition"), row.get("file"))
             return all(isinstance(name, str) for name in names) and all(
                 text is None or isinstance(text, str) for text in texts
             )
@@ -186,6 +195,7 @@ def _are_numbers(*values: object) -> bool:
 _CHECKS: dict[str, Callable[[Message], bool]] = {
     "complete": _is_completion,
     "inspect": _is_inspection,
+    "original": _is_original,
     "status": _is_status,
     "breaks": _are_breaks,
     "threads": _are_threads,

@@ -16,7 +16,7 @@ from .rails import Rails
 
 USAGE = """\
 Usage: live-kernel kernel -f FILE [--pid N [--start-time T] | --match TEXT] [--wake]
-                          [--quiet] [--observe] [--confirm] [--idle SPAN]
+                          [--quiet] [--observe] [--confirm] [--idle SPAN] [--follow]
 
   Run the kernel that Jupyter starts from the kernelspec live-attach.
 
@@ -29,6 +29,7 @@ Usage: live-kernel kernel -f FILE [--pid N [--start-time T] | --match TEXT] [--w
   --observe     only look at programs: run no cells in them
   --confirm     ask before each cell
   --idle SPAN   detach after so long without use: 30m, say
+  --follow      when the program is replaced (reloaded, restarted), go on in its successor
 
   --HistoryManager.hist_file=FILE   the history's database, as for IPython; :memory: for none"""
 
@@ -43,7 +44,7 @@ class UsageError(ValueError):
 class Arguments(NamedTuple):
     """The words on the command line. `history`: a file, or empty for IPython's own.
 
-    `rails`: what is asked for all attaches of this kernel.
+    `rails`: what is asked for all attaches of this kernel. `follow`: `on`, if it was said.
     """
 
     connection_file: str
@@ -52,11 +53,13 @@ class Arguments(NamedTuple):
     wakes: bool = False
     history: str = ""
     rails: Rails = Rails()
+    follow: str | None = None
 
 
 def parse(words: list[str]) -> Arguments:
     """What the front-end gave, and what the user added after `--`. Raises UsageError."""
-    known = ["pid=", "start-time=", "match=", "wake", "quiet", *_RAILS, f"{_HISTORY}="]
+    known = ["pid=", "start-time=", "match=", "wake", "quiet", "follow"]
+    known += [*_RAILS, f"{_HISTORY}="]
     try:
         found, rest = getopt.getopt([w for w in words if w != "--"], "f:", known)
     except getopt.GetoptError as error:
@@ -73,6 +76,7 @@ def parse(words: list[str]) -> Arguments:
         wakes="--wake" in options,
         history=options.get(f"--{_HISTORY}", ""),
         rails=_rails(options),
+        follow="on" if "--follow" in options else None,
     )
 
 

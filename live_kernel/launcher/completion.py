@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..attach import processes
+from ..attach import processes, supervised
 from ..plain import on_one_line
 from . import commands, magic_names, moved_names, syntax
 from .local import Local, body_start
@@ -292,17 +292,20 @@ def content(items: Iterable[Item], start: int, end: int) -> Content:
 
 
 def programs(typed: str) -> list[Item]:
-    """Processes whose pid begins so; where none does, words that begin so of their command lines.
+    """Processes whose pid, or name under supervision, begins so; where no pid does, words that
+    begin so of their command lines.
 
     The command line is what front-ends show beside a match: its type.
     """
     found = [each.process for each in processes.candidates()]
     titles = {p.pid: on_one_line(p.title)[:TITLE_LIMIT] for p in found}
     pids = [item(str(pid), title) for pid, title in titles.items() if str(pid).startswith(typed)]
+    supervisors = supervised.supervisors()
+    names = [item(s.name, "supervised program") for s in supervisors if s.name.startswith(typed)]
     if pids:
-        return pids
+        return pids + names
     words = [(word, title) for title in titles.values() for word in title.split()]
-    return [item(word, title) for word, title in words if word.startswith(typed)]
+    return names + [item(word, title) for word, title in words if word.startswith(typed)]
 
 
 def symbols(typed: str) -> list[Item]:

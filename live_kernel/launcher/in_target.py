@@ -11,16 +11,24 @@ from typing import Any
 
 from ..attach import processes
 from ..attach.processes import Candidate, Process
-from ..errors import LiveKernelError, NoTarget
+from ..errors import LiveKernelError, NoTarget, TargetError, TargetReplaced
 from . import likeness, tables
+from .attachment import State
 from .choosing import Choice
 from .execution import Done, Execution
 from .frontend import Frontend
 from .guarding import Guarding, Reach
 from .outlet import error_in
 from .questions import Questions
+from .setup import Item
 from .target import Answer, CellRun, Target, Waiter
 from .wire import Content
+
+_TRIES = 20
+_PAUSE = 0.25
+"""Times that a successor may be tried to be entered, as long as it begins, or is replaced itself;
+and the seconds between two.
+"""
 
 _PROMPT = "Attach to (pid, or text of its command line): "
 
@@ -43,6 +51,10 @@ class InTarget:
         self._frontend, self._target = frontend, target
         self._questions, self._on_comm, self._on_typed = questions, on_comm, on_typed
         self.guarding = Guarding(frontend, target, questions)
+        self.set_up_again: Callable[[list[Item], Execution, Callable[[], None]], None]
+        """Sets up these items for a cell, and then goes on."""
+        self.on_late: Callable[[], None] = lambda: None
+        """Called when a cell says something after its end."""
 
     def run(
         self,
@@ -76,14 +88,41 @@ class InTarget:
             self._wait(execution, attached, done)
         elif execution.silent:
             done(None)  # a front-end's probe: none of the user's business
+        elif self._target.succession.is_open:
+            self._pursue(execution, attached, done)
         else:
             self._choose_first(execution, attached, done)
 
     def _wait(self, execution: Execution, attached: Callable[[], None], done: Done) -> None:
         self._target.wait(self.waiter(execution, attached, done))
 
+    def _pursue(
+        self, execution: Execution, attached: Callable[[], None], done: Done, tries: int = _TRIES
+    ) -> None:
+        """The program has gone: go on in its successor, or say who that is."""
+        from .pursuit import Pursuit, is_passing  # few programs are replaced
+
+        def failed(error: LiveKernelError | Content | None) -> None:
+            if tries and isinstance(error, TargetError) and is_passing(error):
+                again = (execution, attached, done, tries - 1)
+                self._target.reactor.later(_PAUSE, lambda: self._pursue(*again))
+            else:
+                done(error)
+
+        Pursuit(
+            self._target,
+            self._questions,
+            self._frontend,
+            execution,
+            lambda: self._wait(execution, attached, failed),
+            lambda: self._choose_first(execution, attached, done),
+            done,
+        ).begin()
+
     def waiter(self, execution: Execution, attached: Callable[[], None], done: Done) -> Waiter:
-        """The user of a cell, who waits for the target, is told why, and may be asked."""
+        """The user of a cell, who waits for the target, is told why, and may be asked. Before it
+        goes on, what the session had set up is set up again in a successor.
+        """
 
         def ask(question: str, answered: Answer) -> None:
             self._questions.ask(self._frontend, execution.request, question, False, answered)
@@ -93,10 +132,46 @@ class InTarget:
             then()
 
         return Waiter(
-            lambda: over(attached),
+            lambda: over(lambda: self.settle(execution, attached, done)),
             lambda error: over(lambda: done(error)),
             execution.note,
             ask if execution.allows_input and not execution.silent else None,
+        )
+
+    def ask(self, execution: Execution, prompt: str, answered: Answer) -> None:
+        """Ask the user of a cell; `answered` is called once."""
+        self._questions.ask(self._frontend, execution.request, prompt, False, answered)
+
+    def settle(self, execution: Execution, go_on: Callable[[], None], done: Done) -> None:
+        """Go on once what the session had set up in its former program is set up in this one, if
+        this one is its successor. `done` is called instead if it is gone by then.
+        """
+        target = self._target
+        if not target.setup.left or target.setup.is_told or execution.silent:
+            go_on()
+        elif not target.succession.why:
+            self._tell_of_left(execution)
+            go_on()
+        else:
+            target.setup.is_told = True
+
+            def over() -> None:
+                if target.state is State.ATTACHED:
+                    go_on()
+                else:
+                    done(target.failure or NoTarget("The program has gone meanwhile."))
+
+            self.tell_notices(execution)
+            self.set_up_again(target.setup.take_left(), execution, over)
+
+    def _tell_of_left(self, execution: Execution) -> None:
+        """What stood in another program is not set up here, unless the user says so."""
+        setup = self._target.setup
+        setup.is_told = True
+        count = "1 thing is" if len(setup.left) == 1 else f"{len(setup.left)} things are"
+        execution.note(
+            f"The kernel has not set up again what it had before ({count} left): %session shows "
+            "it, %session restore sets it up."
         )
 
     def _send(self, code: str, execution: Execution, done: Done, more: Content) -> None:
@@ -119,7 +194,9 @@ class InTarget:
         is_over = False
 
         def produced(events: list[Content]) -> None:
-            if not is_over:  # what comes later is seen by nobody who does not look there
+            if is_over:  # what comes later is seen by nobody who does not look there
+                self.on_late()
+            else:
                 self.tell_notices(execution)
             for event in events:
                 if event["event"] == "comm":
@@ -162,14 +239,16 @@ class InTarget:
         If one was chosen in advance, or was there and has gone, tell what became of it.
         """
         failure, gone = self._target.failure, self._target.gone
+        is_known = isinstance(failure, TargetReplaced)  # then it says to whom one could attach
         if failure is not None and execution.allows_input:
-            execution.print(str(failure).partition("\n")[0])
-        ranked = likeness.rank(processes.candidates(), gone)
-        execution.display(tables.as_bundle(ranked.candidates))
+            execution.print(failure.explain() if is_known else str(failure).partition("\n")[0])
+        ranked = likeness.rank(processes.candidates(), () if is_known else gone)
+        if not is_known:
+            execution.display(tables.as_bundle(ranked.candidates))
         if not execution.allows_input:
             none = "Run %attach PID, or %attach TEXT of its command line."
             error = failure or NoTarget("No program is attached.", none)
-            if gone:
+            if gone and not is_known:
                 error.remedy = _likest(ranked.candidates)
             done(error)
             return
@@ -189,9 +268,18 @@ class InTarget:
             else:
                 self._wait(execution, attached, done)
 
-        what = "again" if again is self._target.left else f"({ranked.best and ranked.best.title})"
-        prompt = _PROMPT if again is None else _PROMPT[:-3] + f"; Enter: {again.text} {what}): "
+        prompt = _PROMPT
+        if again is not None:
+            is_again = again is self._target.left
+            prompt = f"{_PROMPT[:-3]}; Enter: {again.text}{_what(again, is_again, ranked.best)}): "
         self._questions.ask(self._frontend, execution.request, prompt, False, answered)
+
+
+def _what(choice: Choice, is_again: bool, best: Process | None) -> str:
+    """What is said of the program that an empty answer means."""
+    if choice.source == "%follow":
+        return ", its successor"
+    return " again" if is_again or best is None else f" ({best.title})"
 
 
 def _same(process: Process | None) -> Choice | None:

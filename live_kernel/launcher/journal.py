@@ -55,11 +55,15 @@ def place(environment: Mapping[str, str]) -> Path | None:
         return None
     if chosen:
         return Path(chosen).expanduser().absolute()
-    state = environment.get("XDG_STATE_HOME", "")
-    base = Path(state)
+    return state_directory(environment) / "journal.jsonl"
+
+
+def state_directory(environment: Mapping[str, str]) -> Path:
+    """Where the kernel keeps what is its user's alone: live-kernel in `XDG_STATE_HOME`."""
+    base = Path(environment.get("XDG_STATE_HOME", ""))
     if not base.is_absolute():
         base = _home(environment) / ".local" / "state"
-    return base / "live-kernel" / "journal.jsonl"
+    return base / "live-kernel"
 
 
 def _home(environment: Mapping[str, str]) -> Path:

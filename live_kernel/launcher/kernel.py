@@ -22,6 +22,7 @@ from .arguments import Arguments
 from .choosing import Choice, Memory, first_choice, forget_dead
 from .log import log, log_error
 from .reactor import Reactor
+from .succession import first_wanted
 from .target import Target
 from .waking import in_background
 
@@ -71,6 +72,7 @@ class Kernel:
         self._followers: Followers | None = None
         self._target.on_step = self._on_step
         self._target.is_quiet, self._target.protection.given = given.is_quiet, given.rails
+        self._target.succession.wanted = first_wanted(given.follow, os.environ)
         self._is_restart = False
         self._end = "the kernel has ended"
         self._watch_signals()

@@ -18,6 +18,8 @@ _LONGEST = 300
 
 _ANOTHER = "Name another program with %attach PID or %attach TEXT."
 
+_NEXT = "If another process takes its place, the next cell says which."
+
 _CLOSED = (
     "has closed the kernel's connections, and runs on; programs do so that close all files, as "
     "those that go into the background"
@@ -76,7 +78,8 @@ def lost(
 ) -> AgentLost:
     """The agent has gone. `farewell`: its last words; `was_misused`: it broke the protocol."""
     if death.has_ended():
-        return AgentLost(process.pid, f"{process} {death.how()}", _successors(process) + _ANOTHER)
+        remedy = f"{_alike(process)}{_ANOTHER} {_NEXT}"
+        return AgentLost(process.pid, f"{process} {death.how()}", remedy)
     reason = farewell["reason"] if farewell is not None else ""
     if reason == "exit":
         return AgentLost(process.pid, f"{process} is exiting: its interpreter shuts down", _ANOTHER)
@@ -96,8 +99,10 @@ def lost(
     return AgentLost(process.pid, f"the program {process} {_CLOSED}", again)
 
 
-def _successors(process: Process) -> str:
-    """Where the program may go on: as a daemon does in a child, and a server in its next worker."""
+def _alike(process: Process) -> str:
+    """Where the program may go on, as a daemon does in a child. (Who is a successor for certain,
+    `successors.py` tells, and the next cell; most have not begun yet at this moment.)
+    """
     found = processes.alike(process)
     if not found:
         return ""

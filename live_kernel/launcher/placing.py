@@ -69,6 +69,13 @@ def of_cell(code: str) -> tuple[dict[str, Any], str]:
     return parse(kind, argument), blank + newline + rest
 
 
+def written(place: dict[str, Any]) -> str:
+    """As `%place` takes it: `main --at-most 2s`."""
+    words = [place.get("kind", "own"), place.get("thread", "")]
+    limit = f"{LIMIT} {place['at_most']:g}s" if "at_most" in place else ""
+    return " ".join(filter(None, [*words, limit]))
+
+
 def described(place: dict[str, Any]) -> str:
     """In words: `on the program's main thread, which each may hold for 2 s at most`."""
     kind = place.get("kind", "own")

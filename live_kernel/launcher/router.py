@@ -20,6 +20,7 @@ from .frontend import Frontend
 from .history import History
 from .idling import Idling
 from .in_target import InTarget
+from .keeping import Keeping
 from .local import Local
 from .on_record import OnRecord, asker
 from .questions import Questions
@@ -75,7 +76,11 @@ class Router:
         """Answer over this front-end from now on."""
         self._frontend = frontend
         in_target = InTarget(frontend, self._target, self._questions, self._on_comm, self._on_typed)
-        means = Means(self._target, self.local, in_target, self.followed_by, self._recorder)
+        keeping = Keeping(self._target)
+        in_target.on_late = keeping.heard
+        means = Means(
+            self._target, self.local, in_target, self.followed_by, self._recorder, keeping
+        )
         runner = self._runner = Runner(means, self._inspect)
         inputs = Inputs(self.history.add)
         witness = OnRecord(self._recorder, self._target, frontend)

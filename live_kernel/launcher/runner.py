@@ -11,6 +11,7 @@ from ..errors import LiveKernelError
 from . import commands
 from .execution import Done, Execution
 from .in_target import InTarget
+from .setup import Item
 from .wire import Content
 
 Inspect = Callable[[str, int, int, Callable[[Content], None]], None]
@@ -22,6 +23,16 @@ class Runner:
 
     def __init__(self, means: commands.Means, inspect: Inspect) -> None:
         self._means, self._inspect = means, inspect
+        self._keeping = means.keeping
+        means.in_target.set_up_again = self._set_up_again
+
+    def _set_up_again(
+        self, items: list[Item], execution: Execution, go_on: Callable[[], None]
+    ) -> None:
+        """What a session had set up in another process, in this one."""
+        from .setting_up import SettingUp  # few programs are replaced
+
+        SettingUp(self._means, items, execution, go_on).begin()
 
     @property
     def _in_target(self) -> InTarget:
@@ -55,14 +66,22 @@ class Runner:
         self._run_command(name, argument, execution, done)
 
     def _run_command(self, name: str, argument: str, execution: Execution, done: Done) -> None:
+        """Run a command, and keep in mind what it sets up."""
         command = commands.COMMANDS[name](self._means)
-        self._in_target.guarding.let(
-            name,
-            command.reach_of(argument),
-            execution,
-            lambda: _guarded(command, argument, execution, done),
-            done,
-        )
+
+        def ended(error: LiveKernelError | Content | None) -> None:
+            if error is None:
+                self._keeping.after(name, argument, execution, lambda: done(None))
+            else:
+                done(error)
+
+        def run() -> None:
+            self._keeping.before(
+                name, argument, lambda: _guarded(command, argument, execution, ended)
+            )
+
+        reach = command.reach_of(argument)
+        self._in_target.guarding.let(name, reach, execution, run, done)
 
     def _run_code(self, code: str, execution: Execution, is_rest: bool) -> None:
         help_on = asks_for_help(code)
@@ -71,8 +90,12 @@ class Runner:
         elif help_on is not None:
             self._show_help(*help_on, execution)
         else:
-            succeed = _told(execution, lambda: execution.queue.succeed(execution))
-            self._in_target.run(code, execution, succeed)
+
+            def succeed() -> None:
+                self._keeping.ran(code)
+                execution.queue.succeed(execution)
+
+            self._in_target.run(code, execution, _told(execution, succeed))
 
     def _show_help(self, name: str, detail: int, execution: Execution) -> None:
         """`name?`: help goes to the front-end's pager."""

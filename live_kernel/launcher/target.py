@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 from ..attach.processes import Process
 from ..errors import (
@@ -29,6 +29,8 @@ from .choosing import Choice, Memory
 from .protection import Protection
 from .rails import Rails
 from .reactor import Reactor
+from .setup import Setup
+from .succession import Succession
 from .use import Use
 
 Message = dict[str, Any]
@@ -61,6 +63,12 @@ class Waiter:
         ask: Callable[[str, Answer], None] | None = None,
     ) -> None:
         self.attached, self.failed, self.tell, self.ask = attached, failed, tell, ask
+
+
+class Pursuit(Protocol):
+    """A cell that goes on in a successor: see `pursuit.py`."""
+
+    def give_up(self) -> None: ...
 
 
 class CellRun:
@@ -126,6 +134,11 @@ class Target:
         self.use = Use()
         self.left: Choice | None = None
         """What was left because nobody used it."""
+        self.setup = Setup()
+        """What the session has set up in the present program."""
+        self.succession = Succession(reactor)
+        self.pursuits: list[Pursuit] = []
+        """Cells that seek the successor of a program that has gone."""
         self.on_entered: Callable[[], None] = lambda: None
         """Called when it is attached, and when the time has changed after which it is left."""
 
@@ -166,11 +179,23 @@ class Target:
         is_gone = self.missed is not None and isinstance(self.failure, TargetNotFound)
         return self.missed.command if self.missed is not None and is_gone else ()
 
+    @property
+    def choice(self) -> Choice | None:
+        """What was chosen last."""
+        return self._choice
+
+    @property
+    def is_pinned(self) -> bool:
+        """Was that by %attach, or an answer?"""
+        return self._is_pinned
+
     # -- attaching ----------------------------------------------------------------------
 
-    def choose(self, choice: Choice, pinned: bool, waiter: Waiter | None = None) -> None:
+    def choose(
+        self, choice: Choice, pinned: bool, waiter: Waiter | None = None, why: str = ""
+    ) -> None:
         """Attach to what `choice` means. Raises LiveKernelError if that can't even be tried;
-        what was attached before stays so then.
+        what was attached before stays so then. `why`: for the record, where it was not the user.
         """
         try:
             process = choice.resolve()
@@ -190,6 +215,7 @@ class Target:
                     self._notice(self.describe())
                 self.wait(waiter)
             return
+        self.succession.chosen(process)
         self.detach(why=f"attaches to pid {process.pid} instead")
         self.failure, self._choice, self._is_pinned = None, choice, pinned
         self.protection.begin(found)
@@ -198,7 +224,8 @@ class Target:
             self._waiters.append(waiter)
         asked = {"asked": choice.text, "by": choice.source, "wake": choice.wake}
         observe = bool(found.rails.observe)
-        self.on_step("attach", process, {**asked, **({"observe": True} if observe else {})})
+        more = {"observe": True} if observe else {}
+        self.on_step("attach", process, {**asked, **more, **({"why": why} if why else {})})
         self.attachment = Attachment(process, self.reactor, self, choice.wake, observe)
         self.on_change()
 
@@ -273,6 +300,8 @@ class Target:
         if attachment is None or attachment.state is not State.ATTACHED:
             return False
         attachment.detach()
+        self.succession.left()
+        self.setup.leave()
         self._tell_detached(attachment, why)
         for run in self._forget_cells():
             if error is not None:
@@ -422,7 +451,11 @@ class Target:
         self._subshells = wanted
 
     def interrupt(self) -> None:
-        """Interrupt whatever cells wait for: the target's code, or the target itself."""
+        """Interrupt whatever cells wait for: the target's code, the target itself, or the one
+        that comes after it.
+        """
+        for pursuit in list(self.pursuits):
+            pursuit.give_up()
         if self._waiters and self.give_up():
             return
         if self.attachment is not None and self._runs:
@@ -444,6 +477,7 @@ class Target:
         assert self.attachment is not None
         assert self._choice is not None
         self._blocked = None
+        self.succession.entered(self.attachment.process)
         self.on_step("attached", self.attachment.process, {})
         self._pin(self.attachment.process, self._choice, self._is_pinned)
         if not self.is_quiet:
@@ -544,6 +578,8 @@ class Target:
 
     def on_lost(self, error: AgentLost) -> None:
         self.on_step("lost", self.process, {"why": str(error)})
+        self.succession.lost()
+        self.setup.leave()
         self.failure = error
         for run in self._forget_cells():
             run.lost(error)

@@ -23,7 +23,7 @@ CHANNELS = ("cells", "control")
 
 QUESTIONS = frozenset(
     {
-        *("complete", "inspect", "status", "breaks"),
+        *("complete", "inspect", "original", "status", "breaks"),
         *("threads", "stack", "tasks", "where", "offers"),
     }
 )

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.utils import get_cwidth
 
-from ..attach.verdicts import span
+from ..attach.verdicts import span, title
 from ..launcher.tables import duration
 from ..plain import on_one_line, plain
 from .entries import Entry, Listing
@@ -154,7 +154,8 @@ def _row(entry: Entry, is_selected: bool, found: Columns) -> StyleAndTextTuples:
         fragments.append((base if is_selected and not style else style or base, tag))
         fragments.append((base, " "))
         room -= get_cwidth(tag) + 1
-    fragments.append((base, filled(process.title, max(room, 0))))
+    command = title(process.cmdline, process.name, max(room, 1))
+    fragments.append((base, filled(command, max(room, 0))))
     return fragments
 
 
@@ -177,17 +178,17 @@ def _right(text: str, width: int) -> str:
 def details(entry: Entry, width: int) -> StyleAndTextTuples:
     """All that is known of one process, in lines of this width."""
     fragments: StyleAndTextTuples = []
-    for style, text in _told(entry, width):
+    if entry.rails.banner:
+        banner = cut(f" {entry.rails.banner} ", width)
+        fragments += [(f"class:guard.{entry.rails.colour}", banner), ("", "\n")]
+    for style, text in _told(entry):
         for line in wrapped(text, width):
             fragments += [(style, line), ("", "\n")]
     return fragments[:-1]
 
 
-def _told(entry: Entry, width: int) -> Iterator[tuple[str, str]]:
+def _told(entry: Entry) -> Iterator[tuple[str, str]]:
     process, rails, use = entry.process, entry.rails, entry.use
-    if rails.banner:
-        banner = f" {on_one_line(rails.banner)} "
-        yield f"class:guard.{rails.colour}", filled(banner, min(width, get_cwidth(banner)))
     command = " ".join(" ".join(process.cmdline or (process.name,)).split())
     yield "class:command", on_one_line(command)
     about = f"pid {process.pid}"
@@ -221,8 +222,8 @@ def _verdict(entry: Entry) -> Iterator[tuple[str, str]]:
 
 
 _KEYS = (
-    ("Enter", "attach"), ("^O", "only look"), ("^T", "ask before each cell"),
-    ("^K", "wake it first"), ("Esc", "leave"),
+    ("Enter", "attach"), ("Esc", "leave"), ("^O", "only look"), ("^K", "wake it first"),
+    ("^T", "ask before each cell"),
 )  # fmt: skip
 
 
@@ -231,7 +232,7 @@ def keys(width: int) -> StyleAndTextTuples:
     fragments: StyleAndTextTuples = []
     for key, what in _KEYS:
         width -= len(key) + len(what) + 3
-        if width >= -2:
+        if width >= -1:
             fragments += [("class:key", f" {key}"), ("class:hint", f" {what} ")]
     return fragments
 
@@ -243,8 +244,8 @@ def status(listing: Listing, text: str, trouble: str) -> StyleAndTextTuples:
     if not listing.is_loaded:
         return [("class:hint", "looking for programs …")]
     if not listing.total:
-        return [("", "No Python program runs here. (x: why not, `live-kernel doctor`)")]
+        return [("", "No Python program runs here.")]
     if not listing.shown:
         return [("class:bad", f"None of {listing.total} fits {on_one_line(text)!r}.")]
     number = f"{len(listing.shown)} of {listing.total}"
-    return [("class:hint", f"{listing.position + 1}/{number}" if text else f"{listing.total}")]
+    return [("class:hint", f"{listing.position + 1}/{number if text else listing.total}")]

@@ -22,7 +22,6 @@ from prompt_toolkit.layout import (
     Layout,
     VSplit,
     Window,
-    WindowAlign,
 )
 from prompt_toolkit.layout.controls import BufferControl, FormattedTextControl
 from prompt_toolkit.output import ColorDepth
@@ -53,6 +52,9 @@ _STYLE = Style.from_dict({
     "guard.magenta": "bg:#6a1b9a #ffffff bold",
     "guard.cyan": "bg:#006064 #ffffff bold",
 })  # fmt: skip
+
+_TITLE, _NARROW = "live-kernel ", 30
+"""What stands before the line to type into; columns below which it does not."""
 
 _ESCAPE_WITHIN = 0.05
 """Seconds after which an escape that nothing follows is the key of that name."""
@@ -178,19 +180,21 @@ class Screen:
         ])  # fmt: skip
 
     def _top(self) -> VSplit:
-        title = "live-kernel"
-        control = BufferControl(self._typed)
-        label = FormattedTextControl([("class:title", f"{title} "), ("", "> ")])
+        heading = FormattedTextControl(lambda: [("class:warning", self._heading)])
         return VSplit([
-            Window(label, width=len(title) + 3, height=1),
-            Window(control, height=1),
-            Window(
-                FormattedTextControl(lambda: [("class:warning", self._heading)]),
-                height=1,
-                width=Dimension.exact(len(self._heading)),
-                align=WindowAlign.RIGHT,
+            Window(FormattedTextControl(self._label), width=self._label_width, height=1),
+            Window(BufferControl(self._typed), height=1),
+            ConditionalContainer(
+                Window(heading, height=1, width=Dimension.exact(len(self._heading))),
+                Condition(lambda: self._width >= _NARROW + len(self._heading)),
             ),
         ])  # fmt: skip
+
+    def _label(self) -> StyleAndTextTuples:
+        return [("class:title", _TITLE if self._width >= _NARROW else ""), ("", "> ")]
+
+    def _label_width(self) -> Dimension:
+        return Dimension.exact(len(_TITLE) + 2 if self._width >= _NARROW else 2)
 
     @property
     def _width(self) -> int:

@@ -132,19 +132,17 @@ class Desk:
 
     def _run_errand(self, request: Message, client: peer.Peer, descriptors: list[int]) -> Message:
         """What is done in the program on behalf of others. Raises what goes wrong."""
-        asked, pid = request["ask"], request["pid"]
+        asked, pid, thread = request["ask"], request["pid"], request.get("thread", 0)
         errands.check_client(client)
         errands.check_ours(pid, request["started"])
         if asked == orders.MEMORY:
             descriptors.append(errands.memory(pid))
             return {}
         if asked == orders.WAIT:
-            return {"text": errands.wait(pid, request["thread"])}
-        if asked == orders.NUDGE:
-            with self._program.reaping:
-                return {"done": errands.nudge(pid, request["thread"])}
-        with self._program.reaping:
-            outcome, why = errands.wake_main_thread(
-                request["pid"], request["technique"], request["wait"]
-            )
+            return {"text": errands.wait(pid, thread)}
+        with self._program.reaping:  # its stops while it is traced are not the program's
+            if asked == orders.NUDGE:
+                return {"done": errands.nudge(pid, thread)}
+            what = request["technique"], request["wait"]
+            outcome, why = errands.wake_thread(pid, thread, *what)
         return {"outcome": outcome, "why": why}

@@ -51,13 +51,13 @@ def nudge(pid: int, thread: int) -> bool:
     return outcome == waker.DONE
 
 
-def wake_main_thread(pid: int, technique: str, where: list[int]) -> tuple[str, str]:
-    """Wake its main thread, if it still waits there. Returns as `waker.carry_out`.
+def wake_thread(pid: int, thread: int, technique: str, where: list[int]) -> tuple[str, str]:
+    """Wake a thread of it, if it still waits there. Returns as `waker.carry_out`.
 
     Which functions it is to call is found out here, and by nobody else. Raises OSError, KeyError.
     """
     process = processes.identify(pid)
-    seen = blocked.describe(process)
+    seen = blocked.of_thread(process, thread)
     if seen.wait is None or list(seen.wait) != where:
         return waker.MOVED, "it does not wait there any more"
     try:

@@ -64,12 +64,18 @@ def _name_taken(name: str) -> Iterator[None]:
             mark.bind(f"\0live-kernel/supervised/{os.geteuid()}/{name}")
         except OSError:
             other = next((s for s in supervised.supervisors() if _is_other(s, name)), None)
-            by = f" (by supervisor {other.pid})" if other else ""
-            raise LiveKernelError(
-                f"The name {name} is taken: another program is supervised under it{by}.",
-                f"Choose another by --name, or end that one: live-kernel stop {name}",
-            ) from None
+            raise _taken(name, other) from None
         yield
+
+
+def _taken(name: str, other: supervised.Supervisor | None) -> LiveKernelError:
+    if other is None:  # anybody could hold the mark
+        return LiveKernelError(f"The name {name} is taken.", "Choose another by --name.")
+    return LiveKernelError(
+        f"The name {name} is taken: another program is supervised under it (by supervisor "
+        f"{other.pid}).",
+        f"Choose another by --name, or end that one: live-kernel stop {name}",
+    )
 
 
 def _is_other(found: supervised.Supervisor, name: str) -> bool:
@@ -160,12 +166,6 @@ def _stop_along(program: Program) -> None:
 
     Only where a shell is there to let us go on: our process group has the terminal.
     """
-    with contextlib.suppress(OSError):
-        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            if os.tcgetpgrp(terminal) != os.getpgrp():
-                return
-        finally:
-            os.close(terminal)
+    if program.terminal.is_ours():
         os.kill(os.getpid(), signal.SIGSTOP)
         program.send(signal.SIGCONT)

@@ -20,6 +20,8 @@ from typing import Any, NamedTuple
 
 from ..attach import proc
 from ..attach.ending import describe_status
+from . import shortage
+from .terminal import Terminal
 
 NEVER, ON_FAILURE, ALWAYS = POLICIES = ("never", "on-failure", "always")
 """When a program that has ended by itself is started again."""
@@ -31,6 +33,9 @@ has lasted, the first holds again."""
 
 _REMEMBERED = 100
 """Processes that the program has been, of which we still know that they were it."""
+
+_MOST_WORDS, _LONGEST_WORD = 20, 200
+"""Of the command line, for those who ask: an answer has to fit into one packet."""
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 """The exit status for a program that can't be started, as shells have it."""
@@ -63,12 +68,14 @@ class Program:
         self.restarts = 0
         self.is_done = False
         """It ends for good, or has."""
+        self.terminal = Terminal()
         self._mask = mask
         self._since = time.time()
         self._begun = time.monotonic()
         self._start_time: int | None = None
         self._status: int | None = None
         self._unstarted = NOT_FOUND
+        self._kills = 0
         self._stop_signal = 0
         self._last = ""
         self._past: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED)
@@ -80,10 +87,12 @@ class Program:
 
     def start(self) -> None:
         """Start it. Raises OSError."""
+        self.terminal.settle()
         with self.changed:
             self._due, self._wanted = None, ""
             self.pid = _spawn(self.order, self._mask)
             self._since, self._begun = time.time(), time.monotonic()
+            self._kills = shortage.kills()
             with contextlib.suppress(OSError):
                 self._start_time = proc.stat(self.pid).start_time
                 self._past.append((self.pid, self._start_time))
@@ -113,13 +122,20 @@ class Program:
         with self.changed:
             self._status = status
             lasted = time.monotonic() - self._begun
-            core = " (core dumped)" if os.WIFSIGNALED(status) and os.WCOREDUMP(status) else ""
-            self._last = f"pid {self.pid} {describe_status(status)}{core}"
+            self._last = f"pid {self.pid} {describe_status(status)}{self._more(status)}"
             if lasted > _LASTED:
                 self._pause = _FIRST_PAUSE
             self.pid = self._start_time = None
             self._since = time.time()
             self.changed.notify_all()
+
+    def _more(self, status: int) -> str:
+        """What there is to be said of a death by a signal."""
+        if not os.WIFSIGNALED(status):
+            return ""
+        is_short = os.WTERMSIG(status) == signal.SIGKILL and shortage.kills() > self._kills
+        short = " (the system kills for want of memory)" if is_short else ""
+        return short + (" (core dumped)" if os.WCOREDUMP(status) else "")
 
     def was_stopped_by_job_control(self) -> bool:
         """Has it stopped itself, as for Ctrl-Z?"""
@@ -129,6 +145,7 @@ class Program:
         """It has ended: what now? Returns `start` (at once), `wait` or `leave`."""
         with self.changed:
             if self._wanted == "restart":
+                self.is_done = False
                 self.restarts += 1
                 return "start"
             failed = self._status is None or os.waitstatus_to_exitcode(self._status) != 0
@@ -224,7 +241,7 @@ class Program:
         with self.changed:
             return {
                 "name": self.order.name,
-                "command": list(self.order.command),
+                "command": [word[:_LONGEST_WORD] for word in self.order.command[:_MOST_WORDS]],
                 "pid": self.pid,
                 "started": self._start_time,
                 "state": self._state(),

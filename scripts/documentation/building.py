@@ -13,6 +13,8 @@ from pathlib import Path
 
 from provision.shell import ROOT
 
+from . import reference
+
 SOURCE = ROOT / "docs"
 SITE = ROOT / ".artefacts" / "site"
 
@@ -26,8 +28,9 @@ def build(site: Path = SITE) -> None:
 
     All of them, since Sphinx does not know of what the reference and the drawings are made.
     """
-    options = ["--fail-on-warning", "--keep-going", "--nitpicky", "--quiet", "--jobs", "2"]
+    options = ["--fail-on-warning", "--keep-going", "--nitpicky", "--quiet"]
     options += ["--fresh-env", "--write-all", "--builder", "html"]
+    _check_reference()
     shutil.rmtree(site, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix="live-kernel-docs-") as kept:
         words = [*options, "--doctree-dir", kept, str(SOURCE), str(site)]
@@ -35,3 +38,12 @@ def build(site: Path = SITE) -> None:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise NotBuilt(done.stdout + done.stderr)
+
+
+def _check_reference() -> None:
+    """What is wrong there is the code's, and told without Sphinx around it."""
+    try:
+        for part in reference.PARTS.values():
+            part()
+    except ValueError as error:
+        raise NotBuilt(str(error)) from None

@@ -18,5 +18,6 @@ def put_in(text: str, place: Path) -> str:
 
 
 def _as_html(drawing: str) -> str:
-    """Without empty lines, which end a block of HTML in Markdown."""
-    return "\n".join(line.strip() for line in drawing.splitlines() if line.strip())
+    """In a box that scrolls; without empty lines, which end a block of HTML in Markdown."""
+    lines = (line.strip() for line in drawing.splitlines() if line.strip())
+    return "\n".join(['<div class="drawing" tabindex="0">', *lines, "</div>"])

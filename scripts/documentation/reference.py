@@ -9,13 +9,19 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
+import pkgutil
 import re
 from collections.abc import Callable, Iterator
 from itertools import groupby
+from pathlib import Path
+from typing import Any
 
 import click
+from traitlets.config import Configurable
 
-from live_kernel import cli, errors, handle
+import live_kernel
+from live_kernel import cli, errors, handle, server
 from live_kernel.launcher import arguments, guards
 from live_kernel.launcher.commands import COMMANDS
 from live_kernel.launcher.commands.command import Command
@@ -178,6 +184,43 @@ def configuration() -> str:
     return "\n".join(["| key | value | |", "|---|---|---|", *rows])
 
 
+def server_settings() -> str:
+    """What can be set of the extension of Jupyter Server."""
+    rows = []
+    for owner in configurables():
+        for name, trait in sorted(owner.class_own_traits(config=True).items()):
+            setting, default = f"c.{owner.__name__}.{name}", trait.default_value_repr()
+            rows.append(f"| `{setting}` | `{default}` | {escaped(trait.help)} |")
+    return "\n".join(["| setting | default | |", "|---|---|---|", *rows])
+
+
+def configurables() -> list[type[Configurable]]:
+    """The classes of the extension of Jupyter Server that have settings of their own."""
+    found: dict[str, type[Configurable]] = {}
+    for module in pkgutil.iter_modules(server.__path__, f"{server.__name__}."):
+        for each in vars(importlib.import_module(module.name)).values():
+            is_ours = inspect.isclass(each) and each.__module__ == module.name
+            if is_ours and issubclass(each, Configurable) and each.class_own_traits(config=True):
+                found[each.__name__] = each
+    return [*found.values()]
+
+
+def panel_settings() -> str:
+    """What can be set of the extension of JupyterLab, in its settings editor."""
+    rows = [
+        f"| `{name}` | `{json.dumps(each['default'])}` | {escaped(each['description'])} |"
+        for name, each in panel_schema()["properties"].items()
+    ]
+    return "\n".join(["| setting | default | |", "|---|---|---|", *rows])
+
+
+def panel_schema() -> dict[str, Any]:
+    """The schema of those settings."""
+    place = Path(live_kernel.__file__).parent / "labextension/schemas/live-kernel/plugin.json"
+    schema: dict[str, Any] = json.loads(place.read_text())
+    return schema
+
+
 # -- errors
 
 
@@ -287,6 +330,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "variables": variables,
     "others": other_variables,
     "configuration": configuration,
+    "server": server_settings,
+    "panel": panel_settings,
     "statuses": exit_statuses,
     "errors": error_list,
     "api": python_api,

@@ -53,7 +53,7 @@ def _explained(tree: ast.Module) -> Iterator[tuple[str, str]]:
                 yield name, text
 
 
-def _constants(tree: ast.Module) -> Iterator[str]:
+def _constants(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.value
@@ -69,21 +69,36 @@ def variables_of_others() -> dict[str, list[str]]:
     return found
 
 
-def _looked_up(tree: ast.Module) -> Iterator[str]:
-    """`environment.get("X")`, `os.environ["X"]`, `os.getenv("X")`."""
+def _looked_up(tree: ast.AST) -> Iterator[str]:
+    """`environment.get("X")`, `os.environ["X"]`, `os.getenv("X")`; in a loop, each of its names."""
     for node in ast.walk(tree):
-        match node:
-            case ast.Call(func=ast.Attribute(value=where, attr="get"), args=[name, *_]):
-                is_environment = _is_environment(where)
-            case ast.Call(func=ast.Attribute(attr="getenv"), args=[name, *_]):
-                is_environment = True
-            case ast.Subscript(value=where, slice=name, ctx=ast.Load()):
-                is_environment = _is_environment(where)
-            case _:
-                continue
-        match name:
-            case ast.Constant(value=str(text)) if is_environment and _A_NAME.fullmatch(text):
-                yield text
+        if isinstance(node, ast.For):
+            if any(isinstance(name, ast.Name) for name in _lookups(node)):
+                yield from filter(_A_NAME.fullmatch, _constants(node.iter))
+            continue
+        yield from filter(_A_NAME.fullmatch, map(_constant, _lookup(node)))
+
+
+def _lookups(node: ast.For) -> Iterator[ast.expr]:
+    for each in ast.walk(node):
+        yield from _lookup(each)
+
+
+def _lookup(node: ast.AST) -> Iterator[ast.expr]:
+    """What is looked up by this node, if it looks something up in an environment."""
+    match node:
+        case ast.Call(func=ast.Attribute(value=where, attr="get"), args=[name, *_]):
+            if _is_environment(where):
+                yield name
+        case ast.Call(func=ast.Attribute(attr="getenv"), args=[name, *_]):
+            yield name
+        case ast.Subscript(value=where, slice=name, ctx=ast.Load()):
+            if _is_environment(where):
+                yield name
+
+
+def _constant(node: ast.expr) -> str:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
 def _is_environment(node: ast.expr) -> bool:

@@ -12,16 +12,20 @@ from .beside import InLocal, Pull, Push
 from .binding import Down, Frame, Module, Task, Thread, Up
 from .command import Command, Means
 from .debugging import Break, Breaks, Enter, Unbreak
+from .families import Children
+from .following import Follow
 from .idling import Idle
 from .limiting import Limits
 from .patching import Patch, PatchCell, Unpatch
 from .placing import InLoop, OnMain, OnOwn, OnThread, Place
 from .recorded import Log
 from .seeing import Stack, Tasks, Threads, Where
+from .sessions import Session
 from .watching import Trace, Untrace, Unwatch, Watch
 
 _ALL: tuple[type[Command], ...] = (
     *(Attach, Detach, Ps, Status, Log),
+    *(Follow, Children, Session),
     *(Threads, Stack, Tasks, Where),
     *(Frame, Up, Down, Thread, Task, Module),
     *(OnMain, InLoop, OnThread, OnOwn, Place),

@@ -15,6 +15,7 @@ from ..choosing import Choice
 from ..execution import Done, Execution
 from ..guarding import Reach
 from ..rails import Rails
+from . import families
 from .command import Command
 
 
@@ -27,15 +28,27 @@ class Attach(Command):
     on afterwards; so is, if none is named, the one that the kernel waits for already.
     With --observe the kernel only looks at the program: it shows, watches and traces, and runs
     no cells. With --confirm each cell asks first. With --idle 30m the kernel detaches when it
-    has not been used for that long.
+    has not been used for that long. With --tree the program is shown with all processes that
+    descend from it, and you choose one of them; without a program, those of the present one, or
+    all that there are.
     """
 
-    usage = "%attach PID|TEXT [--wake] [--observe] [--confirm] [--idle 30m]"
-    words = ("--wake", "--observe", "--confirm", "--idle")
+    usage = "%attach PID|TEXT [--wake] [--observe] [--confirm] [--idle 30m] [--tree]"
+    words = ("--wake", "--observe", "--confirm", "--idle", "--tree")
     reach = Reach.KERNEL
 
     def run(self, argument: str, execution: Execution, done: Done) -> None:
-        text, wake, rails = self._parsed(argument)
+        text, wake, tree, rails = self._parsed(argument)
+
+        def attach(to: str) -> None:
+            waiter = self._in_target.waiter(execution, lambda: done(None), done)
+            choice = Choice(to, "%attach", wake=wake, rails=rails)
+            self._target.choose(choice, pinned=True, waiter=waiter)
+
+        if tree:
+            ask = self._in_target.ask
+            families.Tree(self._target, ask, attach).show(text, execution, done)
+            return
         if wake and not text:
             self._wake(execution, done)
             return
@@ -46,12 +59,12 @@ class Attach(Command):
                 done(None)
                 return
             raise NoTarget("%attach needs a pid or a text.", "For example: %attach 4242")
-        waiter = self._in_target.waiter(execution, lambda: done(None), done)
-        choice = Choice(text, "%attach", wake=wake, rails=rails)
-        self._target.choose(choice, pinned=True, waiter=waiter)
+        attach(text)
 
-    def _parsed(self, argument: str) -> tuple[str, bool, Rails]:
-        """The text, whether to wake, and the rails: options stand before the text or behind it."""
+    def _parsed(self, argument: str) -> tuple[str, bool, bool, Rails]:
+        """The text, whether to wake, whether to show a tree, and the rails: options stand before
+        the text or behind it.
+        """
         words = argument.split()
         found: list[str] = []
         idle = ""
@@ -66,7 +79,7 @@ class Attach(Command):
         rails = Rails(observe, confirm)
         if idle:
             rails = rails._replace(idle=self.span(idle, "--idle: "), idle_by="%attach --idle")
-        return text, "--wake" in found, rails
+        return text, "--wake" in found, "--tree" in found, rails
 
     def _wake(self, execution: Execution, done: Done) -> None:
         if not self._target.wake():
@@ -165,6 +178,8 @@ class Status(Command):
             rows["Kernel"] = rails._replace(idle=0.0).in_words()
         if idle:
             rows["Idle"] = f"detaches after {durations.written(idle)} without use ({by})"
+        if self._target.succession.wanted.by:
+            rows["Follows"] = self._target.succession.wanted.in_words()
         if followers := self._means.followed_by():
             rows["Followed"] = f"by {', '.join(followers)}"
         return "\n".join(f"{name + ':':<11}{value}" for name, value in rows.items())

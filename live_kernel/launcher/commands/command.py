@@ -15,6 +15,7 @@ from .. import durations
 from ..execution import Done, Execution
 from ..guarding import Reach
 from ..in_target import InTarget
+from ..keeping import Keeping
 from ..local import Local
 from ..recording import Recorder
 from ..target import Target
@@ -22,13 +23,16 @@ from ..wire import Content
 
 
 class Means(NamedTuple):
-    """By what commands do what they do; who follows the kernel; and what it writes down."""
+    """By what commands do what they do; who follows the kernel; what it writes down, and keeps in
+    mind of what they set up.
+    """
 
     target: Target
     local: Local
     in_target: InTarget
     followed_by: Callable[[], list[str]]
     recorder: Recorder
+    keeping: Keeping
 
 
 class Command:

@@ -54,6 +54,15 @@ class Break(Action):
         return Reach.EVALUATES if _is_log(argument) else self.reach
 
 
+def place_in(argument: str) -> tuple[int, int]:
+    """Where the place stands in an argument of `%break` that makes sense."""
+    text = argument.strip()
+    found = (_LOG if _is_log(text) else _BREAK).fullmatch(text)
+    assert found is not None
+    skipped = len(argument) - len(argument.lstrip())
+    return found.start("where") + skipped, found.end("where") + skipped
+
+
 def _is_log(argument: str) -> bool:
     """Does it show something, and stop nothing?"""
     return argument.split(maxsplit=1)[:1] == ["--log"]
