@@ -11,6 +11,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
 from typing import NamedTuple
 
 import psutil
@@ -67,16 +68,16 @@ class Look(NamedTuple):
 class Listing:
     """Takes looks, each good for `fresh_for` seconds.
 
-    `also(look)` is called with each, on the thread that takes it.
+    `on_look` is called with each, on the thread that takes it.
     """
 
-    def __init__(self, fresh_for: float, also: Callable[[Look], None] = lambda _look: None) -> None:
-        self._fresh_for, self._also = fresh_for, also
+    def __init__(self, fresh_for: float) -> None:
+        self._fresh_for = fresh_for
+        self.on_look: Callable[[Look], None] = lambda _look: None
         self._pool = ThreadPoolExecutor(1, "live-kernel-look")
         self._meter = Meter()
         self._going: Future[Look] | None = None
         self._taken = 0.0
-        self.last = Look()
 
     async def look(self) -> Look:
         """A look that is fresh."""
@@ -99,27 +100,32 @@ class Listing:
     def _look(self) -> Look:
         """On the thread."""
         guarded, warning = _guards()
-        boot = psutil.boot_time()
-        found = [self._program(each, guarded, boot) for each in processes.candidates()]
+        found = [self._program(each, guarded) for each in processes.candidates()]
         self._meter.forget_all_but({each.process.pid for each in found})
         look = Look(tuple(found), warning)
-        self._also(look)
-        self.last, self._taken = look, time.monotonic()
+        self.on_look(look)
+        self._taken = time.monotonic()
         return look
 
     def _one(self, pid: int) -> Program:
         guarded, _ = _guards()
-        return self._program(processes.judged(pid), guarded, psutil.boot_time())
+        return self._program(processes.judged(pid), guarded)
 
-    def _program(self, candidate: Candidate, guarded: Guards, boot: float) -> Program:
+    def _program(self, candidate: Candidate, guarded: Guards) -> Program:
         process = candidate.process
-        started = started_at(process.start_time, boot)
+        started = started_at(process.start_time)
         return Program(candidate, guarded.of(process), self._meter.read(process), started)
 
 
-def started_at(start_time: int, boot: float) -> float:
+def started_at(start_time: int) -> float:
     """The moment of the epoch that is `start_time` clock ticks after boot."""
-    return round(boot + start_time / proc.TICKS_PER_SECOND, 2)
+    return round(_boot_time() + start_time / proc.TICKS_PER_SECOND, 2)
+
+
+@cache
+def _boot_time() -> float:
+    """Asked once, so that a process has one start, whatever is done to the clock."""
+    return psutil.boot_time()
 
 
 def _guards() -> tuple[Guards, LiveKernelError | None]:
