@@ -23,6 +23,9 @@ from ..launcher import guards
 from ..launcher.guards import Guards
 from ..launcher.rails import Rails
 
+_REST = 10
+"""Times what a look has cost of a processor, until the next."""
+
 
 class Usage(NamedTuple):
     """What a process uses. `cpu`: percent of one processor since the look before; at the first
@@ -66,7 +69,7 @@ class Look(NamedTuple):
 
 
 class Listing:
-    """Takes looks, each good for `fresh_for` seconds.
+    """Takes looks, each good for `fresh_for` seconds; for more where it has cost much.
 
     `on_look` is called with each, on the thread that takes it.
     """
@@ -77,7 +80,7 @@ class Listing:
         self._pool = ThreadPoolExecutor(1, "live-kernel-look")
         self._meter = Meter()
         self._going: Future[Look] | None = None
-        self._taken = 0.0
+        self._taken = self._cost = 0.0
 
     async def look(self) -> Look:
         """A look that is fresh."""
@@ -85,7 +88,7 @@ class Listing:
 
     def begin(self) -> Future[Look]:
         """The look that is fresh or goes on, or one that begins now."""
-        is_old = time.monotonic() > self._taken + self._fresh_for
+        is_old = time.monotonic() > self._taken + max(self._fresh_for, _REST * self._cost)
         if self._going is None or (self._going.done() and is_old):
             self._going = self._pool.submit(self._look)
         return self._going
@@ -99,12 +102,13 @@ class Listing:
 
     def _look(self) -> Look:
         """On the thread."""
+        begun = time.thread_time()
         guarded, warning = _guards()
         found = [self._program(each, guarded) for each in processes.candidates()]
         self._meter.forget_all_but({each.process.pid for each in found})
         look = Look(tuple(found), warning)
         self.on_look(look)
-        self._taken = time.monotonic()
+        self._taken, self._cost = time.monotonic(), time.thread_time() - begun
         return look
 
     def _one(self, pid: int) -> Program:
