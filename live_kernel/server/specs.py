@@ -13,6 +13,7 @@ import copy
 import inspect
 import itertools
 import json
+import os
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Generator
@@ -260,7 +261,7 @@ def meant_by(name: str) -> bool:
 
 
 def _likely_first(programs: list[Program]) -> list[Program]:
-    """The latest first; but late come Jupyter's own kernels, workers that are like what has
+    """The latest first; but late come Jupyter's own servers and kernels, workers like what has
     started them, and more than a few of one title.
     """
     commands = {each.process.pid: each.process.cmdline for each in programs}
@@ -268,11 +269,15 @@ def _likely_first(programs: list[Program]) -> list[Program]:
     ranked = []
     for program in sorted(programs, key=lambda each: -each.process.start_time):
         process = program.process
-        is_kernel = any("ipykernel" in word for word in process.cmdline[:4])
+        is_jupyter = any(map(_is_jupyters, process.cmdline[:4]))
         is_worker = commands.get(process.parent) == process.cmdline
         counts[program.title] += not is_worker
-        ranked.append(((is_kernel, is_worker, counts[program.title] > _ALIKE), program))
+        ranked.append(((is_jupyter, is_worker, counts[program.title] > _ALIKE), program))
     return [program for _, program in sorted(ranked, key=lambda each: each[0])]
+
+
+def _is_jupyters(word: str) -> bool:
+    return os.path.basename(word).startswith(("jupyter", "ipykernel"))  # noqa: PTH119 - no path
 
 
 def _order(item: tuple[str, Meant]) -> tuple[str, int]:
