@@ -183,7 +183,9 @@ def row_in(page: playwright.Page, target: Target) -> playwright.Locator:
 
 def run_in_console(tab: playwright.Page, code: str) -> playwright.Locator:
     """Run this at the prompt of the console that a tab shows; all that is shown above it."""
+    content = tab.locator(".jp-CodeConsole-content")
+    expect(content).to_contain_text("live-kernel")  # a prompt before that is made anew with it
     tab.locator(".jp-CodeConsole-promptCell .cm-content").click()
     tab.keyboard.insert_text(code)
     tab.keyboard.press("Shift+Enter")
-    return tab.locator(".jp-CodeConsole-content")
+    return content

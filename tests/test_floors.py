@@ -44,7 +44,7 @@ ROOMS = {
     "completing": {"completing", "launcher", "attach", "errors", "plain"},
     "cli": {"cli", "handle", "terminal", "following", "launcher", "attach", "errors", "plain"}
     | {"kernelspec", "extension", "supervising", "picker", "completing", "__init__"},
-    "server": {"server", "launcher", "attach", "errors", "plain", "__init__"},
+    "server": {"server", "launcher", "attach", "errors", "plain"},
     "extension": {"extension", "errors"},
     "__init__": {"__init__", "handle"},
     "__main__": {"__main__", "cli", "console", "launcher", "supervisor"},

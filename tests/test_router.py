@@ -118,6 +118,7 @@ class FakeTarget:
         self.protection, self.use = Protection(lambda: self.is_there), Use()
         self.left: Choice | None = None
         self.setup, self.succession = Setup(), Succession(cast("Reactor", None))
+        self.gone: tuple[str, ...] = ()
 
     @property
     def rails(self) -> Rails:
@@ -144,6 +145,9 @@ class FakeTarget:
     @property
     def process(self) -> Process | None:
         return None if self.attachment is None else self.attachment.process
+
+    gone: tuple[str, ...] = ()
+    """The command line of a program that was meant and has ended."""
 
     @property
     def present(self) -> Process | None:

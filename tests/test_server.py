@@ -229,7 +229,8 @@ def test_what_guards_say_is_listed(tmp_path: Path) -> None:
     environment = {"LIVE_KERNEL_CONFIG": str(config)}
     with Program("idle", args=["for-guards"]) as program, Server(environment=environment) as server:
         found = server.process(program)
-        assert found["name"] == "PRODUCTION: orders"
+        assert found["name"] == "idle"
+        assert found["guard"]["banner"] == "PRODUCTION: orders"
         assert found["guard"]["colour"] == "red"
         assert found["guard"]["confirm"]
         spec = server.specs()[found["kernelspec"]]["spec"]

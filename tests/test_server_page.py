@@ -14,7 +14,7 @@ from servers import NotebookSeven, Page, row_in, run_in_console
 from snapshots import Program
 from targets import Target, eventually
 
-pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(300)]
 
 GUARDS = """\
 [[guard]]
@@ -105,7 +105,7 @@ def test_what_can_not_be_attached_to_says_why(shown: Page) -> None:
         expect(shown.row(program)).to_have_count(0)
         shown.page.get_by_label("also what can’t be attached to").check()
         row = shown.row(program)
-        expect(row).to_contain_text("remote debugging switched off")
+        expect(row).to_contain_text("It was started with remote debugging switched off")
         expect(row).to_contain_text("Start it again without that option.")
         expect(row.get_by_role("button")).to_have_count(0)
         shown.page.get_by_label("Search").fill(str(program.pid))

@@ -20,6 +20,7 @@ import replaced
 from kernels import Kernel
 from replaced import Family
 from snapshots import Program
+from supervised_programs import Supervised, a_name
 from targets import PROGRAMS, ROOT, Target, clean_environment, eventually, python314
 from users import NOBODY, become, python_for
 
@@ -398,6 +399,19 @@ def test_uvicorn_reloads(tmp_path: Path) -> None:
             cell = kernel.run("import orders; orders.RATE")
             assert cell.result == "3"
             assert f"a worker of pid {family.pid}, python -m uvicorn" in cell.notes
+
+
+@pytest.mark.parametrize("wrap", [(), ("sh", "-c", '"$@"; exit', "sh")], ids=["itself", "a script"])
+def test_a_program_under_supervision(wrap: tuple[str, ...]) -> None:
+    with Supervised("renewed", name=a_name("shop"), wrap=wrap) as shop, Kernel() as kernel:
+        kernel.run(f"%attach {shop.program.pid}\n%follow {shop.name}\n%break price if False")
+        before = shop.program.pid
+        words = [sys.executable, "-m", "live_kernel", "restart", shop.name]
+        subprocess.run(words, check=True, capture_output=True, cwd=ROOT)
+        eventually(lambda: "lost" in kernel.run("%status").stdout)
+        cell = kernel.run("__import__('os').getpid()")
+        assert cell.result == str(shop.program.pid) != str(before)
+        assert "✓ %break price if False" in cell.notes
 
 
 def test_gunicorn_is_told_to_hang_up() -> None:

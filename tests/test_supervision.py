@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from kernels import Kernel
 from supervised_programs import RUN, Supervised, a_name
-from targets import ROOT, Target, clean_environment, eventually, python314
+from targets import PROGRAMS, ROOT, Target, clean_environment, eventually, python314
 from terminals import Terminal
 from users import NOBODY, become, run_as
 
@@ -193,6 +193,33 @@ def test_the_terminal_is_the_programs(artefacts: Path) -> None:
         terminal.wait_for("exited with status 9")
 
 
+def test_each_start_finds_the_terminal_as_the_first_did(tmp_path: Path) -> None:
+    """A program that dies with the terminal raw, as those that draw on it do."""
+    count = tmp_path / "count"
+    code = f"stty -a | grep -o '.icanon'; stty raw -echo; {python314()} -c \"$0\" {count} 1"
+    words = [*RUN, "--restart=on-failure", "--", "sh", "-c", code, COUNTS]
+    with Terminal(words, {"TERM": "xterm"}) as terminal:
+        assert terminal.wait_for_end() == 0
+        assert terminal.screen().count(" icanon") == 2
+
+
+def test_with_its_terminal_it_goes(tmp_path: Path) -> None:
+    """A hangup reaches the program, and ends both."""
+    name = a_name()
+    words = [*RUN, "--name", name, "--", python314(), str(PROGRAMS / "idle.py"), "x"]
+    with Terminal(words, {"TMPDIR": str(tmp_path)}) as terminal:
+        terminal.wait_for("ready")
+        found = supervised.named(name)
+        program = supervised.present(name)
+        assert program is not None
+    eventually(lambda: not any(map(is_there, (found.pid, program.pid))))
+    assert list(tmp_path.glob("live-*")) == []
+
+
+def is_there(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
 def test_killed_it_leaves_the_program_alone(tmp_path: Path) -> None:
     with Supervised("idle", args=["x"], env={"TMPDIR": str(tmp_path)}) as target:
         program = target.program
@@ -334,6 +361,15 @@ def test_runs_lists_it() -> None:
         pids = [row["pid"] for row in json.loads(live_kernel("ps", "--json").stdout)]
         assert target.program.pid in pids
         assert target.pid not in pids
+
+
+def test_a_command_line_without_end_is_listed_in_short() -> None:
+    words = ["\U0001f41e" * 20_000, *["word"] * 10_000, os.fsdecode(b"\xff" * 100)]
+    with Supervised("idle", args=words) as target:
+        listed = json.loads(live_kernel("runs", "--json").stdout)
+        mine = next(each for each in listed if each["name"] == target.name)
+        assert mine["pid"] == target.program.pid
+        assert len(" ".join(mine["command"])) < 10_000
 
 
 # -- ended, and started again
@@ -501,6 +537,17 @@ def test_nonsense_is_refused(request_: bytes) -> None:
         reply = json.loads(ask(supervised._socket_of(target.pid), request_))
         assert reply == {"error": "That is nothing that a supervisor can be asked."}
         assert target.about()["state"] == "runs"
+
+
+def test_what_a_supervisor_says_is_checked() -> None:
+    with Supervised("idle", args=["x"]) as target:
+        about = target.about()
+        assert orders.is_about(about)
+        for name, wrong in {
+            "pid": "1", "since": None, "command": ["x", 1], "last": [], "past": {}, "state": 3,
+        }.items():  # fmt: skip
+            assert not orders.is_about(about | {name: wrong})
+            assert not orders.is_about({k: v for k, v in about.items() if k != name})
 
 
 def test_only_what_descends_from_it_is_lent() -> None:

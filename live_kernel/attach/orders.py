@@ -48,6 +48,18 @@ def is_valid(request: object) -> bool:
     return False
 
 
+def is_about(reply: Message) -> bool:
+    """Does it tell of a program, as the answer to "about" does?"""
+    match reply:
+        case {
+            "name": str(), "command": [*words], "pid": int() | None, "started": int() | None,
+            "state": str(), "since": int() | float(), "restart": str(), "restarts": int(),
+            "last": str(), "past": [*_],
+        }:  # fmt: skip
+            return all(isinstance(word, str) for word in words)
+    return False
+
+
 def packed(message: Message) -> bytes:
     """A message as it is sent."""
     return json.dumps(message).encode()

@@ -63,7 +63,10 @@ class Supervisor(NamedTuple):
         if proc.stat(self.pid).state in "Tt":
             pid = next(iter(proc.children(self.pid)), None)
             return {"name": self.name, "pid": pid, "state": "stopped"}
-        return self.ask({"ask": orders.ABOUT})
+        about = self.ask({"ask": orders.ABOUT})
+        if not orders.is_about(about):
+            raise OSError(f"supervisor {self.pid} says nothing that makes sense of its program")
+        return about
 
     def _ask(self, request: Message, within: float) -> tuple[Message, int | None]:
         with self._connected() as connection:
@@ -230,15 +233,10 @@ def memory(pid: int) -> int:
         descriptor = _of(pid).lend({"ask": orders.MEMORY, **_which(pid)})
     except LiveKernelError as error:
         raise PermissionError(str(error)) from error
-    if proc_name(descriptor) != f"/proc/{pid}/mem":
+    if os.readlink(f"/proc/self/fd/{descriptor}") != f"/proc/{pid}/mem":
         os.close(descriptor)
         raise PermissionError(f"the supervisor of process {pid} has sent something else")
     return descriptor
-
-
-def proc_name(descriptor: int) -> str:
-    """What a descriptor of ours is of."""
-    return os.readlink(f"/proc/self/fd/{descriptor}")
 
 
 def wait(pid: int, thread: int) -> bytes:
@@ -250,7 +248,8 @@ def wait(pid: int, thread: int) -> bytes:
 def nudge(pid: int, thread: int) -> bool:
     """As `wake.nudge`, done by the supervisor. Never raises."""
     with suppress(OSError):
-        return _asked(pid, {"ask": orders.NUDGE, **_which(pid), "thread": thread})["done"] is True
+        reply = _asked(pid, {"ask": orders.NUDGE, **_which(pid), "thread": thread})
+        return reply.get("done") is True
     return False
 
 

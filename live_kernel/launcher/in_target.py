@@ -242,7 +242,7 @@ class InTarget:
         is_known = isinstance(failure, TargetReplaced)  # then it says to whom one could attach
         if failure is not None and execution.allows_input:
             execution.print(failure.explain() if is_known else str(failure).partition("\n")[0])
-        ranked = likeness.rank(processes.candidates(), gone)
+        ranked = likeness.rank(processes.candidates(), () if is_known else gone)
         if not is_known:
             execution.display(tables.as_bundle(ranked.candidates))
         if not execution.allows_input:

@@ -52,13 +52,7 @@ class Runner:
             self._run_code(code, execution, is_rest=code is not execution.code)
             return
         (name, argument), *rest = found
-        next_one = _told(execution, lambda: self._run_commands(rest, code, execution))
-
-        def go_on(error: LiveKernelError | Content | None) -> None:
-            if error is None:
-                self._keeping.after(name, argument, execution, lambda: next_one(None))
-            else:
-                next_one(error)
+        go_on = _told(execution, lambda: self._run_commands(rest, code, execution))
 
         def done(error: LiveKernelError | Content | None) -> None:
             self._in_target.tell_notices(execution)
@@ -72,16 +66,22 @@ class Runner:
         self._run_command(name, argument, execution, done)
 
     def _run_command(self, name: str, argument: str, execution: Execution, done: Done) -> None:
+        """Run a command, and keep in mind what it sets up."""
         command = commands.COMMANDS[name](self._means)
-        self._in_target.guarding.let(
-            name,
-            command.reach_of(argument),
-            execution,
-            lambda: self._keeping.before(
-                name, argument, lambda: _guarded(command, argument, execution, done)
-            ),
-            done,
-        )
+
+        def ended(error: LiveKernelError | Content | None) -> None:
+            if error is None:
+                self._keeping.after(name, argument, execution, lambda: done(None))
+            else:
+                done(error)
+
+        def run() -> None:
+            self._keeping.before(
+                name, argument, lambda: _guarded(command, argument, execution, ended)
+            )
+
+        reach = command.reach_of(argument)
+        self._in_target.guarding.let(name, reach, execution, run, done)
 
     def _run_code(self, code: str, execution: Execution, is_rest: bool) -> None:
         help_on = asks_for_help(code)

@@ -23,7 +23,9 @@ from .successors import Line, Successor
 from .waking import in_background
 
 VARIABLE = "LIVE_KERNEL_FOLLOW"
-"""`1`, to go to the process that takes a program's place; or words, of which one must be in it."""
+"""`1`: when the program is reloaded or restarted, the next cell goes on in its successor; words:
+only in one with one of these in its command line. As `--follow` and `%follow`.
+"""
 
 _NO = ("", "0", "no", "off", "false")
 _YES = ("1", "yes", "on", "true")

@@ -17,9 +17,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
-from ..attach import ending, proc
+from ..attach import ending, proc, supervised
 from ..attach.processes import Process
 from ..attach.verdicts import title
+from ..errors import LiveKernelError
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -114,11 +115,15 @@ def _path(pid: int, name: str) -> str:
 
 
 class Line(NamedTuple):
-    """A process, those above it, from its parent upwards, and by pid and start those beside it."""
+    """A process, those above it, from its parent upwards, and by pid and start those beside it.
+
+    `name`: under which it is supervised, if it is.
+    """
 
     own: Kin
     above: tuple[Kin, ...]
     beside: frozenset[tuple[int, int]] = frozenset()
+    name: str = ""
 
 
 def line_of(process: Process) -> Line | None:
@@ -130,7 +135,9 @@ def line_of(process: Process) -> Line | None:
         seen(pid) for _, pid in zip(range(_GENERATIONS), proc.ancestors(own.pid), strict=False)
     ]
     beside = frozenset(_born(proc.all_children(own.parent)))
-    return Line(own, tuple(each for each in above if each is not None), beside)
+    there = tuple(each for each in above if each is not None)
+    supervisor = next((s for each in there if (s := supervised.supervisor_at(each.pid))), None)
+    return Line(own, there, beside, "" if supervisor is None else supervisor.name)
 
 
 def _born(pids: Iterable[int]) -> Iterator[tuple[int, int]]:
@@ -160,8 +167,10 @@ class Successor(NamedTuple):
 
     @property
     def text(self) -> str:
-        """Its whole command line, and that of whose worker it is."""
-        return " ".join((*self.kin.cmdline, *self._parents_command()))
+        """Its whole command line, that of whose worker it is, and the name of its supervision."""
+        supervisor = supervised.supervisor_of(self.kin.pid)
+        name = "" if supervisor is None else supervisor.name
+        return " ".join((*self.kin.cmdline, *self._parents_command(), name))
 
     def _parents_command(self) -> tuple[str, ...]:
         """The command line of its parent, if its own is multiprocessing's, which tells nothing."""
@@ -187,7 +196,18 @@ def find(line: Line, ended: int) -> list[Successor]:
     if (present := seen(own.pid)) is not None and present.start_time == own.start_time:
         return [Successor(present, _IN_PLACE)] if _is_another_run(present, own) else []
     youngest = _Youngest(own)
-    return _executed_by(own, youngest) or _of_parents(line, ended, youngest)
+    found = _executed_by(own, youngest) or _of_parents(line, ended, youngest)
+    return found if len(found) == 1 or not line.name else _named(line) or found
+
+
+def _named(line: Line) -> list[Successor]:
+    """What its supervisor says that the program of this name is by now."""
+    with suppress(LiveKernelError):
+        present = supervised.present(line.name)
+        kin = None if present is None else seen(present.pid)
+        if kin is not None and kin[:2] != line.own[:2] and kin.is_like(line.own):
+            return [Successor(kin, f"it is what {line.name} is now, says its supervisor")]
+    return []
 
 
 def _executed_by(own: Kin, youngest: _Youngest) -> list[Successor]:

@@ -61,7 +61,7 @@ class _Api(ExtensionHandlerMixin, APIHandler):
         return {
             "pid": process.pid,
             "started": program.started,
-            "name": program.title,
+            "name": program.name,
             "command": on_one_line(" ".join(process.cmdline) or process.name)[:_LONGEST],
             "user": process.username,
             "python": process.version_text or None,

@@ -46,8 +46,14 @@ class Program(NamedTuple):
         return self.candidate.process
 
     @property
+    def name(self) -> str:
+        """In a few words, from its command line."""
+        process = self.process
+        return naming.short_name(process.cmdline, process.name, process.cwd)
+
+    @property
     def title(self) -> str:
-        """What its guard calls it, or a name from its command line."""
+        """What its guard calls it, or else its name."""
         return _titled(self.process, self.rails)
 
 

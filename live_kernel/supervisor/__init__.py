@@ -5,6 +5,7 @@ are, and the program.
 
     main      the command line, and the signals that reach us
     program   the program: started, ended, started again
+    terminal  the terminal, if we have one
     shortage  whether the system has killed it for want of memory
     desk      the socket by which others ask for it
     errands   what is done for those who may not enter the program themselves

@@ -166,12 +166,6 @@ def _stop_along(program: Program) -> None:
 
     Only where a shell is there to let us go on: our process group has the terminal.
     """
-    with contextlib.suppress(OSError):
-        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            if os.tcgetpgrp(terminal) != os.getpgrp():
-                return
-        finally:
-            os.close(terminal)
+    if program.terminal.is_ours():
         os.kill(os.getpid(), signal.SIGSTOP)
         program.send(signal.SIGCONT)

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from ..attach import proc
 from ..attach.ending import describe_status
 from . import shortage
+from .terminal import Terminal
 
 NEVER, ON_FAILURE, ALWAYS = POLICIES = ("never", "on-failure", "always")
 """When a program that has ended by itself is started again."""
@@ -32,6 +33,9 @@ has lasted, the first holds again."""
 
 _REMEMBERED = 100
 """Processes that the program has been, of which we still know that they were it."""
+
+_MOST_WORDS, _LONGEST_WORD = 20, 200
+"""Of the command line, for those who ask: an answer has to fit into one packet."""
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 """The exit status for a program that can't be started, as shells have it."""
@@ -64,6 +68,7 @@ class Program:
         self.restarts = 0
         self.is_done = False
         """It ends for good, or has."""
+        self.terminal = Terminal()
         self._mask = mask
         self._since = time.time()
         self._begun = time.monotonic()
@@ -82,6 +87,7 @@ class Program:
 
     def start(self) -> None:
         """Start it. Raises OSError."""
+        self.terminal.settle()
         with self.changed:
             self._due, self._wanted = None, ""
             self.pid = _spawn(self.order, self._mask)
@@ -235,7 +241,7 @@ class Program:
         with self.changed:
             return {
                 "name": self.order.name,
-                "command": list(self.order.command),
+                "command": [word[:_LONGEST_WORD] for word in self.order.command[:_MOST_WORDS]],
                 "pid": self.pid,
                 "started": self._start_time,
                 "state": self._state(),

@@ -176,12 +176,12 @@ function put(element, text) {
 function fill(row, one) {
   row.one = one;
   const { guard } = one;
-  put(row.name, guard.banner ? `pid ${one.pid}` : one.name);
+  put(row.name, one.name);
   put(row.banner, guard.banner);
   put(row.rails, railsOf(guard));
   put(row.command, one.command);
   row.command.title = one.command;
-  put(row.why, one.attachable ? attachedBy(one) : `${one.reason}. ${one.remedy ?? ""}`);
+  put(row.why, one.attachable ? attachedBy(one) : whyNot(one));
   put(row.cells.pid, String(one.pid));
   put(row.cells.user, one.user);
   put(row.cells.up, span(Date.now() / 1000 - one.started));
@@ -201,8 +201,15 @@ function attachedBy(one) {
   return count ? `${plural(count, "kernel", "kernels")} of this server in it.` : "";
 }
 
+/* A reason is a sentence that lacks its subject, or has one of its own. */
+function whyNot(one) {
+  const subject = /^[a-z]/.test(one.reason) && !one.reason.startsWith("pid ") ? "It " : "";
+  return `${subject}${one.reason}. ${one.remedy ?? ""}`;
+}
+
 function fits(one) {
-  const text = `${one.name} ${one.command} ${one.user} ${one.pid}`.toLowerCase();
+  const { name, command, user, pid, guard } = one;
+  const text = `${name} ${command} ${user} ${pid} ${guard.banner}`.toLowerCase();
   return search.value.toLowerCase().split(/\s+/).every((word) => text.includes(word));
 }
 
