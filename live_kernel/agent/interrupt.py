@@ -145,13 +145,3 @@ def _sender(thread: int, exception: type[BaseException]) -> Callable[[], object]
     function = capi.function("PyThreadState_SetAsyncExc")
     send: Callable[[], object] = partial(function, capi.Word(thread), capi.Object(exception))
     return send
-
-
-def prepare() -> None:
-    """Load what an interrupt takes while it can be loaded: a program may close its files, change
-    its root or refuse imports while a cell runs.
-    """
-    try:
-        from . import capi  # noqa: F401
-    except Exception as error:
-        del error  # said when it is needed

@@ -16,7 +16,7 @@ from collections import deque
 from time import monotonic
 
 from ..link import messages
-from . import answers, asking, forks, interrupt, native
+from . import answers, asking, forks, native
 from .cell import Cell
 from .cells import Cells
 from .channel import Channel
@@ -222,8 +222,6 @@ class Session:
         cell.output.close()
 
     def _on_flush(self, message: Message) -> None:
-        """Asked for when a cell runs for a while, which may have to be interrupted."""
-        interrupt.prepare()
         for lane in list(self._lanes.values()):
             cell = lane.running
             if cell is not None:
@@ -394,7 +392,10 @@ class Session:
         """End the cells that run, and the threads that run them."""
         for cell in running:
             cell.output.close()
-            cell.interrupt()
+            try:
+                cell.interrupt()
+            except Exception as error:  # as in `_interrupt`; it ends where it calls us
+                del error
         for lane in lanes:
             lane.is_over = True
         self._input.cancel()
