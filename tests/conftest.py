@@ -122,7 +122,8 @@ def browser() -> Iterator[Browser]:
 def lab(browser: Browser) -> Iterator[Lab]:
     from lab import Lab
 
-    with Lab(browser) as lab:
+    # Other tests run, too: the cards of all their programs are shown.
+    with Lab(browser, options=["--LiveKernel.max_specs=1000"]) as lab:
         yield lab
 
 

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from lab import Lab, Notebook, expect
+from lab import Browser, Lab, Notebook, expect
 from lab_panel import Bar, Panel, choose, ready, run_command
 from snapshots import Program
 from targets import Target, eventually
@@ -205,6 +205,21 @@ def test_wakes_a_blocked_program(lab: Lab) -> None:
         expect(Bar(lab.page).bound).to_be_visible()
         expect(panel.attached(program)).to_have_text("Attached here")
         Notebook(lab).close_and_shut_down()
+
+
+def test_opens_what_is_not_among_the_cards(browser: Browser, program: Program) -> None:
+    """Of many alike programs some have no card; the panel has them all."""
+    with Lab(browser, options=["--LiveKernel.max_specs=1"]) as lab, Target("aio_idle") as other:
+        panel = Panel(lab)
+        for target, code, value in ((program, "total()", "42"), (other, "40 + 2", "42")):
+            notebook = panel.open_notebook(target)
+            assert notebook.run(code).text().endswith(value)
+            notebook.close_and_shut_down()
+        panel.press(program, "Console")
+        expect(Bar(lab.page).bound).to_contain_text("module __main__")
+        panel.press(other, "Console")
+        expect(Bar(lab.page).target).to_contain_text(f"pid {other.pid}")
+        expect(lab.page.get_by_role("dialog")).to_have_count(0)
 
 
 def test_says_why_one_can_t_be_attached(lab: Lab, program: Program) -> None:

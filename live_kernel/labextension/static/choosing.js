@@ -37,6 +37,16 @@ export class Choosing {
     return pick(this._from, { ...words, field }, this._processes(present));
   }
 
+  /**
+   * The process that a kernel is for; null where it does not run, or nobody knows.
+   * @param {string} kernelspec
+   * @returns {Promise<Process | null>}
+   */
+  async ofKernel(kernelspec) {
+    const { processes } = await this._api.processes(false).catch(() => ({ processes: [] }));
+    return processes.find((process) => process.kernelspec === kernelspec) ?? null;
+  }
+
   /** @param {{pid: number, name: string, command: string} | null} present */
   async _processes(present) {
     const { processes } = await this._api.processes(false);

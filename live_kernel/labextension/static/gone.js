@@ -63,10 +63,19 @@ export class Gone {
       if (!PID.test(name) || isThere || this._of(session).asked.has(name)) return;
       this._of(session).asked.add(name); // before the next line, which calls us again
       context.kernelPreference = { ...context.kernelPreference, shouldStart: false };
-      void this._ask(session, name);
+      void this._find(session, name);
     };
     context.kernelPreferenceChanged?.connect(look);
     look();
+  }
+
+  /**
+   * A kernel that is not offered may be that of one of many alike programs, which runs all the same.
+   * @param {Session} session @param {string} kernel
+   */
+  async _find(session, kernel) {
+    const process = await this._choosing.ofKernel(kernel);
+    await (process ? this._deeds.attachHere(process, session) : this._ask(session, kernel));
   }
 
   /** @param {Session} session */
