@@ -11,7 +11,8 @@ Runs in pytest. Each block of code in a recipe has a mark above it, which the si
     <!-- terminal until TEXT -->    a command with a terminal of its own, until that shows TEXT
     <!-- typed until TEXT -->       what is typed in that terminal
     <!-- shows -->                  what the block before has shown, line by line; `…` is anything;
-                                    `<!-- shows, but for numbers -->`: with any in their places
+                                    `<!-- shows, but for numbers -->`: with any in their places, and
+                                    maybe more at the ends of lines
     <!-- told -->                   what the program that was started says by now
     <!-- elsewhere WHY -->          not for here
 
@@ -235,7 +236,7 @@ def _pattern(line: str, any_number: bool) -> tuple[str, list[str]]:
         return "", []
     pattern = re.escape(line).replace("…", ".*")
     if any_number:
-        return re.sub(r"\d+(\\\.\d+)?", r"\\d+(?:\\.\\d+)?", pattern), []
+        return re.sub(r"\d+(\\\.\d+)?", r"\\d+(?:\\.\\d+)?", pattern) + ".*", []
     names = r"\b424[3-9]\b"
     return re.sub(names, r"(\\d+)", pattern), re.findall(names, line)
 
