@@ -49,6 +49,9 @@ _BLOCK = re.compile(
 
 _KINDS = ("file", "start", "run", "cell", "terminal", "typed", "shows", "told", "elsewhere")
 
+_LOOKS = re.compile(r"(%(threads|stack|tasks|where)\b.*\n)+")
+"""A cell that looks at what a program does: it may do something else for a moment."""
+
 _PATIENCE = 40.0
 """Seconds for what a program or a command may take on a busy machine."""
 
@@ -115,6 +118,7 @@ class Reader:
         self._program: Program | None = None
         self._screen: Terminal | None = None
         self._shown = ""
+        self._looked = ""
         self.transcript: list[str] = []
 
     def __enter__(self) -> Self:
@@ -127,6 +131,8 @@ class Reader:
         """Do what it is for. Fails where that does not come to what the page says."""
         text = self._named(block.text)
         self.transcript += [f"-- {block} {block.how}", text]
+        if block.kind != "shows":
+            self._looked = ""
         getattr(self, f"_{block.kind}")(text, block)
         if block.kind not in ("file", "shows", "elsewhere"):
             self.transcript += ["--", self._shown]
@@ -167,6 +173,7 @@ class Reader:
         asks = bool(self._kernel.answers)
         cell = self._kernel.run(text, _PATIENCE, allow_stdin=asks)
         self._shown = shown(cell)
+        self._looked = text if _LOOKS.fullmatch(text) else ""
         wanted = "error" if block.how == "error" else "ok"
         assert cell.status == wanted, f"{block}\n{self._shown}"
 
@@ -182,7 +189,17 @@ class Reader:
         self._shown = self._screen.wait_for(block.how.removeprefix("until "), timeout=_PATIENCE)
 
     def _shows(self, text: str, block: Block) -> None:
-        self._names |= dict(found_in(text, self._shown, block))
+        eventually(lambda: self._is_shown(text, block), timeout=20 if self._looked else 0)
+
+    def _is_shown(self, text: str, block: Block) -> bool:
+        """Is it? Where a cell has only looked, it looks again the next time."""
+        try:
+            self._names |= dict(found_in(text, self._shown, block))
+        except AssertionError:
+            if self._looked and self._kernel is not None:
+                self._shown = shown(self._kernel.run(self._looked, _PATIENCE))
+            raise
+        return True
 
     def _told(self, text: str, block: Block) -> None:
         assert self._program is not None, f"{block}: nothing was started"
@@ -218,7 +235,7 @@ def _pattern(line: str, any_number: bool) -> tuple[str, list[str]]:
         return "", []
     pattern = re.escape(line).replace("…", ".*")
     if any_number:
-        return re.sub(r"\d+", r"\\d+", pattern), []
+        return re.sub(r"\d+(\\\.\d+)?", r"\\d+(?:\\.\\d+)?", pattern), []
     names = r"\b424[3-9]\b"
     return re.sub(names, r"(\\d+)", pattern), re.findall(names, line)
 

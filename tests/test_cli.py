@@ -287,6 +287,34 @@ def test_install(tmp_path: Path) -> None:
     assert live_kernel("install", "--prefix", tmp_path).returncode == 0, "once more does no harm"
 
 
+def test_install_beside_another_jupyter_server(tmp_path: Path) -> None:
+    """Its extension is switched on only where the server finds the package."""
+    file = tmp_path / "etc" / "jupyter" / "jupyter_server_config.d" / "live-kernel.json"
+    done = live_kernel("install", "--prefix", tmp_path)
+    assert "pip install live-kernel" in done.stdout
+    assert not file.exists()
+
+    (tmp_path / "lib/python3.14/site-packages/live_kernel-0.1.0.dist-info").mkdir(parents=True)
+    for _ in range(2):
+        assert str(file) in live_kernel("install", "--prefix", tmp_path).stdout
+        extensions = json.loads(file.read_text())["ServerApp"]["jpserver_extensions"]
+        assert extensions == {"live_kernel.server": True}
+
+
+def test_doctor_tells_whether_jupyter_server_lists_programs(tmp_path: Path) -> None:
+    def finding() -> dict[str, object]:
+        # In a venv, what stands there comes before what is the user's, unless he says otherwise.
+        env = {"JUPYTER_CONFIG_DIR": str(tmp_path), "JUPYTER_PREFER_ENV_PATH": "0"}
+        done = live_kernel("doctor", "--json", env=env)
+        return next(each for each in json.loads(done.stdout) if each["name"] == "Jupyter Server")
+
+    assert finding()["ok"] is True
+    off = {"ServerApp": {"jpserver_extensions": {"live_kernel.server": False}}}
+    (tmp_path / "jupyter_server_config.json").write_text(json.dumps(off))
+    assert finding()["ok"] is None
+    assert "live-kernel install --sys-prefix" in str(finding()["remedy"])
+
+
 def test_install_for_the_user(tmp_path: Path) -> None:
     env = {"JUPYTER_DATA_DIR": str(tmp_path / "data"), "HOME": str(tmp_path)}
     done = live_kernel("install", "--user", env=env)

@@ -23,7 +23,7 @@ from live_kernel.launcher import guards
 from live_kernel.launcher.commands import COMMANDS
 from live_kernel.link import limits
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 READ_AS_THEY_ARE = [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")]
 

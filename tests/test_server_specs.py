@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKernel
 from targets import ROOT, Target, eventually
@@ -273,6 +273,7 @@ def test_the_file_is_bounded(known: Remembered, tmp_path: Path) -> None:
     assert "live-attach-0" not in kept
 
 
+@settings(deadline=None)  # it writes files, and the machine may be busy
 @given(st.one_of(st.text(), st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(Record._fields), inner),

@@ -31,6 +31,9 @@ from live_kernel.launcher.successors import Line, Successor
 
 pytestmark = [pytest.mark.attach, pytest.mark.client]
 
+SCRIPT = '"$@" & trap "kill $!" TERM; wait; wait'
+"""Starts a program, and hands on that it is to end."""
+
 
 class Watched:
     """A process, remembered as a kernel remembers it, and its successors after its end."""
@@ -365,6 +368,21 @@ def test_it_is_asked_of_several() -> None:
         assert cell.result in map(str, there), cell.text
 
 
+def test_one_that_nobody_can_enter_is_told(tmp_path: Path) -> None:
+    """A pool forks the workers that it replaces from a thread: they have no main thread."""
+    with replaced.pooled("fork") as family, Kernel("--follow") as kernel:
+        old = family.worker
+        kernel.run(f"%attach --wake {old}")
+        fresh = family.replace(old, signal.SIGKILL)
+        eventually(lambda: "lost" in kernel.run("%status").stdout)
+        cell = kernel.run("1", timeout=40)
+        assert f"has been replaced by pid {fresh}" in cell.notes
+        assert cell.notes.count("The kernel follows") == 1
+        assert cell.error[0] == "AgentFailed"
+        assert "forked by another thread" in cell.error[1]
+        assert "forkserver or spawn" in cell.traceback
+
+
 def test_names_choose_whom(family: Family) -> None:
     with Kernel("--pid", family.worker) as kernel:
         assert kernel.run("%follow uvicorn renewed.py\n1").result == "1"
@@ -401,7 +419,7 @@ def test_uvicorn_reloads(tmp_path: Path) -> None:
             assert f"a worker of pid {family.pid}, python -m uvicorn" in cell.notes
 
 
-@pytest.mark.parametrize("wrap", [(), ("sh", "-c", '"$@"; exit', "sh")], ids=["itself", "a script"])
+@pytest.mark.parametrize("wrap", [(), ("sh", "-c", SCRIPT, "sh")], ids=["itself", "a script"])
 def test_a_program_under_supervision(wrap: tuple[str, ...]) -> None:
     with Supervised("renewed", name=a_name("shop"), wrap=wrap) as shop, Kernel() as kernel:
         kernel.run(f"%attach {shop.program.pid}\n%follow {shop.name}\n%break price if False")

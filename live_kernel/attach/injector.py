@@ -103,9 +103,10 @@ def _call_here(process: Process, script: str) -> None:
             raise AgentFailed(
                 process.pid,
                 f"{process} can't be entered: its main thread has ended, and only other threads "
-                "of it go on",
+                "of it go on; or it was forked by another thread than the main one",
                 "Whatever comes from outside runs on the main thread. Where the program is yours, "
-                "let that wait for the others (Thread.join).",
+                "let that wait for the others (Thread.join); and give a pool that replaces its "
+                "workers the start method forkserver or spawn.",
             ) from error
         raise PythonMismatch(
             process.pid,

@@ -90,7 +90,7 @@ class LiveKernel(ExtensionAppJinjaMixin, ExtensionApp):
         manager = app.kernel_spec_manager
         assert manager is not None  # the server has made one by now
         self._specs = LiveSpecs(manager, known, self.max_specs, self.max_ended, pattern)
-        self.listing = Listing(self.fresh_for, self._specs.look_for_ended)
+        self.listing = Listing(self.fresh_for)
         self.attached = Attached(app, known)
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_remote = _runs_kernels_elsewhere(app)

@@ -11,6 +11,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
 from typing import NamedTuple
 
 import psutil
@@ -21,6 +22,9 @@ from ..errors import ConfigBroken, LiveKernelError
 from ..launcher import guards
 from ..launcher.guards import Guards
 from ..launcher.rails import Rails
+
+_REST = 10
+"""Times what a look has cost of a processor, until the next."""
 
 
 class Usage(NamedTuple):
@@ -65,18 +69,18 @@ class Look(NamedTuple):
 
 
 class Listing:
-    """Takes looks, each good for `fresh_for` seconds.
+    """Takes looks, each good for `fresh_for` seconds; for more where it has cost much.
 
-    `also(look)` is called with each, on the thread that takes it.
+    `on_look` is called with each, on the thread that takes it.
     """
 
-    def __init__(self, fresh_for: float, also: Callable[[Look], None] = lambda _look: None) -> None:
-        self._fresh_for, self._also = fresh_for, also
+    def __init__(self, fresh_for: float) -> None:
+        self._fresh_for = fresh_for
+        self.on_look: Callable[[Look], None] = lambda _look: None
         self._pool = ThreadPoolExecutor(1, "live-kernel-look")
         self._meter = Meter()
         self._going: Future[Look] | None = None
-        self._taken = 0.0
-        self.last = Look()
+        self._taken = self._cost = 0.0
 
     async def look(self) -> Look:
         """A look that is fresh."""
@@ -84,7 +88,7 @@ class Listing:
 
     def begin(self) -> Future[Look]:
         """The look that is fresh or goes on, or one that begins now."""
-        is_old = time.monotonic() > self._taken + self._fresh_for
+        is_old = time.monotonic() > self._taken + max(self._fresh_for, _REST * self._cost)
         if self._going is None or (self._going.done() and is_old):
             self._going = self._pool.submit(self._look)
         return self._going
@@ -98,28 +102,34 @@ class Listing:
 
     def _look(self) -> Look:
         """On the thread."""
+        begun = time.thread_time()
         guarded, warning = guards_now()
-        boot = psutil.boot_time()
-        found = [self._program(each, guarded, boot) for each in processes.candidates()]
+        found = [self._program(each, guarded) for each in processes.candidates()]
         self._meter.forget_all_but({each.process.pid for each in found})
         look = Look(tuple(found), warning)
-        self._also(look)
-        self.last, self._taken = look, time.monotonic()
+        self.on_look(look)
+        self._taken, self._cost = time.monotonic(), time.thread_time() - begun
         return look
 
     def _one(self, pid: int) -> Program:
         guarded, _ = guards_now()
-        return self._program(processes.judged(pid), guarded, psutil.boot_time())
+        return self._program(processes.judged(pid), guarded)
 
-    def _program(self, candidate: Candidate, guarded: Guards, boot: float) -> Program:
+    def _program(self, candidate: Candidate, guarded: Guards) -> Program:
         process = candidate.process
-        started = started_at(process.start_time, boot)
+        started = started_at(process.start_time)
         return Program(candidate, guarded.of(process), self._meter.read(process), started)
 
 
-def started_at(start_time: int, boot: float) -> float:
+def started_at(start_time: int) -> float:
     """The moment of the epoch that is `start_time` clock ticks after boot."""
-    return round(boot + start_time / proc.TICKS_PER_SECOND, 2)
+    return round(_boot_time() + start_time / proc.TICKS_PER_SECOND, 2)
+
+
+@cache
+def _boot_time() -> float:
+    """Asked once, so that a process has one start, whatever is done to the clock."""
+    return psutil.boot_time()
 
 
 def title_of(process: Process, guarded: Guards) -> str:

@@ -16,6 +16,7 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -55,6 +56,7 @@ class Record(NamedTuple):
         return self.boot == boot()
 
 
+@cache
 def boot() -> str:
     """What tells this boot of the system from others; empty where the system does not say."""
     try:

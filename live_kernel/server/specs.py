@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import copy
 import inspect
+import itertools
 import json
+import os
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Generator
@@ -19,7 +21,6 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import psutil
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKernel
 
 from ..attach import naming, proc, processes
@@ -63,7 +64,7 @@ class Meant(NamedTuple):
         """In seconds of the epoch, if it began since the system did."""
         if self.start_time is None or self.boot != boot():
             return None
-        return started_at(self.start_time, psutil.boot_time())
+        return started_at(self.start_time)
 
     def as_metadata(self) -> dict[str, Any]:
         """What the kernelspec's metadata hold under `live_kernel`."""
@@ -102,13 +103,13 @@ class LiveSpecs:
     ) -> None:
         self._manager, self._remembered = manager, remembered
         self._most, self._most_ended, self._pattern = most, most_ended, pattern
-        self._ended: dict[str, Meant] = {}
+        self._offer: dict[str, Meant] = {}
         self._listing: Listing | None = None
         self._find, self._all, self._get = (getattr(manager, name) for name in _ASKED)
 
     def wrap(self, listing: Listing) -> None:
         """From now on the manager's answers hold ours, as this listing has them."""
-        self._listing = listing
+        self._listing, listing.on_look = listing, self.take
         for name, answer in zip(_ASKED, (self._names, self._specs, self._spec), strict=True):
             setattr(self._manager, name, answer)
 
@@ -214,15 +215,18 @@ class LiveSpecs:
 
     def _offered(self) -> dict[str, Meant]:
         """What is listed, by the last look; the next one begins if that is old."""
-        if self._listing is None:
-            return {}
-        self._listing.begin()
+        if self._listing is not None:
+            self._listing.begin()
+        return self._offer
+
+    def take(self, look: Look) -> None:
+        """On the listing's thread: choose what is offered from now on."""
         found = {}
-        for program in self._chosen(self._listing.last):
+        for program in self._chosen(look):
             process = program.process
             meant = Meant(process.pid, process.start_time, boot(), process.cmdline, program.title)
             found[self.name_of(process.pid, process.start_time)] = meant
-        return dict(sorted(found.items(), key=_order)) | self._ended
+        self._offer = dict(sorted(found.items(), key=_order)) | self._ended(look)
 
     def _chosen(self, look: Look) -> list[Program]:
         """Those that somebody may mean: not the hundredth worker of a pool before the others."""
@@ -230,21 +234,23 @@ class LiveSpecs:
         fitting = [each for each in fitting if self._pattern.search(" ".join(each.process.cmdline))]
         return _likely_first(fitting)[: self._most]
 
-    def look_for_ended(self, look: Look) -> None:
-        """On the listing's thread: which notebooks are there that were with a program that is gone.
+    def _ended(self, look: Look) -> dict[str, Meant]:
+        """Those that notebooks which are there name, and that have gone.
 
-        They can be opened in JupyterLab without a question only where their kernelspec is listed.
+        A notebook can be opened in JupyterLab without a question only where its kernel is listed.
         """
         there = {(each.process.pid, each.process.start_time) for each in look.programs}
-        ended = {
-            record.name: _of_record(record)
+        ended = (
+            record
             for record in self._remembered.all().values()
             if not (record.is_of_this_boot and (record.pid, record.start_time) in there)
             and record.path
             and _mentions(Path(record.path), record.name)
+        )
+        return {
+            record.name: _of_record(record)._replace(title=record.title + ENDED)
+            for record in itertools.islice(ended, self._most_ended)
         }
-        kept = list(ended.items())[: self._most_ended]
-        self._ended = {name: each._replace(title=each.title + ENDED) for name, each in kept}
 
 
 _ASKED = ("find_kernel_specs", "get_all_specs", "get_kernel_spec")
@@ -256,7 +262,7 @@ def meant_by(name: str) -> bool:
 
 
 def _likely_first(programs: list[Program]) -> list[Program]:
-    """The latest first; but late come Jupyter's own kernels, workers that are like what has
+    """The latest first; but late come Jupyter's own servers and kernels, workers like what has
     started them, and more than a few of one title.
     """
     commands = {each.process.pid: each.process.cmdline for each in programs}
@@ -264,11 +270,15 @@ def _likely_first(programs: list[Program]) -> list[Program]:
     ranked = []
     for program in sorted(programs, key=lambda each: -each.process.start_time):
         process = program.process
-        is_kernel = any("ipykernel" in word for word in process.cmdline[:4])
+        is_jupyter = any(map(_is_jupyters, process.cmdline[:4]))
         is_worker = commands.get(process.parent) == process.cmdline
         counts[program.title] += not is_worker
-        ranked.append(((is_kernel, is_worker, counts[program.title] > _ALIKE), program))
+        ranked.append(((is_jupyter, is_worker, counts[program.title] > _ALIKE), program))
     return [program for _, program in sorted(ranked, key=lambda each: each[0])]
+
+
+def _is_jupyters(word: str) -> bool:
+    return os.path.basename(word).startswith(("jupyter", "ipykernel"))  # noqa: PTH119 - no path
 
 
 def _order(item: tuple[str, Meant]) -> tuple[str, int]:
