@@ -88,16 +88,18 @@ def choose(page: Page, typed: str, *, picture: str = "", lab: Lab | None = None)
 def run_command(page: Page, label: str) -> None:
     """From the command palette, with the keyboard alone."""
     palette = page.locator("#modal-command-palette")
+    best = palette.locator(".lm-CommandPalette-item.lm-mod-active", has_text=label)
 
-    def is_open() -> bool:
+    def is_found() -> bool:  # whatever takes the focus, a notebook that is ready, closes it
+        page.keyboard.press("Escape")
         page.keyboard.press("Control+Shift+C")
         with contextlib.suppress(Error):
-            palette.wait_for(timeout=1000)
-        return palette.is_visible()
+            palette.wait_for(timeout=5000)
+            page.keyboard.type(label)
+            best.wait_for(timeout=2000)
+        return best.is_visible()
 
-    eventually(is_open, what="the palette is open")
-    page.keyboard.type(label)
-    expect(palette.locator(".lm-CommandPalette-item.lm-mod-active")).to_contain_text(label)
+    eventually(is_found, timeout=30, what=f"the palette has {label}")
     page.keyboard.press("Enter")
 
 

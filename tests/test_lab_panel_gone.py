@@ -88,6 +88,7 @@ def test_an_end_in_the_middle_is_told_beside_the_work(lab: Lab) -> None:
         expect(Bar(lab.page).target).to_contain_text("has ended")
     toast = lab.page.locator(".Toastify__toast", has_text="pid")
     expect(toast).to_contain_text("Choose again")
+    expect(toast).to_be_in_viewport(ratio=1)
     expect(notebook.editors.last).to_be_focused()
     lab.screenshot("gone-2-ended")
     with Target("aio_idle"), Target("idle", args=["--until", "now"]) as again:

@@ -38,6 +38,8 @@ export class Deeds {
     this.onTold = () => {};
     /** @type {Set<string>} */
     this._going = new Set();
+    /** @type {WeakMap<Session, Process>} the last that was wanted */
+    this._wanted = new WeakMap();
   }
 
   /** @param {Process} process */
@@ -69,14 +71,20 @@ export class Deeds {
    * @param {Session | null} session
    */
   attachHere(process, session = this._sessions.current) {
-    return this._do(`attach ${process.pid}`, async () => {
-      if (!session || session.isIn(process)) return;
-      this.onTold(`Attaching ${session.name} to ${called(process)} …`);
-      const name = session.context.session?.kernel?.name ?? "";
-      if (session.comm && !PID.test(name)) await this._attach(session.comm, process);
-      else await this._change(session, process);
-      this.onTold(`${session.name} is attached to ${called(process)}.`);
-    });
+    if (!session) return Promise.resolve();
+    this._wanted.set(session, process);
+    const isWanted = () => this._wanted.get(session) === process;
+    return this._do(`attach ${process.pid}`, () => this._attachTo(process, session), isWanted);
+  }
+
+  /** @param {Process} process @param {Session} session */
+  async _attachTo(process, session) {
+    if (session.isIn(process)) return;
+    this.onTold(`Attaching ${session.name} to ${called(process)} …`);
+    const name = session.context.session?.kernel?.name ?? "";
+    if (session.comm && !PID.test(name)) await this._attach(session.comm, process);
+    else await this._change(session, process);
+    this.onTold(`${session.name} is attached to ${called(process)}.`);
   }
 
   /** @param {Comm} comm @param {Process} process */
@@ -162,14 +170,18 @@ export class Deeds {
     });
   }
 
-  /** @param {string} name @param {() => Promise<void>} deed */
-  async _do(name, deed) {
+  /**
+   * @param {string} name
+   * @param {() => Promise<void>} deed
+   * @param {() => boolean} [isWanted] where it is not any more, its failure is none
+   */
+  async _do(name, deed, isWanted = () => true) {
     if (this._going.has(name)) return;
     this._going.add(name);
     try {
       await deed();
     } catch (error) {
-      this._complain(/** @type {Error & {remedy?: string}} */ (error));
+      if (isWanted()) this._complain(/** @type {Error & {remedy?: string}} */ (error));
     } finally {
       this._going.delete(name);
     }

@@ -188,5 +188,5 @@ class Figure {
 
 /** @param {string | null} text of a verdict: "is stopped by a signal" */
 function sentence(text) {
-  return text ? `${text[0].toUpperCase()}${text.slice(1).replace(/\.$/, "")}.` : "";
+  return text ? `Can't be attached to: it ${text.replace(/\.$/, "")}.` : "";
 }
