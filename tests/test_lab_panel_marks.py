@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -109,10 +109,14 @@ def test_a_marked_program_is_seen_everywhere(lab: Lab, theme: str) -> None:
         assert_readable(lab.page, least=20)
         lab.screenshot(f"marked-3-{name}-staging")
         notebook.close_and_shut_down()
-    panel.node.get_by_role("checkbox", name=re.compile("^Show what")).check()
-    expect(panel.node.locator(".lk-is-out").first).to_be_visible()
-    assert_readable(lab.page, least=20)
-    panel.node.get_by_role("checkbox", name=re.compile("^Show what")).uncheck()
+
+        production.process.send_signal(signal.SIGSTOP)
+        everything = panel.node.get_by_role("checkbox", name="Show what can't be attached to")
+        everything.check()
+        expect(panel.row(production)).to_contain_text("Can't be attached to: it is stopped")
+        assert_readable(lab.page, least=20)
+        everything.uncheck()
+        production.process.send_signal(signal.SIGCONT)
 
 
 def test_everything_has_a_name(lab: Lab) -> None:
