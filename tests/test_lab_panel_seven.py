@@ -9,7 +9,7 @@ import pytest
 from lab import SCREENSHOTS, Browser, expect
 from lab_panel import choose
 from playwright.sync_api import Locator, Page
-from servers import NotebookSeven, run_in_notebook
+from servers import NotebookSeven
 from snapshots import Program
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(180)]
@@ -40,7 +40,7 @@ def test_panel_and_dialogues_work_in_a_notebook(seven: NotebookSeven, program: P
     seven.open()
     with seven.opened(program) as tab:
         row = shown_in(tab, program)
-        expect(run_in_notebook(tab, "total()")).to_contain_text("42")
+        expect(seven.run(tab, "total()")).to_contain_text("42")
         choose_from_menu(tab, "Change What Cells See…")
         choose(tab, "json")
         told = tab.get_by_role("region", name="Live processes").get_by_role("status")
@@ -65,6 +65,6 @@ def test_a_notebook_from_the_panel_has_a_page_of_its_own(
             row.get_by_role("button", name=re.compile("^Notebook")).click()
         other = event.value
         shown_in(other, program)
-        expect(run_in_notebook(other, "total()")).to_contain_text("42")
+        expect(seven.run(other, "total()")).to_contain_text("42")
         other.close()
     seven.shut_down_all()
