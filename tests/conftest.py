@@ -128,6 +128,15 @@ def lab(browser: Browser) -> Iterator[Lab]:
 
 
 @pytest.fixture
+def fresh(lab: Lab) -> Iterator[None]:
+    """For tests that each begin without anything open, however the one before has ended."""
+    yield
+    if lab.sessions():
+        lab.screenshot(f"failed-{os.environ.get('PYTEST_CURRENT_TEST', '')}")
+    lab.start_over()
+
+
+@pytest.fixture
 def beside_the_main_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the agent's code take this thread for one of a cell's."""
     monkeypatch.setattr(native, "main_ident", lambda: 0)

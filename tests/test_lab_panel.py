@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
-from collections.abc import Iterator
 
 import pytest
 from lab import Browser, Lab, Notebook, expect
@@ -14,16 +12,12 @@ from snapshots import Program
 from targets import Target, eventually
 from test_lab import assert_left
 
-pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(120)]
-
-
-@pytest.fixture(autouse=True)
-def fresh(lab: Lab) -> Iterator[None]:
-    """Each test begins without anything open, however the one before has ended."""
-    yield
-    if lab.sessions():
-        lab.screenshot(f"failed-{os.environ.get('PYTEST_CURRENT_TEST', '')}")
-        lab.start_over()
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.slow,
+    pytest.mark.timeout(120),
+    pytest.mark.usefixtures("fresh"),
+]
 
 
 def test_a_notebook_from_the_panel_to_its_end(lab: Lab, program: Program) -> None:

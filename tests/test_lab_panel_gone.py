@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
 
 import pytest
 from lab import Lab, Notebook, expect
 from lab_panel import Bar, Panel, choose, ready
 from targets import Target
 
-pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(120)]
-
-
-@pytest.fixture(autouse=True)
-def fresh(lab: Lab) -> Iterator[None]:
-    """Each test begins without anything open."""
-    yield
-    if lab.sessions():
-        lab.screenshot(f"failed-{os.environ.get('PYTEST_CURRENT_TEST', '')}")
-    lab.start_over()
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.slow,
+    pytest.mark.timeout(120),
+    pytest.mark.usefixtures("fresh"),
+]
 
 
 def saved(lab: Lab, name: str, pid: int, title: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Iterator
 
@@ -11,7 +10,12 @@ from lab import Browser, Lab, Page, expect
 from lab_panel import Bar, Panel, contrasts
 from targets import Target
 
-pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.slow,
+    pytest.mark.timeout(120),
+    pytest.mark.usefixtures("fresh"),
+]
 
 LEAST = 4.5
 """The contrast of text that WCAG 2 asks for at its level AA."""
@@ -39,15 +43,6 @@ def lab(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     config.write_text(GUARDS)
     with Lab(browser, environment={"LIVE_KERNEL_CONFIG": str(config)}) as lab:
         yield lab
-
-
-@pytest.fixture(autouse=True)
-def fresh(lab: Lab) -> Iterator[None]:
-    """Each test begins without anything open."""
-    yield
-    if lab.sessions():
-        lab.screenshot(f"failed-{os.environ.get('PYTEST_CURRENT_TEST', '')}")
-    lab.start_over()
 
 
 def pick_theme(lab: Lab, name: str) -> None:

@@ -7,9 +7,8 @@ held to anything, for machines differ.
 from __future__ import annotations
 
 import json
-import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,7 +16,12 @@ from lab import SCREENSHOTS, Lab, Notebook, Page, expect
 from lab_panel import Bar, Panel, choose, run_command
 from snapshots import Program
 
-pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.slow,
+    pytest.mark.timeout(180),
+    pytest.mark.usefixtures("fresh"),
+]
 
 _COUNT = """() => {
   window.heard = { clicks: 0, keys: 0 };
@@ -26,15 +30,6 @@ _COUNT = """() => {
     heard.keys += !["Control", "Shift", "Alt"].includes(event.key);
   }, true);
 }"""
-
-
-@pytest.fixture(autouse=True)
-def fresh(lab: Lab) -> Iterator[None]:
-    """Each way begins without anything open."""
-    yield
-    if lab.sessions():
-        lab.screenshot(f"failed-{os.environ.get('PYTEST_CURRENT_TEST', '')}")
-    lab.start_over()
 
 
 def by_panel(lab: Lab, program: Program) -> None:
