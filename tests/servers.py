@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -24,19 +24,30 @@ _ALL = ("--LiveKernel.max_specs=1000", "--LiveKernel.max_ended=1000")
 
 
 class Server(Lab):
-    """A server alone. `config`: of Jupyter Server, as it stands in a file of JSON."""
+    """A server alone. `config`: of Jupyter Server, as it stands in a file of JSON; `disabled`:
+    extensions of JupyterLab that are switched off.
+    """
 
     application = "jupyter_server"
 
-    def __init__(self, *, config: Mapping[str, object] | None = None, **how: Any) -> None:
+    def __init__(
+        self,
+        *,
+        config: Mapping[str, object] | None = None,
+        disabled: Sequence[str] = (),
+        **how: Any,
+    ) -> None:
         super().__init__(None, **{"options": _ALL, **how})
-        self._config = config or {}
+        self._config, self._disabled = config or {}, disabled
 
     def _write_settings(self) -> None:
         super()._write_settings()
         (self.home / "config").mkdir(exist_ok=True)
         file = self.home / "config" / "jupyter_server_config.json"
         file.write_text(json.dumps(self._config))
+        (self.home / "config" / "labconfig").mkdir()
+        switches = {"disabledExtensions": dict.fromkeys(self._disabled, True)}
+        (self.home / "config" / "labconfig" / "page_config.json").write_text(json.dumps(switches))
 
     def _open_page(self) -> None:
         """There is no browser."""

@@ -91,7 +91,8 @@ export class Gone {
     } else if (state && ["failed", "lost", "detached"].includes(state.state) && state.failure) {
       const name = session.context.session?.kernel?.name ?? "";
       const isGone = ["TargetNotFound", "AgentLost"].includes(state.failure.name);
-      if (PID.test(name) && isGone && !known.asked.has(name) && !known.wasAttached) {
+      const isAsking = session.context.session?.kernel?.status === "busy"; // a cell does, itself
+      if (PID.test(name) && isGone && !isAsking && !known.asked.has(name) && !known.wasAttached) {
         known.asked.add(name);
         void this._ask(session, name);
       }
