@@ -11,16 +11,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..attach.processes import Process
 from ..errors import TargetReplaced
 from ..plain import on_one_line
-from . import successors
 from .ownership import is_ours
 from .reactor import Reactor
-from .successors import Line, Successor
 from .waking import in_background
+
+if TYPE_CHECKING:
+    from .successors import Line, Successor
 
 VARIABLE = "LIVE_KERNEL_FOLLOW"
 """`1`: when the program is reloaded or restarted, the next cell goes on in its successor; words:
@@ -119,12 +120,16 @@ class Succession:
         self._reactor.call(self._remember)  # the cell that waits comes first
 
     def _remember(self) -> None:
+        from . import successors  # not on the way into the program
+
         if self._process is not None and self._ended is None:
             self._line = self._line or successors.line_of(self._process)
 
     def lost(self) -> None:
         """It has ended, or became another."""
         if self._process is not None:
+            from . import successors
+
             self._remember()
             self._ended = successors.now()
 
@@ -146,6 +151,8 @@ class Succession:
     @property
     def has_gone(self) -> bool:
         """Is the lost program's process there no more? Else it may have let go of the kernel."""
+        from . import successors
+
         process = self._process
         if process is None:
             return False
@@ -162,6 +169,8 @@ class Succession:
             return
 
         def seek() -> None:
+            from . import successors
+
             there = successors.find(line, ended)
             self._reactor.call(lambda: known(there))
 
@@ -176,6 +185,8 @@ class Succession:
         """The same, at once."""
         if self._line is None or self._ended is None:
             return []
+        from . import successors
+
         there = successors.find(self._line, self._ended)
         self._found.update({each.kin[:2]: each.why for each in there})
         return there
