@@ -283,7 +283,10 @@ def test_a_saved_notebook_finds_its_program_again(browser: Browser, kind: type[P
 
 
 def saved(page: Page) -> bool:
-    return any("Order 1" in file.read_text() for file in page.notebooks.glob("*.ipynb"))
+    """Is the notebook there, and does the server keep in mind which one names the program?"""
+    remembered = [file.read_text() for file in page.home.rglob("programs.json")]
+    notebooks = [file for file in page.notebooks.glob("*.ipynb") if "Order 1" in file.read_text()]
+    return any(file.name in text for file in notebooks for text in remembered)
 
 
 def test_two_tabs_and_a_server_that_goes_and_comes(shown: Page) -> None:
