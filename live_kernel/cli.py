@@ -24,7 +24,7 @@ from . import __version__
 from .attach import doctor as diagnosis
 from .attach import families, processes
 from .attach.processes import Process
-from .errors import ConfigBroken, LiveKernelError
+from .errors import LiveKernelError
 from .launcher import durations, guards
 from .launcher.choosing import named
 from .launcher.guards import Guards
@@ -127,11 +127,10 @@ def ps(as_json: bool, everything: bool, tree: bool) -> None:
 
 def _guards() -> Guards:
     """What is configured; nothing, and a word on stderr, where that is not understood."""
-    try:
-        return guards.read()
-    except ConfigBroken as error:
+    found, error = guards.understood()
+    if error is not None:
         click.secho(f"live-kernel: {error}\n{error.remedy}", fg="red", err=True)
-        return Guards()
+    return found
 
 
 def _named(target: str) -> Process:

@@ -136,6 +136,14 @@ def read(environment: Mapping[str, str] = os.environ) -> Guards:
     return _parsed(file, content)
 
 
+def understood() -> tuple[Guards, ConfigBroken | None]:
+    """What is configured at present; nothing, and why, where that can't be understood."""
+    try:
+        return read(), None
+    except ConfigBroken as error:
+        return Guards(), error
+
+
 def of(process: Process, environment: Mapping[str, str] = os.environ) -> Rails:
     """The rails that are configured for this program. Raises ConfigBroken."""
     return read(environment).of(process)

@@ -14,7 +14,6 @@ from contextlib import suppress
 
 from ..attach import proc, processes, supervised
 from ..attach.processes import Process
-from ..errors import ConfigBroken
 from ..launcher import guards, sessions
 from .entries import Entry, Key, Use
 
@@ -63,10 +62,8 @@ class Watcher:
     def look(self) -> list[Entry]:
         """All processes as they are now."""
         found = processes.candidates()
-        try:
-            guarded, self.trouble = guards.read(), ""
-        except ConfigBroken as error:
-            guarded, self.trouble = guards.Guards(), str(error)
+        guarded, error = guards.understood()
+        self.trouble = "" if error is None else str(error)
         now, before, self._used = time.monotonic(), self._used, {}
         names = _names()
         return [

@@ -18,7 +18,7 @@ import psutil
 
 from ..attach import naming, proc, processes
 from ..attach.processes import Candidate, Process
-from ..errors import ConfigBroken, LiveKernelError
+from ..errors import LiveKernelError
 from ..launcher import guards
 from ..launcher.guards import Guards
 from ..launcher.rails import Rails
@@ -103,7 +103,7 @@ class Listing:
     def _look(self) -> Look:
         """On the thread."""
         begun = time.thread_time()
-        guarded, warning = guards_now()
+        guarded, warning = guards.understood()
         found = [self._program(each, guarded) for each in processes.candidates()]
         self._meter.forget_all_but({each.process.pid for each in found})
         look = Look(tuple(found), warning)
@@ -112,7 +112,7 @@ class Listing:
         return look
 
     def _one(self, pid: int) -> Program:
-        guarded, _ = guards_now()
+        guarded, _ = guards.understood()
         return self._program(processes.judged(pid), guarded)
 
     def _program(self, candidate: Candidate, guarded: Guards) -> Program:
@@ -141,13 +141,6 @@ def _titled(process: Process, rails: Rails) -> str:
     if rails.banner:
         return naming.shortened(rails.banner)
     return naming.short_name(process.cmdline, process.name, process.cwd)
-
-
-def guards_now() -> tuple[Guards, LiveKernelError | None]:
-    try:
-        return guards.read(), None
-    except ConfigBroken as error:
-        return Guards(), error
 
 
 class Meter:

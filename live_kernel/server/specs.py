@@ -25,9 +25,10 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKerne
 
 from ..attach import naming, proc, processes
 from ..errors import LiveKernelError
+from ..launcher import guards
 from ..launcher.choosing import ENDED, MEANT
 from ..plain import on_one_line
-from .listing import Listing, Look, Program, guards_now, started_at, title_of
+from .listing import Listing, Look, Program, started_at, title_of
 from .remembered import Record, Remembered, boot, within
 
 BASE = "live-attach"
@@ -309,7 +310,7 @@ def _present(pid: int) -> Meant | None:
 def _title(pid: int, stat: proc.Stat, command: tuple[str, ...]) -> str:
     """As the listing has it: what its guard calls it, too."""
     try:
-        return title_of(processes.found_again(pid, stat.start_time), guards_now()[0])
+        return title_of(processes.found_again(pid, stat.start_time), guards.understood()[0])
     except (LiveKernelError, *proc.GONE, PermissionError):
         return naming.short_name(command, stat.name, proc.link(pid, "cwd") or "")
 
