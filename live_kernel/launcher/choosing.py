@@ -181,7 +181,7 @@ def from_environment(environment: Mapping[str, str]) -> Choice | None:
 
 def from_notebook(environment: Mapping[str, str]) -> Choice | None:
     """The notebook's metadata: `{"live_kernel": {"target": "orders-service"}}`."""
-    path, metadata = _metadata(environment)
+    path, metadata = notebook_metadata(environment)
     try:
         target = metadata["live_kernel"]["target"]
     except (KeyError, TypeError):
@@ -190,14 +190,18 @@ def from_notebook(environment: Mapping[str, str]) -> Choice | None:
     return Choice(text, f"the metadata of {path.name}") if text else None
 
 
-def _metadata(environment: Mapping[str, str]) -> tuple[Path, Any]:
-    """The notebook and its metadata. Jupyter Server tells its path in JPY_SESSION_NAME."""
+def notebook_metadata(environment: Mapping[str, str]) -> tuple[Path, Any]:
+    """The notebook and its metadata. Jupyter Server tells its path in JPY_SESSION_NAME.
+
+    No metadata where there is no notebook, or others could have written it: they don't say what
+    root's kernel does.
+    """
     path = Path(environment.get("JPY_SESSION_NAME", ""))
     if path.suffix != ".ipynb":
         return path, None
     try:
         if not is_ours(path.stat()):
-            return path, None  # others don't say which program root's kernel enters
+            return path, None
         return path, json.loads(path.read_text(encoding="utf-8"))["metadata"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return path, None
@@ -233,7 +237,7 @@ _OF_KERNEL = "This kernel's program"
 
 def _title_before(kernelspec: str, environment: Mapping[str, str]) -> str:
     """How the program of a notebook with this kernelspec was called when that was saved."""
-    _, metadata = _metadata(environment)
+    _, metadata = notebook_metadata(environment)
     match metadata:
         case {"kernelspec": {"name": str(name), "display_name": str(title)}} if name == kernelspec:
             return title.rpartition(" · pid ")[0].removesuffix(ENDED)

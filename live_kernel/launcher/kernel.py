@@ -72,11 +72,11 @@ class Kernel:
         self._followers: Followers | None = None
         self._target.on_step = self._on_step
         self._target.is_quiet, self._target.protection.given = given.is_quiet, given.rails
-        self._target.succession.wanted = first_wanted(given.follow, os.environ)
         self._is_restart = False
         self._end = "the kernel has ended"
         self._watch_signals()
         self._attach_first(given.choice, given.wakes)
+        self._target.succession.wanted = first_wanted(given.follow, os.environ)
         try:
             self._router, self._frontend = self._opened()
         except BaseException:

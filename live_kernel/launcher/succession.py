@@ -8,15 +8,13 @@ by naming the process, or by an answer.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..attach.processes import Process
 from ..errors import TargetReplaced
 from ..plain import on_one_line
-from .ownership import is_ours
+from .choosing import notebook_metadata
 from .reactor import Reactor
 from .waking import in_background
 
@@ -70,17 +68,14 @@ def first_wanted(given: str | None, environment: Mapping[str, str]) -> Wanted:
         return said(given, "--follow")
     if VARIABLE in environment:
         return said(environment[VARIABLE], VARIABLE)
-    return _from_notebook(Path(environment.get("JPY_SESSION_NAME", "")))
+    return _from_notebook(environment)
 
 
-def _from_notebook(path: Path) -> Wanted:
-    if path.suffix != ".ipynb":
-        return Wanted()
+def _from_notebook(environment: Mapping[str, str]) -> Wanted:
+    path, metadata = notebook_metadata(environment)
     try:
-        if not is_ours(path.stat()):
-            return Wanted()  # others don't say where root's kernel goes
-        follow = json.loads(path.read_text(encoding="utf-8"))["metadata"]["live_kernel"]["follow"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        follow = metadata["live_kernel"]["follow"]
+    except (KeyError, TypeError):
         return Wanted()
     by = f"the metadata of {path.name}"
     match follow:
