@@ -9,8 +9,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ..plain import on_one_line
+
+if TYPE_CHECKING:
+    from .processes import Process
 
 LONGEST = 40
 """Characters of a name."""
@@ -32,6 +36,11 @@ def short_name(command: Sequence[str], name: str = "", cwd: str = "") -> str:
     `name` stands in where there is no command line; `cwd` is the process's directory, if known.
     """
     return shortened(_name(command, name, cwd)) or "a program"
+
+
+def of(process: Process) -> str:
+    """That of a process."""
+    return short_name(process.cmdline, process.name, process.cwd)
 
 
 def shortened(text: str) -> str:

@@ -24,7 +24,6 @@ _TIMEOUT = 2.0
 _MOST = 2000
 """Threads that are looked at."""
 
-_TICKS = os.sysconf("SC_CLK_TCK")
 _OURS = "live-kernel"
 """How the names of the agent's threads begin."""
 
@@ -86,7 +85,7 @@ def _seconds(pid: int, number: int) -> float:
     with suppress(OSError, ValueError, IndexError):
         return int(proc.read(pid, f"task/{number}/schedstat").split()[0]) / 1e9
     fields = proc.read(pid, f"task/{number}/stat").rpartition(b")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
+    return (int(fields[11]) + int(fields[12])) / proc.TICKS_PER_SECOND
 
 
 class Inside(NamedTuple):

@@ -49,7 +49,7 @@ def _likeness(process: Process, command: Sequence[str]) -> float:
         return 1.0
     from difflib import SequenceMatcher  # few need it
 
-    name = naming.short_name(process.cmdline, process.name, process.cwd)
+    name = naming.of(process)
     before = naming.short_name(command, command[0], process.cwd)
     if len(command) == 1:
         return _SAME if name == before else 0.0

@@ -262,7 +262,7 @@ def _described_once(process: Process) -> Content:
     """Once, for clocks are set: the moment of its start would be another each time."""
     return {
         "pid": process.pid,
-        "name": naming.short_name(process.cmdline, process.name, process.cwd),
+        "name": naming.of(process),
         "command": plain(" ".join(process.cmdline)),
         "started": round(time.time() - process.uptime, 1),
     }

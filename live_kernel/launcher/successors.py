@@ -22,8 +22,6 @@ from ..attach.processes import Process
 from ..attach.verdicts import title
 from ..errors import LiveKernelError
 
-_TICKS = os.sysconf("SC_CLK_TCK")
-
 NOTICED_WITHIN = 0.5
 """Seconds in which the end of a process is noticed: who has begun no longer before that began
 after it.
@@ -184,7 +182,7 @@ class Successor(NamedTuple):
 
 def now() -> int:
     """This moment, in clock ticks after boot."""
-    return int(time.clock_gettime(time.CLOCK_BOOTTIME) * _TICKS)
+    return int(time.clock_gettime(time.CLOCK_BOOTTIME) * proc.TICKS_PER_SECOND)
 
 
 def find(line: Line, ended: int) -> list[Successor]:
@@ -299,11 +297,11 @@ def _in_time(alike: list[Kin], own: Kin, ended: int) -> list[Successor]:
     will, who began shortly before, if nobody is left who is older: the whole generation was
     replaced.
     """
-    first = ended - int(NOTICED_WITHIN * _TICKS)
+    first = ended - int(NOTICED_WITHIN * proc.TICKS_PER_SECOND)
     after = [Successor(kin, _RESTARTED) for kin in alike if kin.start_time >= first]
-    if after or now() - ended < _SETTLED_AFTER * _TICKS:
+    if after or now() - ended < _SETTLED_AFTER * proc.TICKS_PER_SECOND:
         return after
-    earliest = ended - int(OVERLAP * _TICKS)
+    earliest = ended - int(OVERLAP * proc.TICKS_PER_SECOND)
     if any(kin.start_time < earliest for kin in alike) or _has_older_siblings(own):
         return []
     return [Successor(kin, _RELIEVED) for kin in alike]

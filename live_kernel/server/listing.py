@@ -52,13 +52,12 @@ class Program(NamedTuple):
     @property
     def name(self) -> str:
         """In a few words, from its command line."""
-        process = self.process
-        return naming.short_name(process.cmdline, process.name, process.cwd)
+        return naming.of(self.process)
 
     @property
     def title(self) -> str:
         """What its guard calls it, or else its name."""
-        return _titled(self.process, self.rails)
+        return title_of(self.process, self.rails)
 
 
 class Look(NamedTuple):
@@ -132,15 +131,9 @@ def _boot_time() -> float:
     return psutil.boot_time()
 
 
-def title_of(process: Process, guarded: Guards) -> str:
+def title_of(process: Process, rails: Rails) -> str:
     """What its guard calls it, or a name from its command line."""
-    return _titled(process, guarded.of(process))
-
-
-def _titled(process: Process, rails: Rails) -> str:
-    if rails.banner:
-        return naming.shortened(rails.banner)
-    return naming.short_name(process.cmdline, process.name, process.cwd)
+    return naming.shortened(rails.banner) if rails.banner else naming.of(process)
 
 
 class Meter:

@@ -310,7 +310,8 @@ def _present(pid: int) -> Meant | None:
 def _title(pid: int, stat: proc.Stat, command: tuple[str, ...]) -> str:
     """As the listing has it: what its guard calls it, too."""
     try:
-        return title_of(processes.found_again(pid, stat.start_time), guards.understood()[0])
+        process = processes.found_again(pid, stat.start_time)
+        return title_of(process, guards.understood()[0].of(process))
     except (LiveKernelError, *proc.GONE, PermissionError):
         return naming.short_name(command, stat.name, proc.link(pid, "cwd") or "")
 
