@@ -194,10 +194,14 @@ class Session:
             self._errands.cancel(number)
 
     def _interrupt(self, cell: Cell) -> None:
+        """Stop a cell; where the program refuses what that takes, the launcher abandons it, or it
+        ends where it next calls us.
+        """
         try:
             cell.interrupt()
-        except Exception as error:  # the program refuses what it takes; the launcher abandons it
-            self.notice(f"The cell can't be interrupted: {type(error).__name__}: {error}.")
+        except Exception as error:
+            if not self._is_closing:
+                self.notice(f"The cell can't be interrupted: {type(error).__name__}: {error}.")
 
     def _lane_of(self, number: int) -> Lane | None:
         """The lane that runs this cell at present."""
@@ -392,10 +396,7 @@ class Session:
         """End the cells that run, and the threads that run them."""
         for cell in running:
             cell.output.close()
-            try:
-                cell.interrupt()
-            except Exception as error:  # as in `_interrupt`; it ends where it calls us
-                del error
+            self._interrupt(cell)
         for lane in lanes:
             lane.is_over = True
         self._input.cancel()
