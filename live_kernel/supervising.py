@@ -10,14 +10,14 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import click
 
-from .attach import proc, supervised
+from .attach import naming, proc, supervised
 from .attach.supervised import NAME, Supervisor
 from .errors import LiveKernelError
 from .launcher.tables import Table, duration
@@ -49,27 +49,20 @@ def become_supervisor(name: str, restart: str, quiet: bool, command: Sequence[st
 
 def name_of(command: Sequence[str]) -> str:
     """What a program is called that was given no name: its script, its module, or itself."""
-    words = iter(command)
-    name = Path(next(words, "")).name
+    name = Path(next(iter(command), "")).name
     if _IS_PYTHON.fullmatch(name):
-        name = _script(words) or name
+        name = _run_by_python(command[1:]) or name
     name = re.sub(r"[^\w.-]+", "-", name.removesuffix(".py"), flags=re.ASCII).strip("-.")
     name = name[:_LONGEST_NAME]
     return name if NAME.fullmatch(name) else f"program-{name}".strip("-")
 
 
-def _script(words: Iterator[str]) -> str:
-    """Of the words behind an interpreter: see python(1)."""
-    for word in words:
-        if word == "-m":
-            return next(words, "").split(".")[0]
-        if word in ("-c", "-"):
-            return ""
-        if word in ("-X", "-W"):
-            next(words, "")
-        elif not word.startswith("-"):
-            return Path(word).name
-    return ""
+def _run_by_python(words: Sequence[str]) -> str:
+    """The script or package that these words have it run; empty for code, or none."""
+    kind, what, _ = naming.started(words)
+    if kind == "m":
+        return what.split(".")[0]
+    return "" if kind == "c" or what == "-" else Path(what).name
 
 
 def _free(name: str) -> str:

@@ -56,7 +56,7 @@ def _name(command: Sequence[str], name: str, cwd: str) -> str:
     first, rest = command[0], command[1:]
     if not _INTERPRETER.fullmatch(os.path.basename(first)):
         return _with_application(os.path.basename(first), rest)
-    kind, what, rest = _started(rest)
+    kind, what, rest = started(rest)
     if kind == "c":
         return "multiprocessing worker" if "multiprocessing" in what else "python -c"
     if kind == "m":
@@ -64,7 +64,7 @@ def _name(command: Sequence[str], name: str, cwd: str) -> str:
     return _with_application(_of_script(what, cwd), rest) if what else name
 
 
-def _started(words: Sequence[str]) -> tuple[str, str, Sequence[str]]:
+def started(words: Sequence[str]) -> tuple[str, str, Sequence[str]]:
     """What `python` was told to run: "m" and a module, "c" and code, or "" and a script; and the
     words behind it.
     """
