@@ -98,6 +98,13 @@ class Terminal:
 
         return eventually(shown, timeout, every=0.03)
 
+    def leave_console(self) -> int:
+        """Press Ctrl-D in a Jupyter console, and say yes. Returns its exit status."""
+        self.type("C-d")
+        self.wait_for("Do you really want to exit")
+        self.enter("y")
+        return self.wait_for_end()
+
     def wait_for_end(self, timeout: float = 20) -> int:
         """Wait until the command has ended. Returns its exit status."""
         screen = self.wait_for("ended with ", timeout=timeout)

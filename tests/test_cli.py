@@ -344,10 +344,7 @@ def test_attach_opens_a_console(program: Program, tmp_path: Path, artefacts: Pat
         terminal.enter("word = 'by attach'")
         program.wait_for("word is by attach")
         terminal.wait_for("In [2]:")
-        terminal.type("C-d")
-        terminal.wait_for("Do you really want to exit")
-        terminal.enter("y")
-        assert terminal.wait_for_end() == 0
+        assert terminal.leave_console() == 0
     assert program.alive()
 
 

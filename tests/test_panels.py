@@ -219,6 +219,7 @@ def test_figures_come_while_somebody_looks(
     panel.close()
     assert kernel.ask("comm_info_request")["comms"] == {}
     count = len(panel.told)
+    # Nothing is to come, for longer than figures are apart: a cell's second and a half tells.
     kernel.run("import time; time.sleep(1.5)")
     assert len(panel.told) == count
 

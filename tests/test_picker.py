@@ -265,10 +265,7 @@ def test_from_the_picker_into_a_cell(
     terminal.enter("word = 'picked'")
     program.wait_for("word is picked")
     terminal.wait_for("In [2]:")
-    terminal.type("C-d")
-    terminal.wait_for("Do you really want to exit")
-    terminal.enter("y")
-    assert terminal.wait_for_end() == 0
+    assert terminal.leave_console() == 0
     assert program.alive()
 
 

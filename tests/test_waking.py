@@ -580,10 +580,7 @@ def test_a_console_opens_in_it(
             terminal.wait_for("The program sees no more of it", "Wake it? [y/N]")
             terminal.enter("y")
         terminal.wait_for("('turn', 1)", "In [2]:")
-        terminal.type("C-d")
-        terminal.wait_for("Do you really want to exit")
-        terminal.enter("y")
-        assert terminal.wait_for_end() == 0
+        assert terminal.leave_console() == 0
     assert locked.lines() == ["ready"]
 
 
