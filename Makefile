@@ -79,7 +79,7 @@ lint: ## ruff and mypy
 	$(python) -m ruff format --check .
 	$(python) -m mypy
 
-bench: ## the table of costs, side by side with stock ipykernel (BENCH_ARGS=--quick)
+bench: ## the table of costs, side by side with stock ipykernel (BENCH_ARGS=--quick, --record)
 	@$(set_up) dev
 	@$(python) -m bench $(BENCH_ARGS)
 

@@ -1,6 +1,6 @@
 """The benchmark: what live-kernel costs, beside what the alternatives cost.
 
-    python -m bench [--quick] [ROW…]
+    python -m bench [--quick] [--record] [ROW…]
 
 Runs in a process of its own, which is the Jupyter client of everything that it
 measures. Rule: ours and its peer are driven by the same code, in turns, in one
@@ -8,9 +8,13 @@ run; nothing that is started here outlives it.
 
     machine    what it ran on, and how quiet that was
     samples    taking turns; medians, spreads, rows
+    estimates  between what a ratio lies
     wire       a client that speaks to kernels without a client library's own costs
     peers      live-kernel, ipykernel as a process, ipykernel in a thread of a program
     targets    the programs that are attached to
     rows       one module for each thing that is measured
+    topics     what these are about
+    runs       one measurement after the other
     report     the table and latest.json
+    history    what is on record: history.jsonl
 """

@@ -7,11 +7,13 @@ with the reason.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
 from .samples import OURS, REFERENCE, Row
+from .topics import topic
 
 LATEST = Path(__file__).resolve().parent / "latest.json"
 
@@ -20,15 +22,23 @@ _VERDICTS = {True: "yes", False: "NO", None: ""}
 _LEFT = {0, 3}
 """Columns of words; the others hold figures."""
 
+_NOT_MEASURED = "not measured"
+
+type Cells = tuple[str, ...]
+
 
 def table(rows: Sequence[Row]) -> str:
-    """All rows, and below them what there is to say about them."""
-    lines = [_HEADINGS, *map(_cells, rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADINGS))]
-    text = [_line(line, widths) for line in lines]
-    text.insert(1, "  ".join("─" * width for width in widths))
-    notes: dict[str, None] = dict.fromkeys(f"{_topic(row)}: {row.note}" for row in rows if row.note)
-    return "\n".join([*text, "", *notes, _LEGEND])
+    """All rows by what they are about, and below them what there is to say about them."""
+    by_topic = groupby(rows, lambda row: topic(row.measurement))
+    topics = [(name, [*_parts(of_it)]) for name, of_it in by_topic]
+    cells = [each for _, parts in topics for each in parts]
+    head, rule, *text = aligned([_HEADINGS, *cells], _LEFT)
+    lines, rest = [head, rule], iter(text)
+    for name, parts in topics:
+        lines += ["", name.upper()] if name else []
+        lines += islice(rest, len(parts))
+    notes = dict.fromkeys(f"{_of_whom(row)}: {row.note}" for row in rows if row.note)
+    return "\n".join([*lines, "", *notes, *_unmet(rows), _LEGEND])
 
 
 _LEGEND = (
@@ -37,23 +47,55 @@ _LEGEND = (
 )
 
 
-def _topic(row: Row) -> str:
-    return row.name.partition(",")[0]
+def aligned(lines: Sequence[Cells], left: set[int]) -> list[str]:
+    """Cells in columns, with a rule beneath the first line; those of `left` hold words."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    text = [
+        "  ".join(
+            cell.ljust(width) if column in left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    ]
+    return [text[0], "  ".join("─" * width for width in widths), *text[1:]]
 
 
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    padded = (
-        cell.ljust(width) if column in _LEFT else cell.rjust(width)
-        for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
-    )
-    return "  ".join(padded).rstrip()
+def _parts(rows: Iterator[Row]) -> Iterator[Cells]:
+    """The lines of a topic: what a row has in common with the one above is told there alone."""
+    above: Cells = ("",) * 2
+    for row in rows:
+        name, ours, *rest = _cells(row)
+        is_same = name == above[0]
+        yield (
+            "" if is_same else name,
+            "" if is_same and ours == above[1] else ours,
+            *rest,
+        )
+        above = (name, ours)
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _of_whom(row: Row) -> str:
+    name = row.name.partition(",")[0]
+    return f"{name}, {row.against}" if row.ratio is None and row.against else name
+
+
+def _unmet(rows: Sequence[Row]) -> list[str]:
+    """How many budgets are kept, and which are not."""
+    judged = [row for row in rows if row.met is not None]
+    unmet = [f"{row.name} ({_budget(row)})" for row in judged if not row.met]
+    if not judged:
+        return []
+    kept = f"{len(judged) - len(unmet)} of {len(judged)} budgets are met"
+    return [f"{kept}; not those of: {', '.join(unmet)}." if unmet else f"{kept}."]
+
+
+def _cells(row: Row) -> Cells:
     if row.median(OURS) is None:
-        return (row.name, "not measured", "", row.against, "", _budget(row), "")
+        return (row.name, _NOT_MEASURED, "", row.against, "", _budget(row), "")
     ratio = "" if row.ratio is None else f"{row.ratio:.3f}"
     ours, reference = _value(row, OURS), _value(row, REFERENCE)
+    if not reference and row.against:
+        reference = _NOT_MEASURED
     return (row.name, ours, reference, row.against, ratio, _budget(row), _VERDICTS[row.met])
 
 

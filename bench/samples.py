@@ -8,10 +8,13 @@ grows warm or busy does so for both.
 from __future__ import annotations
 
 import gc
+import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from .estimates import Interval, Statistic, by_rounds, interval, undisturbed, usual
 
 OURS, REFERENCE = "ours", "reference"
 
@@ -57,9 +60,12 @@ class Budget:
 class Row:
     """One line of the table. Values are medians, `samples` what they are the medians of.
 
-    `against` says who the reference is. A row that was not measured says why in `note`.
+    `against` says who the reference is. One thing beside several peers is several rows of
+    the same name, one after the other. A row that was not measured says why in `note`; so
+    does one that has samples of ours alone, of its peer.
     `is_paired`: the ratio is the median of the rounds' own ratios, in which what
     changes slowly cancels out; else that of the medians.
+    `measurement`, what the command line calls it, is put there by who asked for it.
     """
 
     name: str
@@ -70,6 +76,7 @@ class Row:
     note: str = ""
     digits: int = 2
     is_paired: bool = False
+    measurement: str = ""
 
     def median(self, who: str) -> float | None:
         taken = self.samples.get(who)
@@ -88,10 +95,33 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        if self.is_paired:
-            return statistics.median(self.ratios)
-        ours, reference = self.median(OURS), self.median(REFERENCE)
-        return ours / reference if ours is not None and reference else None
+        ours, reference = self.samples.get(OURS), self.samples.get(REFERENCE)
+        ratio = self._usual(ours, reference) if ours and reference else math.inf
+        return ratio if math.isfinite(ratio) else None
+
+    @property
+    def interval(self) -> Interval | None:
+        """The ratio, and between what it lies with a probability of 95 %."""
+        return self._estimate(self._usual, 0.95)
+
+    def undisturbed(self, level: float = 0.95) -> Interval | None:
+        """The ratio as it is beside any neighbour: of the fastest samples, for they are times.
+
+        What is counted per second, where more is better, has the usual ratio.
+        """
+        is_time = not (self.is_paired or (self.budget and self.budget.at_least))
+        return self._estimate(undisturbed if is_time else self._usual, level)
+
+    @property
+    def _usual(self) -> Statistic:
+        return by_rounds if self.is_paired else usual
+
+    def _estimate(self, statistic: Statistic, level: float) -> Interval | None:
+        ours, reference = self.samples.get(OURS), self.samples.get(REFERENCE)
+        if not ours or not reference:
+            return None
+        found = interval(ours, reference, statistic, level)
+        return found if all(map(math.isfinite, found)) else None
 
     @property
     def met(self) -> bool | None:
@@ -103,6 +133,7 @@ class Row:
     def as_json(self) -> dict[str, Any]:
         budget = self.budget
         return {
+            "measurement": self.measurement,
             "name": self.name,
             "ours": _rounded(self.median(OURS)),
             "reference": _rounded(self.median(REFERENCE)),
@@ -112,6 +143,8 @@ class Row:
             "budget_of": None if budget is None else budget.of,
             "at_least": budget is not None and budget.at_least,
             "unit": self.unit,
+            "digits": self.digits,
+            "is_paired": self.is_paired,
             "against": self.against,
             "spread": {who: self.spread(who) for who in self.samples},
             "samples": {who: [_rounded(x) for x in taken] for who, taken in self.samples.items()},
