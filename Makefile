@@ -12,10 +12,10 @@ FUZZ_ARGS ?=
 LOAD_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab console setup docs pictures test lint conformance wakes traces faults lives load fuzz bench clean
+.PHONY: help demo lab console setup docs pictures test lint conformance wakes traces faults lives load fuzz bench bench-check clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## run cells in a live web service, and show that it came to no harm
 	@$(set_up) demo
@@ -82,6 +82,10 @@ lint: ## ruff and mypy
 bench: ## the table of costs, side by side with stock ipykernel (BENCH_ARGS=--quick, --record)
 	@$(set_up) dev
 	@$(python) -m bench $(BENCH_ARGS)
+
+bench-check: ## has anything become clearly slower than it is on record? (a minute)
+	@$(set_up) dev
+	@$(python) -m bench.check $(BENCH_ARGS)
 
 clean: ## remove all that was made or fetched
 	rm -rf .venv .tools .artefacts .hypothesis .mypy_cache .pytest_cache .ruff_cache

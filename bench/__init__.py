@@ -17,4 +17,5 @@ run; nothing that is started here outlives it.
     runs       one measurement after the other
     report     the table and latest.json
     history    what is on record: history.jsonl
+    check      is anything clearly slower than that?
 """

@@ -1,0 +1,189 @@
+"""`python -m bench.check`: has anything become clearly slower than it is on record?
+
+    python -m bench.check [--history FILE] [ROW…]
+
+Runs in a process of its own; `make bench-check`, and CI after the tests. Measures a few rows
+quickly and compares their ratios with those that history.jsonl had last. A row is worse if
+the whole interval in which its ratio lies is beyond the recorded one by more than the row's
+tolerance; then it is measured again, more thoroughly, and counts only if it is worse still.
+Rule: ratios of one run alone, never times, and of the samples that nobody has disturbed: a
+busy neighbour widens the intervals, and does not move them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from . import history, machine, report, runs
+from .estimates import Interval
+from .history import Key, Record
+from .plan import Plan
+from .samples import Row
+
+TOLERANCES = {
+    "spawn": 1.5,
+    "idle": 1.5,
+    "complete": 1.5,
+    "lines": 1.4,
+    "figure": 1.4,
+    "loop": 1.4,
+    "speed": 1.05,
+    "memory": 1.15,
+    "break": 1.15,
+}
+"""The measurements that are taken, and the factor that a ratio may grow by (or shrink, where
+it is to be large). Those whose ratios come out alike on any machine."""
+
+LEVEL = 0.99
+"""With this probability a ratio lies in its interval."""
+
+FIRST, AGAIN = Plan(quick=True, times=2), Plan(quick=True, times=4)
+
+type Measure = Callable[[Iterable[str], Plan], tuple[list[Row], bool]]
+
+
+class Verdict(NamedTuple):
+    """Of one row. `recorded` is None for one that is not on record, `now` if it has no ratio."""
+
+    key: Key
+    recorded: float | None
+    now: Interval | None
+    limit: float | None
+    is_worse: bool
+
+
+def judge(row: Row, recorded: Mapping[Key, Record], tolerance: float) -> Verdict:
+    """Hold a row against what is on record of it."""
+    key = Key(row.name, row.against)
+    known, now = recorded.get(key, {}).get("undisturbed"), row.undisturbed(LEVEL)
+    if known is None or now is None:
+        return Verdict(key, known and known[1], now, None, is_worse=False)
+    if row.budget is not None and row.budget.at_least:
+        limit = known[1] / tolerance
+        return Verdict(key, known[1], now, limit, is_worse=now.high < limit)
+    limit = known[1] * tolerance
+    return Verdict(key, known[1], now, limit, is_worse=now.low > limit)
+
+
+def check(
+    names: Collection[str], recorded: Mapping[Key, Record], measure: Measure = runs.measure
+) -> tuple[list[Verdict], list[Verdict], bool]:
+    """The verdicts, those of a second look at what was worse, and whether measuring failed.
+
+    Only rows that have a budget are judged: of others nobody has said what they should be.
+    """
+    first, failed = _verdicts(names, recorded, measure, FIRST)
+    suspects = {name for name, verdict in first if verdict.is_worse}
+    second: list[tuple[str, Verdict]] = []
+    if suspects:
+        print(f"worse than on record: once more, with more rounds: {', '.join(suspects)}")
+        second, again = _verdicts([n for n in names if n in suspects], recorded, measure, AGAIN)
+        failed = failed or again
+    return [verdict for _, verdict in first], [verdict for _, verdict in second], failed
+
+
+def _verdicts(
+    names: Collection[str], recorded: Mapping[Key, Record], measure: Measure, plan: Plan
+) -> tuple[list[tuple[str, Verdict]], bool]:
+    found: list[tuple[str, Verdict]] = []
+    failed = False
+    for name in names:
+        rows, is_failed = measure([name], plan)
+        failed = failed or is_failed
+        found += [
+            (name, judge(row, recorded, TOLERANCES[name])) for row in rows if row.budget is not None
+        ]
+        for row in rows:
+            if row.note and row.ratio is None:
+                print(f"  {row.name}: {row.note}")
+    return found, failed
+
+
+def worse(first: Sequence[Verdict], second: Sequence[Verdict]) -> set[Key]:
+    """The rows that were worse both times."""
+    return {each.key for each in first if each.is_worse} & {
+        each.key for each in second if each.is_worse
+    }
+
+
+# -- for people
+
+_HEADINGS = ("what", "against", "on record", "ratio now", "it lies between", "limit", "")
+
+
+def table(first: Sequence[Verdict], second: Sequence[Verdict]) -> str:
+    """All verdicts; of a row that was measured twice, both."""
+    again = {each.key: each for each in second}
+    lines = []
+    for each in first:
+        lines.append(_cells(each, _said(each, again)))
+        if each.is_worse and each.key in again:
+            verdict = again[each.key]
+            told = "WORSE" if verdict.is_worse else "not worse"
+            lines.append(("  once more", "", *_cells(verdict, told)[2:]))
+    return "\n".join(report.aligned([_HEADINGS, *lines], {0, 1, 6}))
+
+
+def _said(verdict: Verdict, again: Mapping[Key, Verdict]) -> str:
+    if verdict.recorded is None:
+        return "not on record"
+    if verdict.now is None:
+        return "not measured"
+    if verdict.is_worse:
+        return "worse" if verdict.key in again else "WORSE"
+    return "as it was"
+
+
+def _cells(verdict: Verdict, said: str) -> report.Cells:
+    now = verdict.now
+    return (
+        verdict.key.name,
+        verdict.key.against,
+        _figure(verdict.recorded),
+        _figure(now and now.value),
+        f"{now.low:.3f}–{now.high:.3f}" if now else "",
+        _figure(verdict.limit),
+        said,
+    )
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def main() -> int:
+    """Check. Returns 1 if a row is worse or could not be measured, 2 without a history."""
+    given = _arguments()
+    runs.prepare()
+    try:
+        recorded = history.newest(history.read(given.history))
+    except (OSError, ValueError) as error:
+        print(f"bench: there is no history to compare with: {error}", file=sys.stderr)
+        return 2
+    print("\n".join(machine.as_lines(machine.describe())), end="\n\n", flush=True)
+    begun = time.monotonic()
+    first, second, failed = check(given.rows or TOLERANCES, recorded)
+    print(f"\n{table(first, second)}\n")
+    found = worse(first, second)
+    for name, against in sorted(found):
+        print(f"bench: {name} has become slower, beside {against}, than it is on record")
+    print(f"{len(first)} rows, {len(found)} worse; {time.monotonic() - begun:.0f} s")
+    return int(bool(found) or failed)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench.check")
+    parser.add_argument("--history", type=Path, default=history.FILE, metavar="FILE")
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=", ".join(TOLERANCES))
+    given = parser.parse_args()
+    runs.check_names(parser, given.rows, TOLERANCES)
+    return given
+
+
+if __name__ == "__main__":
+    sys.exit(main())
