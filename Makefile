@@ -12,7 +12,7 @@ FUZZ_ARGS ?=
 LOAD_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab console setup docs pictures test lint conformance wakes traces faults lives load fuzz bench bench-check clean
+.PHONY: help demo lab console setup docs pictures test lint conformance wakes traces faults lives load fuzz bench bench-check profile clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -86,6 +86,10 @@ bench: ## the table of costs, side by side with stock ipykernel (BENCH_ARGS=--qu
 bench-check: ## has anything become clearly slower than it is on record? (a minute)
 	@$(set_up) dev
 	@$(python) -m bench.check $(BENCH_ARGS)
+
+profile: ## where the time goes of a start and of a cell: tables and flame graphs, in .artefacts
+	@$(set_up) dev
+	@$(python) -m bench.profiles
 
 clean: ## remove all that was made or fetched
 	rm -rf .venv .tools .artefacts .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -18,4 +18,5 @@ run; nothing that is started here outlives it.
     report     the table and latest.json
     history    what is on record: history.jsonl
     check      is anything clearly slower than that?
+    profiles   where the time goes; flames: how that is shown
 """
