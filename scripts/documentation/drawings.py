@@ -14,10 +14,10 @@ _SHOWN = re.compile(r"^!\[[^\]]*\]\((pictures/[\w-]+\.svg)\)$", re.MULTILINE)
 
 def put_in(text: str, place: Path) -> str:
     """The page with its drawings; `place`: the directory of the page."""
-    return _SHOWN.sub(lambda shown: _as_html((place / shown[1]).read_text()), text)
+    return _SHOWN.sub(lambda shown: as_html((place / shown[1]).read_text()), text)
 
 
-def _as_html(drawing: str) -> str:
+def as_html(drawing: str) -> str:
     """In a box that scrolls; without empty lines, which end a block of HTML in Markdown."""
     lines = (line.strip() for line in drawing.splitlines() if line.strip())
     return "\n".join(['<div class="drawing" tabindex="0">', *lines, "</div>"])

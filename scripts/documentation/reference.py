@@ -1,4 +1,4 @@
-"""The reference: magics, commands, variables, configuration, errors, the Python API.
+"""The reference: magics, commands, variables, configuration, errors, the Python API; costs.
 
 Called by Sphinx (docs/conf.py) for each page that has a line such as `<!-- reference: magics -->`,
 which its text replaces. Rule: everything is read from the package as it is, so that a command
@@ -27,7 +27,7 @@ from live_kernel.launcher.commands import COMMANDS
 from live_kernel.launcher.commands.command import Command
 from live_kernel.link import limits
 
-from . import sources
+from . import performance, sources
 
 _MARK = re.compile(r"^<!-- reference: (\w+) -->$", re.MULTILINE)
 
@@ -335,4 +335,6 @@ PARTS: dict[str, Callable[[], str]] = {
     "statuses": exit_statuses,
     "errors": error_list,
     "api": python_api,
+    "results": performance.results,
+    "plots": performance.plots,
 }
