@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -59,7 +59,7 @@ class Verdict(NamedTuple):
 
 def judge(row: Row, recorded: Mapping[Key, Record], tolerance: float) -> Verdict:
     """Hold a row against what is on record of it."""
-    key = Key(row.name, row.against)
+    key = Key(row.what, row.against)
     known, now = recorded.get(key, {}).get("undisturbed"), row.undisturbed(LEVEL)
     if known is None or now is None:
         return Verdict(key, known and known[1], now, None, is_worse=False)
@@ -71,44 +71,48 @@ def judge(row: Row, recorded: Mapping[Key, Record], tolerance: float) -> Verdict
 
 
 def check(
-    names: Collection[str], recorded: Mapping[Key, Record], measure: Measure = runs.measure
+    names: Iterable[str], recorded: Mapping[Key, Record], measure: Measure = runs.measure
 ) -> tuple[list[Verdict], list[Verdict], bool]:
     """The verdicts, those of a second look at what was worse, and whether measuring failed.
 
+    What could not be measured is tried again, too, and has failed if it still can't be.
     Only rows that have a budget are judged: of others nobody has said what they should be.
     """
-    first, failed = _verdicts(names, recorded, measure, FIRST)
-    suspects = {name for name, verdict in first if verdict.is_worse}
-    second: list[tuple[str, Verdict]] = []
+    first: list[Verdict] = []
+    suspects: list[str] = []
+    for name in names:
+        found, broke = _verdicts(name, recorded, measure, FIRST)
+        first += found
+        if broke or any(verdict.is_worse for verdict in found):
+            suspects.append(name)
     if suspects:
-        print(f"worse than on record: once more, with more rounds: {', '.join(suspects)}")
-        second, again = _verdicts([n for n in names if n in suspects], recorded, measure, AGAIN)
-        failed = failed or again
-    return [verdict for _, verdict in first], [verdict for _, verdict in second], failed
+        print(f"worse than on record, or not measured; once more: {', '.join(suspects)}")
+    second: list[Verdict] = []
+    failed = False
+    for name in suspects:
+        found, broke = _verdicts(name, recorded, measure, AGAIN)
+        second += found
+        failed = failed or broke
+    return first, second, failed
 
 
 def _verdicts(
-    names: Collection[str], recorded: Mapping[Key, Record], measure: Measure, plan: Plan
-) -> tuple[list[tuple[str, Verdict]], bool]:
-    found: list[tuple[str, Verdict]] = []
-    failed = False
-    for name in names:
-        rows, is_failed = measure([name], plan)
-        failed = failed or is_failed
-        found += [
-            (name, judge(row, recorded, TOLERANCES[name])) for row in rows if row.budget is not None
-        ]
-        for row in rows:
-            if row.note and row.ratio is None:
-                print(f"  {row.name}: {row.note}")
-    return found, failed
+    name: str, recorded: Mapping[Key, Record], measure: Measure, plan: Plan
+) -> tuple[list[Verdict], bool]:
+    """Of all rows of a measurement, and whether it failed."""
+    rows, broke = measure([name], plan)
+    for row in rows:
+        if row.note and row.ratio is None:
+            print(f"  {row.what}: {row.note}")
+    judged = [judge(row, recorded, TOLERANCES[name]) for row in rows if row.budget is not None]
+    return judged, broke
 
 
 def worse(first: Sequence[Verdict], second: Sequence[Verdict]) -> set[Key]:
     """The rows that were worse both times."""
-    return {each.key for each in first if each.is_worse} & {
-        each.key for each in second if each.is_worse
-    }
+    return _keys([each for each in first if each.is_worse]) & _keys(
+        [each for each in second if each.is_worse]
+    )
 
 
 # -- for people
@@ -121,21 +125,26 @@ def table(first: Sequence[Verdict], second: Sequence[Verdict]) -> str:
     again = {each.key: each for each in second}
     lines = []
     for each in first:
-        lines.append(_cells(each, _said(each, again)))
-        if each.is_worse and each.key in again:
-            verdict = again[each.key]
-            told = "WORSE" if verdict.is_worse else "not worse"
-            lines.append(("  once more", "", *_cells(verdict, told)[2:]))
+        verdict = again.pop(each.key, None) if each.is_worse else None
+        lines.append(_cells(each, _said(each, is_first=verdict is not None)))
+        if verdict is not None:
+            lines.append(("  once more", "", *_cells(verdict, _said(verdict))[2:]))
+    lines += [_cells(each, _said(each)) for key, each in again.items() if key not in _keys(first)]
     return "\n".join(report.aligned([_HEADINGS, *lines], {0, 1, 6}))
 
 
-def _said(verdict: Verdict, again: Mapping[Key, Verdict]) -> str:
+def _keys(verdicts: Sequence[Verdict]) -> set[Key]:
+    return {each.key for each in verdicts}
+
+
+def _said(verdict: Verdict, is_first: bool = False) -> str:
+    """`is_first`: a second look has followed."""
     if verdict.recorded is None:
         return "not on record"
     if verdict.now is None:
         return "not measured"
     if verdict.is_worse:
-        return "worse" if verdict.key in again else "WORSE"
+        return "worse" if is_first else "WORSE"
     return "as it was"
 
 
@@ -157,7 +166,7 @@ def _figure(value: float | None) -> str:
 
 
 def main() -> int:
-    """Check. Returns 1 if a row is worse or could not be measured, 2 without a history."""
+    """Check. Returns 1 if a row is worse or could not be measured twice, 2 without a history."""
     given = _arguments()
     runs.prepare()
     try:
@@ -172,7 +181,8 @@ def main() -> int:
     found = worse(first, second)
     for name, against in sorted(found):
         print(f"bench: {name} has become slower, beside {against}, than it is on record")
-    print(f"{len(first)} rows, {len(found)} worse; {time.monotonic() - begun:.0f} s")
+    rows = _keys([*first, *second])
+    print(f"{len(rows)} rows, {len(found)} worse; {time.monotonic() - begun:.0f} s")
     return int(bool(found) or failed)
 
 

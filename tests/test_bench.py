@@ -188,11 +188,21 @@ def test_only_what_is_worse_twice_counts(
     assert not failed
 
 
-def test_what_can_not_be_measured_fails() -> None:
-    def measure(names: Iterable[str], plan: Plan) -> tuple[list[Row], bool]:
-        return [Row("idle", "", "", note="not measured: it broke")], True
+@pytest.mark.parametrize(("breaks", "fails"), [([True, False], False), ([True, True], True)])
+def test_what_can_not_be_measured_twice_fails(breaks: list[bool], fails: bool) -> None:
+    """A kernel that finds its port taken, for example, does not come up."""
+    left = iter(breaks)
 
-    assert check.check(["idle"], {}, measure) == ([], [], True)
+    def measure(names: Iterable[str], plan: Plan) -> tuple[list[Row], bool]:
+        if next(left):
+            return [Row("idle", "", "", note="not measured: it broke")], True
+        return [row(Neighbour(9, share=0.0).samples(0.3))], False
+
+    known = recorded(row(Neighbour(9, share=0.0).samples(0.3)))
+    first, second, failed = check.check(["idle"], known, measure)
+    assert failed is fails
+    assert len(first) + len(second) == breaks.count(False)
+    assert ("as it was" in check.table(first, second)) is not fails
 
 
 def test_every_row_that_is_checked_is_on_record() -> None:
@@ -291,10 +301,10 @@ def test_every_measurement_has_its_topic() -> None:
 
 
 def test_peers_stand_below_each_other_and_who_is_missing_is_named() -> None:
-    samples = {OURS: [1.0, 1.0], REFERENCE: [2.0, 2.0]}
+    samples, alone = {OURS: [1.0, 1.0], REFERENCE: [2.0, 2.0]}, {OURS: [1.0, 1.0]}
     rows = [
         Row("a thing", "ms", "one", Budget(0.4), samples, measurement="idle"),
-        Row("a thing", "ms", "two", None, {OURS: [1.0, 1.0]}, "no gdb here", measurement="idle"),
+        Row("a thing, against 2", "ms", "two", None, alone, "no gdb here", measurement="idle"),
         Row("other", "ms", "one", Budget(0.9), samples, measurement="lines"),
         Row("broken", "", "", note="not measured: it broke", measurement="lines"),
     ]
