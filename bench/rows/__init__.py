@@ -14,6 +14,7 @@ from ..peers import Workshop
 from ..plan import Plan
 from ..samples import Row
 from . import (
+    attach,
     breakpoints,
     loops,
     memory,
@@ -30,6 +31,7 @@ type Measurement = Callable[[Workshop, Plan], list[Row]]
 
 MEASUREMENTS: dict[str, Measurement] = {
     "spawn": spawn.measure,
+    "attach": attach.measure,
     "idle": round_trip.measure_idle,
     "busy": round_trip.measure_busy,
     "main": places.measure,
