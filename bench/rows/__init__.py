@@ -16,6 +16,7 @@ from ..samples import Row
 from . import (
     attach,
     breakpoints,
+    fleet,
     loops,
     memory,
     output,
@@ -32,6 +33,7 @@ type Measurement = Callable[[Workshop, Plan], list[Row]]
 MEASUREMENTS: dict[str, Measurement] = {
     "spawn": spawn.measure,
     "attach": attach.measure,
+    "fleet": fleet.measure,
     "idle": round_trip.measure_idle,
     "busy": round_trip.measure_busy,
     "main": places.measure,
