@@ -59,7 +59,7 @@ class Verdict(NamedTuple):
 
 def judge(row: Row, recorded: Mapping[Key, Record], tolerance: float) -> Verdict:
     """Hold a row against what is on record of it."""
-    key = Key(row.what, row.against)
+    key = Key(row.name, row.against)
     known, now = recorded.get(key, {}).get("undisturbed"), row.undisturbed(LEVEL)
     if known is None or now is None:
         return Verdict(key, known and known[1], now, None, is_worse=False)
@@ -103,7 +103,7 @@ def _verdicts(
     rows, broke = measure([name], plan)
     for row in rows:
         if row.note and row.ratio is None:
-            print(f"  {row.what}: {row.note}")
+            print(f"  {row.name}: {row.note}")
     judged = [judge(row, recorded, TOLERANCES[name]) for row in rows if row.budget is not None]
     return judged, broke
 

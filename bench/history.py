@@ -18,7 +18,7 @@ from .samples import Row
 FILE = Path(__file__).resolve().parent / "history.jsonl"
 
 type Record = dict[str, Any]
-"""A row of a line: `Row.as_json` without the samples, `name` without the peer; see `of_row`."""
+"""A row of a line: `Row.as_json` without the samples; see `of_row`."""
 
 type Line = dict[str, Any]
 """A run: `at`, `commit`, `quick`, `machine`, `taken` (see machine.py) and `rows`."""
@@ -58,7 +58,7 @@ _OF_BUDGETS = ("budget", "budget_of", "at_least", "met")
 def of_row(row: Row) -> Record:
     """A row with the intervals of its ratio: `interval`, and `undisturbed` with its value amid."""
     whole = row.as_json()
-    record = {name: whole[name] for name in _KEPT} | {"name": row.what}
+    record = {name: whole[name] for name in _KEPT}
     if row.budget:
         record |= {name: whole[name] for name in _OF_BUDGETS}
     if interval := row.interval:

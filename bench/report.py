@@ -82,7 +82,7 @@ def _of_whom(row: Row) -> str:
 def _unmet(rows: Sequence[Row]) -> list[str]:
     """How many budgets are kept, and which are not."""
     judged = [row for row in rows if row.met is not None]
-    unmet = [f"{row.what} ({_budget(row)})" for row in judged if not row.met]
+    unmet = [f"{row.name} ({_budget(row)})" for row in judged if not row.met]
     if not judged:
         return []
     kept = f"{len(judged) - len(unmet)} of {len(judged)} budgets are met"
@@ -91,12 +91,12 @@ def _unmet(rows: Sequence[Row]) -> list[str]:
 
 def _cells(row: Row) -> Cells:
     if row.median(OURS) is None:
-        return (row.what, _NOT_MEASURED, "", row.against, "", _budget(row), "")
+        return (row.name, _NOT_MEASURED, "", row.against, "", _budget(row), "")
     ratio = "" if row.ratio is None else f"{row.ratio:.3f}"
     ours, reference = _value(row, OURS), _value(row, REFERENCE)
     if not reference and row.against:
         reference = _NOT_MEASURED
-    return (row.what, ours, reference, row.against, ratio, _budget(row), _VERDICTS[row.met])
+    return (row.name, ours, reference, row.against, ratio, _budget(row), _VERDICTS[row.met])
 
 
 def _value(row: Row, who: str) -> str:

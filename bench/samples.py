@@ -60,9 +60,9 @@ class Budget:
 class Row:
     """One line of the table. Values are medians, `samples` what they are the medians of.
 
-    `against` says who the reference is. One thing beside several peers is several rows, one
-    after the other, whose names differ in their end at most: see `what`. A row that was not
-    measured says why in `note`; so does one that has samples of ours alone, of its peer.
+    `against` says who the reference is. One thing beside several peers is several rows of
+    the same name, one after the other. A row that was not measured says why in `note`; so
+    does one that has samples of ours alone, of its peer.
     `is_paired`: the ratio is the median of the rounds' own ratios, in which what
     changes slowly cancels out; else that of the medians.
     `measurement`, what the command line calls it, is put there by who asked for it.
@@ -77,11 +77,6 @@ class Row:
     digits: int = 2
     is_paired: bool = False
     measurement: str = ""
-
-    @property
-    def what(self) -> str:
-        """The name without `, against …`: what rows beside several peers have in common."""
-        return self.name.partition(", against ")[0]
 
     def median(self, who: str) -> float | None:
         taken = self.samples.get(who)

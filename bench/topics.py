@@ -6,7 +6,7 @@ Pure. Rule: every measurement has its topic; a test holds that.
 from __future__ import annotations
 
 TOPICS: dict[str, tuple[str, ...]] = {
-    "Getting in": ("spawn", "stall", "memory"),
+    "Getting in": ("spawn", "attach", "fleet", "stall", "memory"),
     "Cells": ("idle", "busy", "main", "loop"),
     "Completion": ("complete",),
     "Output": ("lines", "figure"),

@@ -304,7 +304,7 @@ def test_peers_stand_below_each_other_and_who_is_missing_is_named() -> None:
     samples, alone = {OURS: [1.0, 1.0], REFERENCE: [2.0, 2.0]}, {OURS: [1.0, 1.0]}
     rows = [
         Row("a thing", "ms", "one", Budget(0.4), samples, measurement="idle"),
-        Row("a thing, against 2", "ms", "two", None, alone, "no gdb here", measurement="idle"),
+        Row("a thing", "ms", "two", None, alone, "no gdb here", measurement="idle"),
         Row("other", "ms", "one", Budget(0.9), samples, measurement="lines"),
         Row("broken", "", "", note="not measured: it broke", measurement="lines"),
     ]

@@ -37,6 +37,7 @@ ROOMS = {
     "handle": {"handle", "launcher", "attach", "errors"},
     "kernelspec": {"kernelspec", "errors"},
     "terminal": {"terminal", "launcher", "attach", "plain"},
+    "printing": {"printing", "launcher", "attach"},
     "console": {"console"},
     "following": {"following", "launcher", "plain"},
     "supervisor": {"supervisor", "attach", "errors", "plain", "records"},
@@ -44,7 +45,7 @@ ROOMS = {
     "picker": {"picker", "launcher", "attach", "errors", "plain", "records"},
     "completing": {"completing", "launcher", "attach", "errors", "plain"},
     "cli": {"cli", "handle", "terminal", "following", "launcher", "attach", "errors", "plain"}
-    | {"kernelspec", "extension", "supervising", "picker", "completing", "__init__"},
+    | {"kernelspec", "extension", "supervising", "picker", "completing", "printing", "__init__"},
     "server": {"server", "launcher", "attach", "errors", "plain", "records"},
     "extension": {"extension", "errors"},
     "__init__": {"__init__", "handle"},
