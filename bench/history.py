@@ -47,7 +47,7 @@ def line(rows: Sequence[Row], run: dict[str, Any]) -> Line:
         "quick": run["quick"],
         "machine": {word: run[word] for word in words},
         "taken": run["taken"],
-        "rows": [of_row(row) for row in rows if row.against],
+        "rows": [of_row(row) for row in rows if row.unit],
     }
 
 

@@ -257,6 +257,7 @@ def test_a_run_is_one_line_without_its_samples(tmp_path: Path) -> None:
     rows = [
         row(Neighbour(10).samples(0.3, rounds=500)),
         Row("a thing", "ms", "a peer", note="not measured: there is none"),
+        Row("broken", "", "", note="not measured: it broke"),
     ]
     for _ in range(2):
         history.append(history.line(rows, RUN), file)

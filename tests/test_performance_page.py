@@ -110,6 +110,14 @@ def test_where_our_own_value_is_limited_it_is_plotted() -> None:
     assert "pdb" not in said
 
 
+def test_what_has_no_peer_is_plotted_as_it_is() -> None:
+    alone = record("memory", "", None, reference=None, unit="MB")
+    svg = parsed([line("1aaaaaa", alone)])
+    assert {"memory", "ours, MB", "ours"} <= {plain(text) for text in texts(svg)}
+    [told] = [plain(each.text or "") for each in svg.iter(f"{SVG}title")]
+    assert told == "2026-01-01 1aaaaaa: ours 3.0 MB; others took 25% of a thread's time"
+
+
 def test_no_empty_line_ends_the_drawing_in_markdown() -> None:
     text = performance.plots_of(LINES)
     shown = text[text.index("<div") : text.index("</div>")]

@@ -136,11 +136,11 @@ def _plots(lines: list[Line], measurements: tuple[str, ...]) -> Iterator[Plot]:
 
 
 def _plot(lines: list[Line], records: list[Record]) -> Plot:
-    """The ratios to all peers; our own values, where these are what is limited."""
+    """The ratios to all peers; our own values, where these are limited or have no peer."""
     limited = next((record for record in records if "budget" in record), None)
-    is_of_ours = limited is not None and limited["budget_of"] == "ours"
-    shown = [limited] if limited is not None and is_of_ours else records
-    series = [_series(lines, record, is_of_ours) for record in shown]
+    shown = limited or records[0]
+    is_of_ours = shown.get("budget_of") == "ours" or not shown["against"]
+    series = [_series(lines, each, is_of_ours) for each in ([shown] if is_of_ours else records)]
     return Plot(
         records[0]["name"],
         f"ours, {records[0]['unit']}" if is_of_ours else "ours as a part of the peer's",
@@ -164,7 +164,7 @@ def _series(lines: list[Line], shown: Record, is_of_ours: bool) -> Series:
 def _told(line: Line, record: Record) -> str:
     """What a point says of itself."""
     ratio = "" if record["ratio"] is None else f", ratio {record['ratio']:.3f}"
-    peer = f"{record['against']} {_value(record, 'reference')}".strip()
+    peer = f", {record['against']} {_value(record, 'reference')}" if record["against"] else ""
     noise = f"others took {line['taken']:.0%} of a thread's time"
     ours = f"ours {_value(record, 'ours')}"
-    return f"{line['at'][:10]} {line['commit']}: {ours}, {peer}{ratio}; {noise}"
+    return f"{line['at'][:10]} {line['commit']}: {ours}{peer}{ratio}; {noise}"
