@@ -44,7 +44,14 @@ SPY += ["--format", "raw", "--function", "--threads", "--gil", "--output"]
 _THREAD = re.compile(r"thread \((\d+)\)(?:: (.*))?")
 _MACHINERY = re.compile(r"\(<frozen (importlib|runpy)")
 _MODULE = re.compile(r"<module> \((.*?)(?:/__init__)?\.py:\d+\)")
-_IMPORT = re.compile(r"import time: +(\d+) \| +(\d+) \| ( *)(\S+)")
+_IMPORT = re.compile(r"import time: +(\d+) \| +\d+ \| *(\S+)")
+
+
+class NotSampled(Exception):
+    """py-spy could not look into a process. What it said about it follows."""
+
+    def __init__(self, side: str, pid: int, said: str) -> None:
+        super().__init__(f"py-spy can't look into the {side}, process {pid}: {said}")
 
 
 # -- sampling
@@ -58,17 +65,19 @@ def sampled(target: int, side: str, into: Stacks, skip_main: bool = False) -> It
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as spy:
             assert spy.stdout is not None
             try:
-                while b"Sampling process" not in (said := spy.stdout.readline()):
-                    if not said:
-                        raise RuntimeError(f"py-spy can't look into process {target}")
+                said: list[str] = []
+                while not said or "Sampling process" not in said[-1]:
+                    said.append(spy.stdout.readline().decode(errors="replace"))
+                    if not said[-1]:
+                        raise NotSampled(side, target, "".join(said).partition("\n\n")[0])
                 yield
             finally:
                 spy.send_signal(signal.SIGINT)  # then it writes what it has
                 spy.communicate()
-        into.update(_cleaned(Path(file.name).read_text(), side, target if skip_main else 0))
+        into.update(cleaned(Path(file.name).read_text(), side, target if skip_main else 0))
 
 
-def _cleaned(text: str, side: str, without: int = 0) -> Stacks:
+def cleaned(text: str, side: str, without: int = 0) -> Stacks:
     """Stacks without numbers of threads and the import system; without one thread, if told."""
     stacks: Stacks = Counter()
     for stack, count in flames.parsed(text).items():
@@ -100,7 +109,7 @@ def profile_spawn(shop: Workshop) -> str:
     for _ in range(STARTS):
         with targets.idle(shop.environment) as target, sampled(target.pid, "target", stacks):
             shop.spawn("sampled", target)
-        stacks.update(_cleaned(out.read_text(), "launcher"))
+        stacks.update(cleaned(out.read_text(), "launcher"))
     _keep("spawn", f"{STARTS} starts, to the first result", stacks)
     with targets.idle(shop.environment) as target:
         shop.spawn("told", target)
@@ -143,7 +152,7 @@ def _timeline(shop: Workshop) -> str:
 
 def _imports(text: str, most: int = 20) -> str:
     """The modules that cost most by themselves, and the sum of all."""
-    found = [(int(line[1]), line[4]) for line in _IMPORT.finditer(text)]
+    found = [(int(line[1]), line[2]) for line in _IMPORT.finditer(text)]
     lines = [f"{micros / 1e3:>7.1f} ms  {name}" for micros, name in sorted(found)[: -most - 1 : -1]]
     whole = sum(micros for micros, _ in found) / 1e3
     return "\n".join(

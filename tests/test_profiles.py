@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -25,18 +26,18 @@ thread (8);_load (<frozen importlib._bootstrap>:9);run (app/b.py:5);work (app/a.
 
 
 def test_stacks_lose_threads_and_the_import_system() -> None:
-    assert profiles._cleaned(RAW, "launcher") == {
+    assert profiles.cleaned(RAW, "launcher") == {
         ("launcher", "import app", "work (app/a.py:3)"): 6,
         ("launcher", "import app"): 1,
         ("launcher", "run (app/b.py:5)", "work (app/a.py:3)"): 3,
     }
-    assert [*profiles._cleaned(RAW, "target", without=7)] == [
+    assert [*profiles.cleaned(RAW, "target", without=7)] == [
         ("target", "run (app/b.py:5)", "work (app/a.py:3)")
     ]
 
 
 def test_the_table_tells_what_is_spent_in_a_function_and_below() -> None:
-    stacks = profiles._cleaned(RAW, "launcher")
+    stacks = profiles.cleaned(RAW, "launcher")
     stacks["target", "work (app/a.py:3)"] = 10
     assert flames.table(stacks, most=2).splitlines() == [
         "20 samples: launcher 50%, target 50%",
@@ -60,6 +61,18 @@ def test_the_graph_is_as_wide_as_the_samples_are_many() -> None:
         "target: 50.0%": 599.5,
         "c: 50.0%": 599.5,
     }
+
+
+def test_a_process_that_can_not_be_sampled_is_named_with_what_py_spy_says() -> None:
+    with subprocess.Popen(["sleep", "30"]) as other:
+        try:
+            with (
+                pytest.raises(profiles.NotSampled, match=rf"target, process {other.pid}: .*\w"),
+                profiles.sampled(other.pid, "target", Counter()),
+            ):
+                pass
+        finally:
+            other.kill()
 
 
 @pytest.mark.slow
