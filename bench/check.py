@@ -27,6 +27,7 @@ from .samples import Row
 
 TOLERANCES = {
     "spawn": 1.5,
+    "fleet": 1.4,
     "idle": 1.5,
     "complete": 1.5,
     "lines": 1.4,

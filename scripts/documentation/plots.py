@@ -41,7 +41,7 @@ _STYLE = """
 .lk .lk-series path { fill: none; stroke-width: 2; }
 .lk .lk-series .lk-range { stroke-width: 5; opacity: 0.3; }
 .lk .lk-0 { color: var(--lk-mark); } .lk .lk-1 { color: var(--lk-ink); }
-.lk .lk-2 { color: var(--lk-soft); } .lk .lk-3 { color: var(--lk-warm); }
+.lk .lk-2 { color: var(--lk-soft); } .lk .lk-3 { color: #8672d8; }
 .lk .lk-series path { stroke: currentcolor; } .lk .lk-series circle { fill: currentcolor; }
 .lk .lk-series text { fill: currentcolor; }
 """
