@@ -22,6 +22,8 @@ from ..targets import BusyTarget
 
 _SETTLE = 0.03
 _WINDOW = 0.1
+_PATIENCE = 100
+"""So many windows at most, until a program has got a processor."""
 
 
 def measure(shop: Workshop, plan: Plan) -> list[Row]:
@@ -61,10 +63,16 @@ def measure(shop: Workshop, plan: Plan) -> list[Row]:
 
 
 def turns_per_second(target: BusyTarget, window: float) -> float:
-    """The pace of its loop during so many seconds, for a second of processor time."""
+    """The pace of its loop during so many seconds, for a second of processor time.
+
+    Where others leave it hardly any, it is given more time. Raises TimeoutError if that is in vain.
+    """
     turns, used = target.turns, target.processor_time()
-    time.sleep(window)
-    return (target.turns - turns) / (target.processor_time() - used)
+    for _ in range(_PATIENCE):
+        time.sleep(window)
+        if target.processor_time() - used > window / 10:
+            return (target.turns - turns) / (target.processor_time() - used)
+    raise TimeoutError(f"the program got no processor within {_PATIENCE * window:.0f} s")
 
 
 def _error(ratios: list[float]) -> float:
