@@ -25,25 +25,34 @@ from .history import Key, Record
 from .plan import Plan
 from .samples import Row
 
-TOLERANCES = {
-    "spawn": 1.5,
-    "fleet": 1.4,
-    "idle": 1.5,
-    "complete": 1.5,
-    "lines": 1.4,
-    "figure": 1.4,
-    "loop": 1.4,
-    "speed": 1.05,
-    "memory": 1.15,
-    "break": 1.15,
+
+class Held(NamedTuple):
+    """How a measurement is held to what is on record.
+
+    `tolerance`: the factor that a ratio may grow by, or shrink where it is to be large.
+    `times`: how often the rounds of a quick run are taken; twice as often in a second look.
+    """
+
+    tolerance: float
+    times: int = 2
+
+
+CHECKED = {
+    "spawn": Held(1.5),
+    "fleet": Held(1.4),
+    "idle": Held(1.5),
+    "complete": Held(1.5),
+    "lines": Held(1.4),
+    "figure": Held(1.4),
+    "loop": Held(1.4),
+    "speed": Held(1.05, times=1),
+    "memory": Held(1.15),
+    "break": Held(1.15, times=1),
 }
-"""The measurements that are taken, and the factor that a ratio may grow by (or shrink, where
-it is to be large). Those whose ratios come out alike on any machine."""
+"""Those whose ratios come out alike on any machine, and soon."""
 
 LEVEL = 0.99
 """With this probability a ratio lies in its interval."""
-
-FIRST, AGAIN = Plan(quick=True, times=2), Plan(quick=True, times=4)
 
 type Measure = Callable[[Iterable[str], Plan], tuple[list[Row], bool]]
 
@@ -82,7 +91,7 @@ def check(
     first: list[Verdict] = []
     suspects: list[str] = []
     for name in names:
-        found, broke = _verdicts(name, recorded, measure, FIRST)
+        found, broke = _verdicts(name, recorded, measure, looks=1)
         first += found
         if broke or any(verdict.is_worse for verdict in found):
             suspects.append(name)
@@ -91,21 +100,22 @@ def check(
     second: list[Verdict] = []
     failed = False
     for name in suspects:
-        found, broke = _verdicts(name, recorded, measure, AGAIN)
+        found, broke = _verdicts(name, recorded, measure, looks=2)
         second += found
         failed = failed or broke
     return first, second, failed
 
 
 def _verdicts(
-    name: str, recorded: Mapping[Key, Record], measure: Measure, plan: Plan
+    name: str, recorded: Mapping[Key, Record], measure: Measure, looks: int
 ) -> tuple[list[Verdict], bool]:
-    """Of all rows of a measurement, and whether it failed."""
-    rows, broke = measure([name], plan)
+    """Of all rows of a measurement, and whether it failed; in a second look, with more rounds."""
+    held = CHECKED[name]
+    rows, broke = measure([name], Plan(quick=True, times=looks * held.times))
     for row in rows:
         if row.note and row.ratio is None:
             print(f"  {row.name}: {row.note}")
-    judged = [judge(row, recorded, TOLERANCES[name]) for row in rows if row.budget is not None]
+    judged = [judge(row, recorded, held.tolerance) for row in rows if row.budget is not None]
     return judged, broke
 
 
@@ -177,7 +187,7 @@ def main() -> int:
         return 2
     print("\n".join(machine.as_lines(machine.describe())), end="\n\n", flush=True)
     begun = time.monotonic()
-    first, second, failed = check(given.rows or TOLERANCES, recorded)
+    first, second, failed = check(given.rows or CHECKED, recorded)
     print(f"\n{table(first, second)}\n")
     found = worse(first, second)
     for name, against in sorted(found):
@@ -190,9 +200,9 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.check")
     parser.add_argument("--history", type=Path, default=history.FILE, metavar="FILE")
-    parser.add_argument("rows", nargs="*", metavar="ROW", help=", ".join(TOLERANCES))
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=", ".join(CHECKED))
     given = parser.parse_args()
-    runs.check_names(parser, given.rows, TOLERANCES)
+    runs.check_names(parser, given.rows, CHECKED)
     return given
 
 
