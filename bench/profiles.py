@@ -41,6 +41,9 @@ SECONDS = 6.0
 SPY = [str(Path(sys.executable).with_name("py-spy")), "record", "--rate", "1000"]
 SPY += ["--format", "raw", "--function", "--threads", "--gil", "--output"]
 
+_WITHOUT_STOPPING = "--nonblocking"
+"""Less exact; but a kernel does not enter a program that is held by somebody at that moment."""
+
 _THREAD = re.compile(r"thread \((\d+)\)(?:: (.*))?")
 _MACHINERY = re.compile(r"\(<frozen (importlib|runpy)")
 _MODULE = re.compile(r"<module> \((.*?)(?:/__init__)?\.py:\d+\)")
@@ -58,10 +61,15 @@ class NotSampled(Exception):
 
 
 @contextmanager
-def sampled(target: int, side: str, into: Stacks, skip_main: bool = False) -> Iterator[None]:
-    """Count the stacks of a process while the block runs; `side` becomes their outermost frame."""
+def sampled(
+    target: int, side: str, into: Stacks, *more: str, skip_main: bool = False
+) -> Iterator[None]:
+    """Count the stacks of a process while the block runs; `side` becomes their outermost frame.
+
+    `more`: further options for py-spy. Raises NotSampled.
+    """
     with tempfile.NamedTemporaryFile(prefix="live-kernel-bench-") as file:
-        command = [*SPY, file.name, "--pid", str(target)]
+        command = [*SPY, file.name, "--pid", str(target), *more]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as spy:
             assert spy.stdout is not None
             try:
@@ -107,7 +115,10 @@ def profile_spawn(shop: Workshop) -> str:
     with targets.idle(shop.environment) as first:
         shop.spawn(OURS, first)
     for _ in range(STARTS):
-        with targets.idle(shop.environment) as target, sampled(target.pid, "target", stacks):
+        with (
+            targets.idle(shop.environment) as target,
+            sampled(target.pid, "target", stacks, _WITHOUT_STOPPING),
+        ):
             shop.spawn("sampled", target)
         stacks.update(cleaned(out.read_text(), "launcher"))
     _keep("spawn", f"{STARTS} starts, to the first result", stacks)
@@ -140,7 +151,9 @@ def _timeline(shop: Workshop) -> str:
     moments: dict[str, Callable[[], float]] = {
         "a bare Python, start to end": lambda: started("pass"),
         "the same with `import zmq`": lambda: started("import zmq"),
-        "… and with the launcher's modules": lambda: started("import live_kernel.launcher.kernel"),
+        "the same with `import live_kernel.launcher.kernel`": lambda: started(
+            "import live_kernel.launcher.kernel"
+        ),
         "from asking for a kernel to the first result": spawned,
     }
     lines = [
