@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from elsewhere import allowed
 from targets import PROGRAMS, Target, eventually, older_launcher, python314, python315
@@ -105,6 +106,8 @@ def test_what_is_known_of_a_process(tmp_path: Path) -> None:
         assert seen.version == (3, 14)
         assert re.fullmatch(r"3\.14\.\d+(rc\d)?", seen.version_text)
         assert 0 <= seen.uptime < 60
+        begun = psutil.Process(target.pid).create_time()
+        assert abs(proc.started_at(seen.start_time) - begun) < 0.02
         assert not seen.free_threaded
         assert seen == identify(target.pid)
         assert json.loads(json.dumps(seen.as_json()))["pid"] == target.pid

@@ -13,7 +13,7 @@ import os
 import pwd
 import time
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
@@ -56,6 +56,25 @@ class Stat(NamedTuple):
 def seconds_since(start_time: int) -> float:
     """Seconds from a moment in clock ticks after boot until now."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) - start_time / TICKS_PER_SECOND
+
+
+def started_at(start_time: int) -> float:
+    """The moment of the epoch, in seconds, that is `start_time` clock ticks after boot.
+
+    Always the same of one process, whatever is done to the clock; another Python process that was
+    asked before the clock was set tells another. Raises OSError.
+    """
+    return round(_boot_time() + start_time / TICKS_PER_SECOND, 2)
+
+
+@cache
+def _boot_time() -> int:
+    """The moment of the epoch at which the system was booted, from /proc/stat (proc(5))."""
+    with open("/proc/stat", "rb") as file:
+        for line in file:
+            if line.startswith(b"btime "):
+                return int(line.split()[1])
+    raise OSError("/proc/stat does not tell when the system was booted")
 
 
 def stat(pid: int) -> Stat:

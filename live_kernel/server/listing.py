@@ -11,7 +11,6 @@ import contextlib
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cache
 from typing import NamedTuple
 
 import psutil
@@ -116,19 +115,8 @@ class Listing:
 
     def _program(self, candidate: Candidate, guarded: Guards) -> Program:
         process = candidate.process
-        started = started_at(process.start_time)
+        started = proc.started_at(process.start_time)
         return Program(candidate, guarded.of(process), self._meter.read(process), started)
-
-
-def started_at(start_time: int) -> float:
-    """The moment of the epoch that is `start_time` clock ticks after boot."""
-    return round(_boot_time() + start_time / proc.TICKS_PER_SECOND, 2)
-
-
-@cache
-def _boot_time() -> float:
-    """Asked once, so that a process has one start, whatever is done to the clock."""
-    return psutil.boot_time()
 
 
 def title_of(process: Process, rails: Rails) -> str:
