@@ -15,6 +15,7 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -94,6 +95,28 @@ def nobodys_python() -> str:
 
 
 # -- attachable
+
+
+def test_children_are_those_of_any_thread() -> None:
+    begun, over = threading.Event(), threading.Event()
+    started: list[int] = []
+
+    def start() -> None:
+        with subprocess.Popen(["sleep", "600"]) as child:
+            started.append(child.pid)
+            begun.set()
+            over.wait(30)
+            child.kill()
+
+    thread = threading.Thread(target=start)
+    thread.start()
+    try:
+        assert begun.wait(30)
+        assert started[0] in proc.children(os.getpid())
+    finally:
+        over.set()
+        thread.join()
+    assert started[0] not in proc.children(os.getpid())
 
 
 def test_what_is_known_of_a_process(tmp_path: Path) -> None:

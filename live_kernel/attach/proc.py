@@ -213,22 +213,23 @@ def pids() -> list[int]:
 
 
 def children(pid: int) -> list[int]:
-    """The children of its main thread; empty where the kernel does not list them."""
+    """The children of all of its threads; empty where the kernel does not list them, and where it
+    has ended: then they are another's.
+    """
+    found: list[int] = []
+    for thread in _threads(pid):
+        try:
+            found += map(int, read(pid, f"task/{thread}/children").split())
+        except OSError:
+            continue  # the end of one thread; the others may have children
+    return found
+
+
+def _threads(pid: int) -> list[str]:
     try:
-        return [int(child) for child in read(pid, f"task/{pid}/children").split()]
+        return os.listdir(f"/proc/{pid}/task")
     except OSError:
         return []
-
-
-def all_children(pid: int) -> list[int]:
-    """The children of all of its threads; empty where the kernel does not list them."""
-    found: list[int] = []
-    try:
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            found += map(int, read(pid, f"task/{thread}/children").split())
-    except OSError:
-        pass  # it has ended, and they are another's
-    return found
 
 
 def ancestors(pid: int) -> Iterator[int]:
