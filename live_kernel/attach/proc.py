@@ -93,12 +93,13 @@ def stat(pid: int) -> Stat:
 
 class Usage(NamedTuple):
     """What a process has used. `processor`: seconds of all its threads, the system's part
-    included. `memory`: bytes of its resident set.
+    included. `memory`: bytes of its resident set. `start_time`: in clock ticks after boot.
     """
 
     processor: float
     memory: int
     threads: int
+    start_time: int
 
 
 def usage(pid: int) -> Usage:
@@ -106,7 +107,7 @@ def usage(pid: int) -> Usage:
     data = read(pid, "stat").decode(errors="replace")
     rest = data[data.rindex(")") + 2 :].split()
     ticks = int(rest[11]) + int(rest[12])
-    return Usage(ticks / TICKS_PER_SECOND, int(rest[21]) * _PAGE, int(rest[17]))
+    return Usage(ticks / TICKS_PER_SECOND, int(rest[21]) * _PAGE, int(rest[17]), int(rest[19]))
 
 
 class Status(NamedTuple):
