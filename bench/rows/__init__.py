@@ -14,7 +14,9 @@ from ..peers import Workshop
 from ..plan import Plan
 from ..samples import Row
 from . import (
+    attach,
     breakpoints,
+    fleet,
     loops,
     memory,
     output,
@@ -30,6 +32,8 @@ type Measurement = Callable[[Workshop, Plan], list[Row]]
 
 MEASUREMENTS: dict[str, Measurement] = {
     "spawn": spawn.measure,
+    "attach": attach.measure,
+    "fleet": fleet.measure,
     "idle": round_trip.measure_idle,
     "busy": round_trip.measure_busy,
     "main": places.measure,

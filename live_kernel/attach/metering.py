@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from typing import NamedTuple
 
+from ..records import NamedTuple
 from . import proc
 
 Key = tuple[int, int]

@@ -10,7 +10,6 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple
 
 from ..attach import metering, naming, proc, processes
 from ..attach.processes import Candidate, Process
@@ -18,6 +17,7 @@ from ..errors import LiveKernelError
 from ..launcher import guards
 from ..launcher.guards import Guards
 from ..launcher.rails import Rails
+from ..records import NamedTuple
 
 _REST = 10
 """Times what a look has cost of a processor, until the next."""
