@@ -2,7 +2,8 @@
 
 Runs in pytest. Rule: a skip is told with its reason; where CI=true, a machine
 on which nothing could be attached to is a failure, and so is a process that
-outlives the tests.
+outlives the tests. Where failed tests are tried again (`--reruns`), those that pass then
+are told of, and more than a few of them are a failure, too.
 """
 
 from __future__ import annotations
@@ -37,6 +38,9 @@ NEEDS_ATTACH = {"attach", "client", "console", "harm", "lab"}
 
 # The journal of all kernels and handles of these tests; nobody's own is written to.
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="lk-state-")
+
+MOST_TRIED_AGAIN = 3
+"""Tests of a run that may need a second try: a machine's bad moment is no excuse for more."""
 
 _attached = pytest.StashKey[Counter[str]]()
 
@@ -146,8 +150,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     attached = session.config.stash[_attached]
     if os.environ.get("CI") == "true" and attached["skipped"] and not attached["run"]:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
-    if left_running():
+    if left_running() or len(tried_again(session.config)) > MOST_TRIED_AGAIN:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def tried_again(config: pytest.Config) -> list[pytest.TestReport]:
+    """The failures after which a test was tried once more."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    return [] if reporter is None else list(reporter.stats.get("rerun", []))
 
 
 def pytest_unconfigure() -> None:
@@ -174,6 +184,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         tell.section(f"{reasons.total()} skipped")
         for reason, count in reasons.most_common():
             tell.line(f"{count:>4}  {reason}")
+    for report in tried_again(tell.config):
+        tell.section(f"tried again: {report.nodeid}")
+        tell.line(report.longreprtext)
     for process in left_running():
         tell.line(f"left running, ended now: {process}", red=True)
         process.kill()
