@@ -11,6 +11,8 @@ run; nothing that is started here outlives it.
     wire       a client that speaks to kernels without a client library's own costs
     peers      live-kernel, ipykernel as a process, ipykernel in a thread of a program
     targets    the programs that are attached to
+    serving    one of them under load, and how it fares
+    footprint  what a process takes of the machine's memory
     rows       one module for each thing that is measured
     report     the table and latest.json
 """
