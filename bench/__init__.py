@@ -9,7 +9,10 @@ run; nothing that is started here outlives it.
     machine    what it ran on, and how quiet that was
     samples    taking turns; medians, spreads, rows
     wire       a client that speaks to kernels without a client library's own costs
-    peers      live-kernel, ipykernel as a process, ipykernel in a thread of a program
+    peers      the kernels: live-kernel, ipykernel as a process and in a thread, an echo
+    by_pid     the other tools that enter a program by its pid: pdb, debugpy, memray
+    dap        a client of the Debug Adapter Protocol, which debugpy speaks
+    beside     ours beside several peers, of which some may not be there
     targets    the programs that are attached to
     serving    one of them under load, and how it fares
     footprint  what a process takes of the machine's memory

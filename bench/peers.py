@@ -1,4 +1,4 @@
-"""live-kernel and those that it is compared with, each driven as its users drive it.
+"""live-kernel and the kernels that it is compared with, each driven as its users drive it.
 
 Runs in the benchmark. Kernels are started from kernelspecs by jupyter_client's
 `KernelManager`; ipykernel in a thread is put into its target by
@@ -15,9 +15,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from jupyter_client.connect import write_connection_file
 from jupyter_client.kernelspec import KernelSpecManager
@@ -27,7 +28,9 @@ from .machine import ROOT
 from .targets import PROGRAMS, Target
 from .wire import Client
 
-OURS, STOCK = "ours", "stock"
+OURS, STOCK, THREAD, ECHO = "ours", "ipykernel", "ipykernel in a thread", "a raw ZMQ echo"
+"""Whom the kernels are called in the table."""
+
 _COMMANDS = {
     OURS: ["-m", "live_kernel", "kernel", "-f", "{connection_file}"],
     STOCK: ["-m", "ipykernel_launcher", "-f", "{connection_file}"],
@@ -109,35 +112,47 @@ class Workshop:
     @contextmanager
     def in_thread(self, target: Target) -> Iterator[Client]:
         """A client of an ipykernel in a thread of `target`, where it stays until that ends."""
-        file, connection = write_connection_file(
-            str(self.place / f"thread-{target.pid}.json"),
-            key=secrets.token_hex(16).encode(),  # signed, as those of a KernelManager are
-        )
+        with self._thread_started(target) as client:
+            client.await_ready()
+            client.run("1")
+            yield client
+
+    def first_in_thread(self, target: Target) -> float:
+        """Seconds from putting an ipykernel into `target` to the reply to its first cell."""
+        begun = time.perf_counter()
+        with self._thread_started(target) as client:
+            client.first_reply("6 * 7")
+            return time.perf_counter() - begun
+
+    @contextmanager
+    def _thread_started(self, target: Target) -> Iterator[Client]:
+        file, connection = self._connection()
         text = (PROGRAMS / "ipykernel_in_thread.py").read_text()
         with tempfile.NamedTemporaryFile("w", suffix=".py", dir=self.place) as script:
             script.write(f"CONNECTION_FILE = {file!r}\n{text}")
             script.flush()
             sys.remote_exec(target.pid, script.name)
             with Client(connection) as client:
-                client.await_ready()
-                client.run("1")
                 yield client
 
-    # -- the debugger -------------------------------------------------------------------
+    # -- a kernel that does nothing -----------------------------------------------------
 
     @contextmanager
-    def pdb(self, target: Target) -> Iterator[None]:
-        """`pdb -p PID`, left at its first prompt before the block begins."""
-        subprocess.run(
-            [sys.executable, "-m", "pdb", "-p", str(target.pid)],
-            input="q\n",
-            env=self.environment,
-            capture_output=True,
-            check=True,
-            text=True,
-            timeout=30,
-        )
-        yield
+    def echo(self) -> Iterator[Client]:
+        """A client of `programs/echo.py`, which answers what cells and completions expect."""
+        file, connection = self._connection()
+        server = Target("echo", self.environment, file)
+        try:
+            with Client(connection) as client:
+                client.await_ready()
+                yield client
+        finally:
+            server.close()
+
+    def _connection(self) -> tuple[str, Mapping[str, Any]]:
+        """A connection file and what is in it; signed, as those of a KernelManager are."""
+        key = secrets.token_hex(16).encode()
+        return write_connection_file(str(self.place / f"{secrets.token_hex(4)}.json"), key=key)
 
 
 def _pid(manager: KernelManager) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import array
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -24,6 +25,9 @@ LIFETIME = 900
 _ITS_CLOCK = 2
 """CPUCLOCK_SCHED: of the clocks that a process id stands for, the exact one."""
 
+_PATIENCE = 20
+"""Seconds that a program may take to start."""
+
 _ROOM = 4096
 """Doubles in a busy program's record."""
 
@@ -31,12 +35,16 @@ _ROOM = 4096
 class Target:
     """A running program of `programs/`."""
 
-    def __init__(self, name: str, environment: Mapping[str, str], *arguments: str) -> None:
+    def __init__(
+        self, name: str, environment: Mapping[str, str], *arguments: str, announced: bool = False
+    ) -> None:
+        """`announced`: it prints a line when it has got going, for `await_going`."""
         self.process = subprocess.Popen(
             [sys.executable, str(PROGRAMS / f"{name}.py"), *arguments],
             env=dict(environment),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE if announced else subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,  # where debugpy and memray would write their warnings
             start_new_session=True,
             preexec_fn=_limit_lifetime,  # noqa: PLW1509 - no thread of ours holds a lock here
         )
@@ -45,6 +53,23 @@ class Target:
     def close(self) -> None:
         self.process.kill()
         self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+    def await_going(self) -> None:
+        """Wait until an announced program has got going. Raises TimeoutError."""
+        said = self.process.stdout
+        assert said is not None
+        if not select.select([said], [], [], _PATIENCE)[0] or not said.readline():
+            raise TimeoutError(f"process {self.pid} did not start to count")
+
+    def await_threads(self, number: int) -> None:
+        """Wait until it has so many threads again. Raises TimeoutError."""
+        deadline = time.monotonic() + _PATIENCE
+        while len(list(Path(f"/proc/{self.pid}/task").iterdir())) != number:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"process {self.pid} has not come back to {number} threads")
+            time.sleep(0.002)
 
     def pause(self) -> None:
         """Leave the processor to others."""
@@ -109,12 +134,23 @@ def _limit_lifetime() -> None:
 @contextmanager
 def idle(environment: Mapping[str, str]) -> Iterator[Target]:
     """The program `idle`, while the block runs."""
-    target = Target("idle", environment)
-    try:
-        time.sleep(0.2)  # until it has started
+    with many_idle(environment, 1) as (target,):
         yield target
+
+
+@contextmanager
+def many_idle(environment: Mapping[str, str], number: int) -> Iterator[list[Target]]:
+    """So many processes of the program `idle`, while the block runs, all of them going."""
+    started: list[Target] = []
+    try:
+        while len(started) < number:
+            started.append(Target("idle", environment, announced=True))
+        for target in started:
+            target.await_going()
+        yield started
     finally:
-        target.close()
+        for target in started:
+            target.close()
 
 
 @contextmanager
@@ -125,7 +161,7 @@ def busy(environment: Mapping[str, str], program: str = "busy") -> Iterator[Busy
     target = None
     try:
         target = BusyTarget(environment, Path(name), program)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + _PATIENCE
         while target.turns == 0:
             if time.monotonic() > deadline:
                 raise TimeoutError("the busy program did not start")

@@ -21,7 +21,6 @@ import click
 from click.exceptions import NoArgsIsHelpError
 
 from . import __version__
-from .attach import doctor as diagnosis
 from .attach import families, processes
 from .attach.processes import Process
 from .errors import LiveKernelError
@@ -250,7 +249,7 @@ def _console(rails: Rails, process: Process, observe: bool) -> list[str]:
 def execute(target: str, code: str, as_json: bool, timeout: float, wake: bool, yes: bool) -> None:
     """Run CODE (or stdin, for -) once in a running program, and print what it shows."""
     from .handle import attach as attach_to
-    from .terminal import Printer
+    from .printing import Printer
 
     source = sys.stdin.read() if code == "-" else code
     printer = Printer(as_json)
@@ -540,6 +539,8 @@ def completion(shell: str, is_installed: bool) -> None:
 @_explained
 def doctor(pid: int | None, as_json: bool) -> None:
     """Look at everything that could stand in the way, in general or for one process."""
+    from .attach import doctor as diagnosis
+
     findings = diagnosis.doctor(pid)
     if as_json:
         click.echo(json.dumps([finding.as_json() for finding in findings], indent=2))

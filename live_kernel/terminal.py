@@ -1,4 +1,4 @@
-"""What the command line prints, for people and for programs.
+"""The tables that the command line prints for people.
 
 Runs in the user's shell. Rule: what a process says of itself is printed as
 plain text, never as markup or terminal control.
@@ -6,11 +6,7 @@ plain text, never as markup or terminal control.
 
 from __future__ import annotations
 
-import base64
-import json
-import sys
 from collections.abc import Sequence
-from typing import Any
 
 import click
 from rich.console import Console
@@ -18,10 +14,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from .attach.doctor import Finding
-from .attach.processes import Candidate, Process
+from .attach.processes import Candidate
 from .launcher import tables
 from .launcher.rails import Rails
-from .launcher.showing import banners
 from .plain import plain
 
 _MARKS = {True: "[green]ok[/]", False: "[red]no[/]", None: "[yellow]?[/]"}
@@ -72,45 +67,3 @@ def print_findings(findings: Sequence[Finding]) -> None:
             _MARKS[finding.ok], escape(finding.name), escape(plain(finding.detail)) + remedy
         )
     _console().print(table)
-
-
-def _base64(blob: bytes | memoryview) -> str:
-    return base64.b64encode(blob).decode()
-
-
-class Printer:
-    """What `exec` prints: the cell's output as it comes, or everything as JSON in the end."""
-
-    def __init__(self, as_json: bool) -> None:
-        self._as_json = as_json
-        self._events: list[dict[str, Any]] = []
-
-    def waiting(self, text: str) -> None:
-        """The target is blocked; there will be an error, or a result after all."""
-        click.secho(text, fg="yellow", err=True)
-
-    def strip(self, rails: Rails, process: Process) -> None:
-        """What guards the program, where anything does: on stderr. (We leave before we idle.)"""
-        rails = rails._replace(idle=0.0)
-        if rails.is_told:
-            coloured = sys.stderr.isatty()
-            click.echo(banners.line(rails, process, coloured), err=True, color=coloured)
-
-    def show(self, event: dict[str, Any]) -> None:
-        """One event of the cell."""
-        if self._as_json:
-            self._events.append(event)
-        elif event["event"] == "stream":
-            stream = sys.stdout if event["name"] == "stdout" else sys.stderr
-            stream.write(event["text"])
-            stream.flush()
-        elif event["event"] in ("display", "update", "result"):
-            click.echo(event["data"].get("text/plain", ""))
-
-    def finish(self, process: Process, outcome: dict[str, Any]) -> None:
-        """The cell's end: its error on stderr, or the JSON object on stdout."""
-        if self._as_json:
-            whole = {"pid": process.pid, "outputs": self._events, **outcome}
-            click.echo(json.dumps(whole, indent=2, default=_base64))
-        elif outcome["status"] == "error":
-            click.echo("\n".join(outcome["error"]["traceback"]), err=True)

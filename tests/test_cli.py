@@ -132,6 +132,16 @@ def test_exec(program: Program) -> None:
     program.assert_unharmed_since(before)
 
 
+def test_exec_loads_neither_what_draws_tables_nor_zmq() -> None:
+    code = (
+        "import sys, live_kernel.cli, live_kernel.handle, live_kernel.printing\n"
+        "print([name for name in ('rich', 'zmq', 'live_kernel.launcher.frontend',"
+        " 'live_kernel.attach.doctor') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 def test_exec_changes_the_program(program: Program) -> None:
     assert live_kernel("exec", program.pid, "word = 'by exec'").returncode == 0
     program.wait_for("word is by exec")

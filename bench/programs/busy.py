@@ -32,21 +32,33 @@ def waited_for_processor() -> float:
     return int(text.value.split()[1]) / 1e9
 
 
+def note(end: float, length: float, unscheduled: float) -> None:
+    global gaps
+    place = 2 + gaps % room * 3
+    record[place] = end
+    record[place + 1] = length
+    record[place + 2] = unscheduled
+    gaps += 1
+    record[1] = gaps
+
+
+# Whatever is made to run on this thread may run within any call. So a gap ends when the
+# system has been asked about it, and not when it was seen: no time is left out between two.
 turns = gaps = 0
 last = perf_counter()
+waited = waited_for_processor()
 while True:
-    waited = waited_for_processor()
     for _ in range(500):
         now = perf_counter()
         if now - last > 0.001:
-            place = 2 + gaps % room * 3
-            record[place] = now
-            record[place + 1] = now - last
             before, waited = waited, waited_for_processor()
-            record[place + 2] = waited - before
-            gaps += 1
-            record[1] = gaps
             now = perf_counter()
+            note(now, now - last, waited - before)
         last = now
         turns += 1
         record[0] = turns
+    before, waited = waited, waited_for_processor()
+    now = perf_counter()
+    if now - last > 0.001:
+        note(now, now - last, waited - before)
+    last = now

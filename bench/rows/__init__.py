@@ -15,9 +15,11 @@ from ..plan import Plan
 from ..samples import Row
 from . import (
     app,
+    attach,
     breakpoints,
     crowd,
     endurance,
+    fleet,
     imports,
     loops,
     memory,
@@ -36,6 +38,8 @@ type Measurement = Callable[[Workshop, Plan], list[Row]]
 
 MEASUREMENTS: dict[str, Measurement] = {
     "spawn": spawn.measure,
+    "attach": attach.measure,
+    "fleet": fleet.measure,
     "idle": round_trip.measure_idle,
     "busy": round_trip.measure_busy,
     "main": places.measure,

@@ -12,42 +12,54 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from .. import targets
-from ..peers import OURS, Workshop
+from ..beside import compare
+from ..by_pid import DEBUGPY, debugpy
+from ..peers import OURS, THREAD, Workshop
 from ..plan import Plan
-from ..samples import REFERENCE, Budget, Row
+from ..samples import Budget, Row
 from ..targets import Target
 from ..wire import Client, Unanswered
 
-_THREAD = "ipykernel in a thread"
+_NAME = "memory added to the target"
+_SETTLE = 0.2
 
-type Enter = Callable[[Target], AbstractContextManager[Client]]
+type Enter = Callable[[Target], AbstractContextManager[object]]
 
 
 def measure(shop: Workshop, plan: Plan) -> list[Row]:
     ways: dict[str, Enter] = {
         OURS: lambda target: shop.kernel(OURS, target),
-        REFERENCE: shop.in_thread,
+        THREAD: shop.in_thread,
+        DEBUGPY: lambda target: debugpy(shop, target),
     }
-    added: dict[str, list[dict[str, float]]] = {who: [] for who in ways}
-    for _ in range(plan.rounds(2, 6)):
-        for who, enter in ways.items():
-            added[who].append(_added(shop, enter))
+    own: list[float] = []
 
-    def taken(field: str) -> dict[str, list[float]]:
-        return {who: [fields[field] for fields in found] for who, found in added.items()}
+    def added(who: str, enter: Enter) -> Callable[[], float]:
+        def act() -> float:
+            fields = _added(shop, enter)
+            if who == OURS:
+                own.append(fields["Anonymous"])
+            return fields["Rss"]
 
-    own = statistics.median(taken("Anonymous")[OURS])
-    note = f"of ours, {own:.1f} MB is its own and the rest files of Python's"
-    budget = Budget(10, of="ours")
-    return [Row("memory added to the target", "MB", _THREAD, budget, taken("Rss"), note, digits=1)]
+        return act
+
+    actions = {who: added(who, enter) for who, enter in ways.items()}
+    taken = compare(actions, plan.rounds(2, 6), warm_up=0)
+    first = taken.row(_NAME, THREAD, "MB", Budget(10, of="ours"), digits=1)
+    first.note = (
+        f"of ours, {statistics.median(own):.1f} MB is its own and the rest files of Python's"
+    )
+    return [first, taken.row(_NAME, DEBUGPY, "MB", digits=1)]
 
 
 def _added(shop: Workshop, enter: Enter) -> dict[str, float]:
+    """Megabytes by which each kind of memory has grown."""
     with targets.idle(shop.environment) as target:
         before = target.memory()
-        with enter(target) as client:
-            _use(client)
-            time.sleep(0.2)
+        with enter(target) as entered:
+            if isinstance(entered, Client):
+                _use(entered)
+            time.sleep(_SETTLE)
             after = target.memory()
     return {field: after[field] - before[field] for field in before}
 

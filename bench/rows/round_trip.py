@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 
 from .. import targets
-from ..peers import OURS, STOCK, Workshop
+from ..beside import compare
+from ..peers import ECHO, OURS, STOCK, THREAD, Workshop
 from ..plan import Plan
 from ..samples import REFERENCE, Budget, Row, Samples, in_turns, scaled
 from ..wire import Client, Unanswered
@@ -26,23 +29,31 @@ _COMPLETIONS = {"text.startsw": "startswith", "os.path.basen": "basename", "isin
 
 
 def measure_idle(shop: Workshop, plan: Plan) -> list[Row]:
-    with (
-        targets.idle(shop.environment) as target,
-        shop.kernel(OURS, target) as ours,
-        shop.kernel(STOCK) as stock,
-    ):
-        actions = {OURS: lambda: _cell(ours), REFERENCE: lambda: _cell(stock)}
-        samples = in_turns(actions, plan.rounds(20, 100), warm_up=4, each=10)
-        rested = {
-            OURS: lambda: _after_a_pause(lambda: _cell(ours), _BREAK),
-            REFERENCE: lambda: _after_a_pause(lambda: _cell(stock), _BREAK),
-        }
-        cold = in_turns(rested, plan.rounds(10, 40))
+    with ExitStack() as stack:
+        clients = _clients(shop, stack)
+        hosting = stack.enter_context(targets.idle(shop.environment))
+        clients[THREAD] = stack.enter_context(shop.in_thread(hosting))
+        actions = {who: partial(_cell, client) for who, client in clients.items()}
+        samples = compare(actions, plan.rounds(20, 100), warm_up=4, each=10).scaled(1e3)
+        rested = {who: partial(_after_a_pause, actions[who], _BREAK) for who in (OURS, STOCK)}
+        cold = compare(rested, plan.rounds(10, 40)).scaled(1e3)
     name = "cell round trip, idle target"
     return [
-        Row(name, "ms", "ipykernel", Budget(0.25), scaled(samples, 1e3)),
-        Row(f"{name}, after a pause", "ms", "ipykernel", None, scaled(cold, 1e3)),
+        samples.row(name, STOCK, budget=Budget(0.25)),
+        samples.row(name, THREAD),
+        samples.row(name, ECHO),
+        cold.row(f"{name}, after a pause", STOCK),
     ]
+
+
+def _clients(shop: Workshop, stack: ExitStack) -> dict[str, Client]:
+    """Ours in an idle program, the stock kernel and an echo; all are ended with the stack."""
+    entered = stack.enter_context(targets.idle(shop.environment))
+    return {
+        OURS: stack.enter_context(shop.kernel(OURS, entered)),
+        STOCK: stack.enter_context(shop.kernel(STOCK)),
+        ECHO: stack.enter_context(shop.echo()),
+    }
 
 
 def measure_busy(shop: Workshop, plan: Plan) -> list[Row]:
@@ -63,7 +74,7 @@ def measure_busy(shop: Workshop, plan: Plan) -> list[Row]:
     interval: Samples = {OURS: samples[OURS], REFERENCE: [SWITCH_INTERVAL]}
     return [
         Row(name, "ms", "the switch interval", Budget(1.5), interval),
-        Row(f"{name}, against a thread", "ms", "ipykernel in a thread", None, samples),
+        Row(name, "ms", THREAD, None, samples),
     ]
 
 
@@ -103,17 +114,17 @@ def _flat(actions: dict[str, Callable[[], list[float]]], rounds: int) -> Samples
 
 
 def measure_completion(shop: Workshop, plan: Plan) -> list[Row]:
-    with (
-        targets.idle(shop.environment) as target,
-        shop.kernel(OURS, target) as ours,
-        shop.kernel(STOCK) as stock,
-    ):
-        for client in (ours, stock):
+    with ExitStack() as stack:
+        clients = _clients(shop, stack)
+        for client in clients.values():
             client.run("import os; text = 'live'")
-        actions = {OURS: lambda: _completions(ours), REFERENCE: lambda: _completions(stock)}
-        samples = in_turns(actions, plan.rounds(20, 100), warm_up=3)
+        actions = {who: partial(_completions, client) for who, client in clients.items()}
+        samples = compare(actions, plan.rounds(20, 100), warm_up=3).scaled(1e3)
     name = "completion round trip"
-    return [Row(name, "ms", "ipykernel", Budget(0.30), scaled(samples, 1e3))]
+    return [
+        samples.row(name, STOCK, budget=Budget(0.30)),
+        samples.row(name, ECHO),
+    ]
 
 
 def _cell(client: Client) -> float:

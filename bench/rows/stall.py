@@ -12,11 +12,14 @@ import statistics
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 
 from .. import targets
-from ..peers import OURS, Workshop
+from ..beside import Comparison, compare
+from ..by_pid import DEBUGPY, ENTRANCES, MEMRAY, PDB
+from ..peers import OURS, THREAD, Workshop
 from ..plan import Plan
-from ..samples import REFERENCE, Budget, Row, Samples, in_turns
+from ..samples import Budget, Row
 from ..targets import BusyTarget
 
 type Entered = AbstractContextManager[object]
@@ -24,7 +27,7 @@ type Entered = AbstractContextManager[object]
 _AFTERWARDS = 0.05
 _QUIET = 0.5
 _LONGEST, _TOTAL = "longest stall during attach", "total stalled during attach"
-_THREAD, _PDB = "ipykernel in a thread", "pdb -p"
+_PEERS = (THREAD, PDB, DEBUGPY, MEMRAY)
 
 
 def measure(shop: Workshop, plan: Plan) -> list[Row]:
@@ -50,25 +53,22 @@ def measure(shop: Workshop, plan: Plan) -> list[Row]:
 
         return act
 
-    ways = {
+    ways: dict[str, Callable[[BusyTarget], Entered]] = {
         OURS: lambda target: shop.kernel(OURS, target),
-        _THREAD: shop.in_thread,
-        _PDB: shop.pdb,
+        THREAD: shop.in_thread,
+        **{who: partial(enter, shop) for who, enter in ENTRANCES.items()},
     }
     actions = {who: watched(who, way) for who, way in ways.items()}
-    in_turns(actions, plan.rounds(3, 12), warm_up=0)
+    absent = compare(actions, plan.rounds(2, 12), warm_up=0).absent
     noise = f"nobody attaching: {statistics.median(quiet):.1f} ms in all within {_QUIET} s"
-
-    def row(name: str, peer: str, budget: Budget | None, taken: Samples) -> Row:
-        samples = {OURS: taken[OURS], REFERENCE: taken[peer]}
-        return Row(name, "ms", peer, budget, samples, noise, digits=1)
-
-    return [
-        row(_LONGEST, _THREAD, Budget(15, of="ours"), longest),
-        row(f"{_LONGEST}, against pdb", _PDB, None, longest),
-        row(_TOTAL, _THREAD, Budget(60, of="ours"), total),
-        row(f"{_TOTAL}, against pdb", _PDB, None, total),
-    ]
+    rows = []
+    for name, taken, limit in ((_LONGEST, longest, 15), (_TOTAL, total, 60)):
+        compared = Comparison(taken, absent)
+        for peer in _PEERS:
+            budget = Budget(limit, of="ours") if peer == THREAD else None
+            rows.append(compared.row(name, peer, budget=budget, digits=1))
+            rows[-1].note = rows[-1].note or noise
+    return rows
 
 
 def stalls(target: BusyTarget, since: float, until: float) -> list[float]:

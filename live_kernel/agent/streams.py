@@ -164,12 +164,14 @@ class Split:
         self._cells = 0
         self._wrapped: dict[str, Any] = {}
         self._absent: set[str] = set()
-        self._replaced: list[Replaced] = []
+        self._replaced: dict[str, list[Replaced]] = {}
+        self._installed: list[Replaced] = []
         self._told_of: dict[str, Callable[[ModuleType, Ledger], object]] = {}
 
     def add(self, *functions: Replaced) -> None:
         """Have these replaced, too, while a cell runs."""
-        self._replaced += functions
+        for each in functions:
+            self._replaced.setdefault(each.module, []).append(each)
 
     def on_import(self, module: str, tell: Callable[[ModuleType, Ledger], object]) -> None:
         """Have `tell` called when a cell is the first to import this module."""
@@ -177,7 +179,7 @@ class Split:
 
     def awaits(self, module: str) -> bool:
         """Is there anything to be done when a cell has imported this module?"""
-        return module in self._told_of or any(each.module == module for each in self._replaced)
+        return module in self._told_of or module in self._replaced
 
     def imported(self, module: ModuleType, ledger: Ledger) -> None:
         """A cell has imported a module, directly or not, that was not loaded before."""
@@ -210,8 +212,10 @@ class Split:
             self._replace()
 
     def _replace(self) -> None:
-        for each in self._replaced:
-            each.install()
+        for module, functions in self._replaced.items():
+            for each in functions if module in sys.modules else ():
+                if each.install():
+                    self._installed.append(each)
 
     def _wrap(self, name: str) -> None:
         present: Any = getattr(sys, name, _ABSENT)
@@ -232,8 +236,9 @@ class Split:
 
     def restore(self) -> None:
         """Give the streams back, except one that the program has replaced in the meantime."""
-        for each in self._replaced:
+        for each in self._installed:
             each.remove()
+        self._installed.clear()
         for name, stream in self._wrapped.items():
             present = getattr(sys, name, None)
             if present is stream and name in self._absent:
@@ -268,17 +273,19 @@ class Replaced:
         self._ours: Any = None
         self._owner: Any = None
 
-    def install(self) -> None:
+    def install(self) -> bool:
+        """Returns whether that was to be done."""
         module = sys.modules.get(self.module)
         owner = getattr(module, self._owner_name, None) if self._owner_name else module
         original = getattr(owner, "__dict__", {}).get(self._name)
         if self._owner is not None or original is None:
-            return
+            return False
         ours = self._make(original)
         ours.__doc__ = original.__doc__
         ours.__name__, ours.__qualname__ = self._name, getattr(original, "__qualname__", self._name)
         self._original, self._ours, self._owner = original, ours, owner
         setattr(owner, self._name, ours)
+        return True
 
     def remove(self) -> None:
         """Put the original back, unless the program has replaced it itself in the meantime."""

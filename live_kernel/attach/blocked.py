@@ -16,8 +16,8 @@ import struct
 import subprocess
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
+from ..records import NamedTuple
 from . import awaited, caller, interpreter, permission, proc, rights, runtime, syscalls, unwind
 from .processes import Process
 from .registers import Wait

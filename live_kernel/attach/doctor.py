@@ -16,9 +16,10 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..errors import NotAttachable
+from ..records import NamedTuple
 from . import landing, permission, proc, verdicts
 
 _KERNEL = "live-attach"

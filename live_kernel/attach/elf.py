@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Collection
-from typing import NamedTuple
+
+from ..records import NamedTuple
 
 DAMAGED = (OSError, struct.error, ValueError, IndexError, OverflowError)
 

@@ -7,8 +7,8 @@ that goes meanwhile is left out, and so are the threads of the kernel.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
+from ..records import NamedTuple
 from . import proc, processes
 from .processes import Candidate
 

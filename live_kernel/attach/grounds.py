@@ -15,8 +15,8 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
 
+from ..records import NamedTuple
 from . import proc, realm
 
 LONGEST_PATH = 76

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import struct
 from contextlib import suppress
-from typing import NamedTuple
 
+from ..records import NamedTuple
 from . import blocked, proc
 from .processes import Process
 from .registers import Wait

@@ -12,8 +12,8 @@ import os
 import re
 import struct
 from contextlib import suppress
-from typing import NamedTuple
 
+from ..records import NamedTuple
 from . import mapped, permission, runtime
 from .registers import MACHINES
 from .runtime import Read, Runtime

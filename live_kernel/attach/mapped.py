@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterator
-from typing import NamedTuple
 
+from ..records import NamedTuple
 from . import elf, proc
 from .runtime import Runtime, open_regular
 

@@ -13,8 +13,9 @@ import struct
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from ..records import NamedTuple
 from . import blocked, interpreter, proc, unwind
 from .blocked import Blocked, Frame
 from .processes import Process

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import socket
 import struct
-from typing import NamedTuple
+
+from ..records import NamedTuple
 
 _CREDENTIALS = struct.Struct("3i")
 

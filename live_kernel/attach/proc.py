@@ -14,7 +14,8 @@ import pwd
 import time
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import NamedTuple
+
+from ..records import NamedTuple
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")

@@ -13,9 +13,9 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from ..errors import AttachNotPermitted, NoTarget, NotAttachable, NotPython, TargetNotFound
+from ..records import NamedTuple
 from . import proc, realm
 from .permission import YAMA
 from .runtime import PythonVersion

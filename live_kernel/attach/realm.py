@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import NamedTuple
 
+from ..records import NamedTuple
 from . import proc
 
 _ALL_IDS = 1 << 32

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
+
+from ..records import NamedTuple
 
 Registers = dict[str, int]
 

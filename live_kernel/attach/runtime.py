@@ -17,8 +17,8 @@ import stat
 import struct
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
 
+from ..records import NamedTuple
 from . import elf, proc
 
 Read = Callable[[int, int], bytes]

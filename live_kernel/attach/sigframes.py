@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import NamedTuple
 
+from ..records import NamedTuple
 from .registers import X86, Arm64, Machine, Registers
 
 _NO_ALTERNATE_STACK = struct.pack("<QiIQ", 0, 0x40, 0, 0)

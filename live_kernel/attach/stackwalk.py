@@ -12,8 +12,8 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
 
+from ..records import NamedTuple
 from .runtime import Read
 
 Frame = tuple[str, int, str]

@@ -15,10 +15,10 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import NamedTuple
 
 from ..errors import LiveKernelError, NoTarget
 from ..plain import on_one_line
+from ..records import NamedTuple
 from . import landing, orders, peer, proc, processes, runtime
 from .orders import Message
 from .processes import Process

@@ -9,8 +9,8 @@ moment of the reading, and what can't be told is left out.
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
 
+from ..records import NamedTuple
 from . import permission, runtime
 from .runtime import Read, Runtime
 from .stackwalk import POSITIONS, Frame, Walker

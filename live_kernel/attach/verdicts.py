@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 from ..errors import (
     AttachNotPermitted,
@@ -28,6 +27,7 @@ from ..errors import (
     TargetZombie,
 )
 from ..plain import on_one_line
+from ..records import NamedTuple
 from . import grounds, landing, permission, proc, realm, runtime
 from .runtime import PythonVersion, Runtime
 

@@ -15,8 +15,8 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
+from ..records import NamedTuple
 from . import levers, permission, proc, supervised, tracing, waker
 from .blocked import Blocked
 from .processes import Process

@@ -17,8 +17,8 @@ import struct
 import sys
 import time
 from contextlib import suppress
-from typing import NamedTuple
 
+from ..records import NamedTuple
 from . import tracing
 from .registers import MACHINES, Machine, Registers, Wait
 from .sigframes import DATA, Call, Chain, State, chain

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import getopt
 import sys
-from typing import NamedTuple
 
+from ..records import NamedTuple
 from . import durations
 from .choosing import Choice
 from .rails import Rails

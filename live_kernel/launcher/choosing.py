@@ -11,13 +11,14 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..attach import processes, supervised
 from ..attach.processes import Process
 from ..attach.verdicts import title
 from ..errors import LiveKernelError, TargetNotFound
 from ..plain import plain
+from ..records import NamedTuple
 from .ownership import is_ours, text_of_ours
 from .rails import NO_RAILS, Rails
 

@@ -150,7 +150,7 @@ class Completion:
     ) -> None:
         """What may stand behind one of the kernel's own commands."""
         words = [item(word, "magic") for word in command.words if word.startswith(typed)]
-        if command is commands.Attach and not typed.startswith("-"):
+        if command.name() == "%attach" and not typed.startswith("-"):
             self._processes(typed, cursor, answered)
         elif command.completes:
             self._offers(command.completes, typed, cursor, words, answered)

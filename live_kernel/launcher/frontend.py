@@ -22,7 +22,7 @@ from . import exposure
 from .callers import Callers
 from .listeners import Listeners
 from .log import log
-from .presence import Presence
+from .presence import Presence, has_more
 from .reactor import Reactor, Timer
 from .wire import Codec, Content, Frame, Request, WireError
 
@@ -192,20 +192,14 @@ class Frontend:
     def _messages(self, name: str) -> Iterator[tuple[zmq.Frame, list[bytes]]]:
         """What has arrived, and its first frame, which knows the connection."""
         socket = self._sockets[name]
-        while True:
-            try:
-                first = socket.recv(zmq.NOBLOCK, copy=False)
-            except zmq.Again:
-                return
+        while has_more(socket):
+            first = socket.recv(zmq.NOBLOCK, copy=False)
             rest = socket.recv_multipart() if socket.getsockopt(zmq.RCVMORE) else []
             yield first, [first.bytes, *rest]
 
     def _frames(self, name: str) -> Iterator[list[bytes]]:
-        while True:
-            try:
-                yield self._sockets[name].recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return
+        while has_more(self._sockets[name]):
+            yield self._sockets[name].recv_multipart(zmq.NOBLOCK)
 
     def _receive_subscription(self) -> None:
         """Greet a new subscriber, as JEP 65 has it: it now misses nothing."""

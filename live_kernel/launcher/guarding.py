@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import LiveKernelError, NotConfirmed
 from ..plain import on_one_line
-from .execution import Done, Execution
-from .frontend import Frontend
-from .questions import Questions
 from .rails import remedy
-from .target import Target
+
+if TYPE_CHECKING:  # a script has no front-end, and no need of ZMQ
+    from .execution import Done, Execution
+    from .frontend import Frontend
+    from .questions import Questions
+    from .target import Target
 
 _LINES = 6
 """Lines of a cell that are shown with the question."""

@@ -12,11 +12,12 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..attach import proc
 from ..attach.processes import Candidate, Process
 from ..errors import ConfigBroken
+from ..records import NamedTuple
 from . import durations
 from .rails import Rails
 

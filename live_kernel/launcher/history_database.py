@@ -16,9 +16,10 @@ from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
+from ..records import NamedTuple
 from . import syntax
 from .ipython_profile import history_file
 from .wire import Content

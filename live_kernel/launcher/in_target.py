@@ -12,7 +12,6 @@ from typing import Any
 from ..attach import processes
 from ..attach.processes import Candidate, Process
 from ..errors import LiveKernelError, NoTarget, TargetError, TargetReplaced
-from . import likeness, tables
 from .attachment import State
 from .choosing import Choice
 from .execution import Done, Execution
@@ -241,6 +240,8 @@ class InTarget:
 
         If one was chosen in advance, or was there and has gone, tell what became of it.
         """
+        from . import likeness, tables  # where no program was chosen in advance
+
         failure, gone = self._target.failure, self._target.gone
         is_known = isinstance(failure, TargetReplaced)  # then it says to whom one could attach
         if failure is not None and execution.allows_input:

@@ -13,11 +13,9 @@ from typing import Any
 
 from ..attach.processes import Process
 from .attachment import State
-from .evidence import line_at
 from .execution import Execution
 from .reactor import Timer
 from .setup import BINDING, Item, SourceLine
-from .sources import Sources
 from .target import Target
 
 Message = dict[str, Any]
@@ -182,7 +180,7 @@ class Keeping:
         found, process = _LINE.match(where), self._target.present
         if found is None or process is None or not file:
             return None
-        return line_at(Sources(process.pid), file, int(found["number"]))
+        return _line_at(process, file, int(found["number"]))
 
     # -- what ends by itself, and what IPython is told
 
@@ -230,12 +228,20 @@ def _begun_again(name: str, argument: str, slot: str, mark: str, source: str) ->
     return item
 
 
+def _line_at(process: Process, file: str, number: int) -> SourceLine | None:
+    """What stands there in the source that a process runs."""
+    from .evidence import line_at  # few sessions set up anything
+    from .sources import Sources
+
+    return line_at(Sources(process.pid), file, number)
+
+
 def _bound_again(name: str, argument: str, binding: Message, process: Process) -> Item:
     """The command that leads to this place in another process, where numbers mean nothing."""
     item = Item(name, argument, BINDING)
     file, _, number = argument.rpartition(":")
     if name == "%frame" and file and number.isdecimal():
-        line = line_at(Sources(process.pid), str(binding.get("file", "")), int(number))
+        line = _line_at(process, str(binding.get("file", "")), int(number))
         return item._replace(line=line)
     is_named = not argument[:1].isdigit() and name not in ("%up", "%down")
     if is_named and name != "%module":

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ..attach.ending import Watch
 from ..attach.processes import Process
 from ..errors import LiveKernelError
-from . import recording
+from . import recording, zmq_loading
 from .arguments import Arguments
 from .choosing import Choice, Memory, first_choice, forget_dead
 from .log import log, log_error
@@ -87,6 +87,7 @@ class Kernel:
 
     def _opened(self) -> tuple[Router, Frontend]:
         """The channels. What is needed for them is loaded while the target starts the agent."""
+        zmq_loading.load()
         from .frontend import Frontend
         from .router import Router
 

@@ -6,10 +6,10 @@ Runs in the launcher. Rule: a likeness is offered, and never taken without the u
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from ..attach import naming
 from ..attach.processes import Candidate, Process
+from ..records import NamedTuple
 
 _SAME = 0.5
 """From this likeness on it is the same program, if perhaps with other arguments."""

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..attach import outside
 from ..attach.processes import Process
 from ..errors import LiveKernelError, TargetNotFound
+from ..records import NamedTuple
 from .attachment import Attachment, State
 from .execution import Done, Execution
 from .target import Target, Waiter

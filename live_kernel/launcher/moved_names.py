@@ -7,8 +7,8 @@ target after `%pull`, the local kernel after `%push`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
+from ..records import NamedTuple
 from .local import Local
 from .wire import Content
 

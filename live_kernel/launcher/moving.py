@@ -21,13 +21,13 @@ import socket
 import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 from ..attach import peer, processes, rights
 from ..attach.landing import Landing, for_process
 from ..attach.payload import package_name
 from ..attach.processes import Process
 from ..errors import LiveKernelError, NotMoved, NotTrusted
+from ..records import NamedTuple
 from .execution import Done, Execution
 from .local import BRIDGE, Local, error_of
 from .outlet import error_in

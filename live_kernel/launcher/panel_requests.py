@@ -6,9 +6,10 @@ nothing of it becomes part of a command that was not checked here.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..errors import CommandMisused
+from ..records import NamedTuple
 
 LONGEST_NAME = 200
 """Characters of a comm's id, or of a request's number."""

@@ -15,9 +15,10 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..errors import CommandMisused, JournalUnread
+from ..records import NamedTuple
 from . import durations
 from .journal import FULL, files
 

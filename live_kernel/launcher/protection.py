@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from typing import NamedTuple
 
 from ..attach.processes import Process
 from ..errors import ConfigBroken, OnlyLooks
+from ..records import NamedTuple
 from . import rails
 from .rails import NO_RAILS, Rails
 

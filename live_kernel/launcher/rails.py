@@ -8,9 +8,9 @@ Rule: rails add up. Nobody who sets fewer takes away what another has set.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from ..errors import ConfigBroken
+from ..records import NamedTuple
 from . import durations
 
 _NO = ("", "0", "no", "off", "false")

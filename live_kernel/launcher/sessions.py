@@ -18,11 +18,12 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from ..attach import landing, peer, proc
 from ..errors import FollowingEnded, NoKernel
 from ..plain import on_one_line
+from ..records import NamedTuple
 from .recording import name_of
 from .tables import Table, duration
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
+
+from ..records import NamedTuple
 
 BINDING = "where cells look"
 """The slot of what there is one of."""

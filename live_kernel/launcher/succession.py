@@ -9,11 +9,12 @@ by naming the process, or by an answer.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ..attach.processes import Process
 from ..errors import TargetReplaced
 from ..plain import on_one_line
+from ..records import NamedTuple
 from .choosing import notebook_metadata
 from .reactor import Reactor
 from .waking import in_background

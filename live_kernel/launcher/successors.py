@@ -15,12 +15,12 @@ import re
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import NamedTuple
 
 from ..attach import ending, proc, supervised
 from ..attach.processes import Process
 from ..attach.verdicts import title
 from ..errors import LiveKernelError
+from ..records import NamedTuple
 
 NOTICED_WITHIN = 0.5
 """Seconds in which the end of a process is noticed: who has begun no longer before that began

@@ -7,11 +7,11 @@ shown escaped.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from ..attach.processes import Candidate
 from ..errors import ConfigBroken
 from ..plain import on_one_line, plain
+from ..records import NamedTuple
 from . import durations
 from .rails import Rails
 

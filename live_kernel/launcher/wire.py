@@ -216,7 +216,7 @@ def _dump_all(part: Content) -> bytes | bytearray:
 
 
 _STYLE: Any = {"ensure_ascii": False, "allow_nan": False, "separators": (",", ":")}
-_PLAIN = json.JSONEncoder(**_STYLE)
+_PLAIN, _DECODER = json.JSONEncoder(**_STYLE), json.JSONDecoder()
 
 
 def _with_base64(text: bytes, blobs: list[bytes | memoryview]) -> bytes | bytearray:
@@ -250,7 +250,7 @@ def _tame(value: Any, deepest: int) -> Any:
 
 def _load(frame: bytes) -> Content:
     try:
-        part = json.loads(frame)
+        part = _DECODER.decode(str(frame, "utf-8"))
     except (ValueError, RecursionError) as error:
         raise WireError(f"a frame that is not JSON: {error}") from None
     if not isinstance(part, dict):

@@ -43,6 +43,14 @@ def encode(message: Message) -> list[bytes]:
     Lone surrogates (file names, broken text) travel as `?`: UTF-8 has no place
     for them. Raises TypeError or ValueError where `message` is neither JSON nor bytes.
     """
+    try:
+        return _frame(_plain.encode(message), [])
+    except TypeError:
+        return _frame(*_with_blobs(message))
+
+
+def _with_blobs(message: Message) -> tuple[str, list[bytes]]:
+    """The JSON of a message that holds bytes, and these in order."""
     blobs: list[bytes] = []
 
     def stand_in(value: object) -> object:
@@ -51,10 +59,14 @@ def encode(message: Message) -> list[bytes]:
         blobs.append(value)
         return {_BYTES: len(value)}
 
-    text = _json(message, stand_in)
+    text = _encoder(stand_in).encode(message)
     if blobs and text.count(f'"{_BYTES}":') != len(blobs):
         blobs.clear()  # the program's own objects look like that
-        text = _json(message, _as_base64)
+        text = _encoder(_as_base64).encode(message)
+    return text, blobs
+
+
+def _frame(text: str, blobs: list[bytes]) -> list[bytes]:
     body = text.encode("utf-8", "replace")
     size = len(body) + sum(map(len, blobs))
     if size > LARGEST:
@@ -62,9 +74,13 @@ def encode(message: Message) -> list[bytes]:
     return [size.to_bytes(4, "big") + len(body).to_bytes(4, "big") + body, *blobs]
 
 
-def _json(message: Message, stand_in: Callable[[object], object]) -> str:
-    encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=stand_in)
-    return encoder.encode(message)
+def _encoder(stand_in: Callable[[object], object] | None = None) -> json.JSONEncoder:
+    """`stand_in`: makes JSON of what is none; without it, that raises TypeError."""
+    return json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=stand_in)
+
+
+_plain, _decoder = _encoder(), json.JSONDecoder()
+"""What nearly all messages need, made once."""
 
 
 def _as_base64(value: object) -> str:
@@ -114,10 +130,16 @@ class Decoder:
         self._have += count
         messages, start = [], 0
         here = memoryview(self._buffer)[: self._have]
+        is_lent = False
         while (need := self._need(here[start:])) <= self._have - start:
-            messages.append(_decode(here[start : start + need]))
+            message, lends = _decode(here[start : start + need])
+            messages.append(message)
+            is_lent |= lends
             start += need
-        if start or self._have == len(self._buffer):
+        if start and not is_lent and max(need, len(self._buffer)) <= _ROOM:
+            self._have -= start  # most often: fresh memory costs more than this does
+            self._buffer[: self._have] = here[start:]
+        elif start or self._have == len(self._buffer):
             self._make_room(start, need)
         return messages
 
@@ -134,19 +156,20 @@ class Decoder:
         """Go on behind what has come of the next frame; its size alone is not believed at once."""
         begun = self._buffer[start : self._have]
         size = max(_ROOM, min(need, max(_BELIEVED, 2 * len(begun))))
-        self._buffer = bytearray(size)  # the old one is lent to the messages that it held
+        self._buffer = bytearray(size)  # the old one may be lent to the messages that it held
         self._buffer[: len(begun)] = begun
         self._have = len(begun)
 
 
-def _decode(frame: memoryview) -> Message:
+def _decode(frame: memoryview) -> tuple[Message, bool]:
+    """The message of a frame, and whether there are views of the frame's memory in it."""
     end = HEADER + int.from_bytes(frame[4:HEADER], "big")
     if end > len(frame):
         raise FrameError("a frame is shorter than its JSON")
     blobs = _Blobs(frame[end:].toreadonly()) if end < len(frame) else None
+    decoder = _decoder if blobs is None else json.JSONDecoder(object_hook=blobs.take)
     try:
-        hook = None if blobs is None else blobs.take
-        message = json.loads(bytes(frame[HEADER:end]), object_hook=hook)
+        message = decoder.decode(str(frame[HEADER:end], "utf-8"))
     except FrameError:
         raise
     except (ValueError, RecursionError) as error:
@@ -155,7 +178,7 @@ def _decode(frame: memoryview) -> Message:
         raise FrameError("a frame is not a JSON object")
     if blobs is not None and blobs.rest:
         raise FrameError("a frame is longer than its bytes")
-    return message
+    return message, blobs is not None
 
 
 class _Blobs:

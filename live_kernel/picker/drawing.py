@@ -7,7 +7,6 @@ cells of the terminal that it takes, not by its characters; and nothing is told 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.utils import get_cwidth
@@ -15,6 +14,7 @@ from prompt_toolkit.utils import get_cwidth
 from ..attach.verdicts import span, title
 from ..launcher.tables import duration
 from ..plain import on_one_line, plain
+from ..records import NamedTuple
 from .entries import Entry, Listing
 
 WIDE = 100

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import NamedTuple
 
 from ..attach.processes import Candidate, Process
 from ..launcher.rails import NO_RAILS, Rails
+from ..records import NamedTuple
 
 Key = tuple[int, int]
 """A pid, and when that process was started."""

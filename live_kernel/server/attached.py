@@ -11,13 +11,14 @@ import asyncio
 import contextlib
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from jupyter_core.utils import ensure_async
 from jupyter_server.serverapp import ServerApp
 
 from ..attach import naming, proc
 from ..launcher import sessions
+from ..records import NamedTuple
 from . import remembered, specs
 from .remembered import Remembered
 

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
-from typing import NamedTuple
 
 import psutil
 
@@ -22,6 +21,7 @@ from ..errors import LiveKernelError
 from ..launcher import guards
 from ..launcher.guards import Guards
 from ..launcher.rails import Rails
+from ..records import NamedTuple
 
 _REST = 10
 """Times what a look has cost of a processor, until the next."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
 from jupyter_core.utils import ensure_async
@@ -16,6 +16,7 @@ from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import url_path_join
 
 from ..errors import LiveKernelError
+from ..records import NamedTuple
 from .listing import Program
 
 LAB, NOTEBOOK = "lab", "notebook"

@@ -18,9 +18,10 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..launcher.ownership import text_of_ours
+from ..records import NamedTuple
 
 MOST = 300
 """Programs that are remembered; those that were used last."""

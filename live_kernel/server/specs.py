@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Generator
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKernel
 
@@ -28,6 +28,7 @@ from ..errors import LiveKernelError
 from ..launcher import guards
 from ..launcher.choosing import ENDED, MEANT
 from ..plain import on_one_line
+from ..records import NamedTuple
 from .listing import Listing, Look, Program, started_at, title_of
 from .remembered import Record, Remembered, boot, within
 

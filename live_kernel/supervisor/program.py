@@ -16,10 +16,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..attach import proc
 from ..attach.ending import describe_status
+from ..records import NamedTuple
 from . import shortage
 from .terminal import Terminal
 

@@ -55,15 +55,11 @@ def magics() -> str:
     for room, found in by_room:
         rooms.setdefault(room, []).extend(found)
     for room, found in rooms.items():
-        links = ", ".join(f"[`{_name(c)}`](#{anchor(_name(c))})" for c in found)
+        links = ", ".join(f"[`{c.name()}`](#{anchor(c.name())})" for c in found)
         about = _about(room)
         lines.append(f"| {about} | {links} |")
         sections += [f"## {about}", *map(_magic, found)]
     return "\n".join(lines) + "\n\n" + "\n\n".join(sections)
-
-
-def _name(command: type[Command]) -> str:
-    return command.usage.split()[0]
 
 
 def _about(room: str) -> str:
@@ -74,7 +70,7 @@ def _about(room: str) -> str:
 
 
 def _magic(command: type[Command]) -> str:
-    name = _name(command)
+    name = command.name()
     text = inspect.cleandoc(command.__doc__ or "")
     parts = [f"({anchor(name)})=", f"### {name}", f"```text\n{command.usage}\n```", prose(text)]
     also = [word for word in command.words if word not in command.usage]

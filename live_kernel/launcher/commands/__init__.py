@@ -1,42 +1,66 @@
 """The kernel's own magics, as a table, and how they are found in a cell.
 
 Runs on the launcher's reactor. Rule: a command is known by its name at the
-beginning of a cell, or below other commands there; anywhere else it is code.
+beginning of a cell, or below other commands there; anywhere else it is code. What
+carries it out is loaded when it is used: the first cell of most kernels has none.
 """
 
 from __future__ import annotations
 
-from ..local import MARK
-from .attaching import Attach, Detach, Ps, Status
-from .beside import InLocal, Pull, Push
-from .binding import Down, Frame, Module, Task, Thread, Up
-from .command import Command, Means
-from .debugging import Break, Breaks, Enter, Unbreak
-from .families import Children
-from .following import Follow
-from .idling import Idle
-from .limiting import Limits
-from .patching import Patch, PatchCell, Unpatch
-from .placing import InLoop, OnMain, OnOwn, OnThread, Place
-from .recorded import Log
-from .seeing import Stack, Tasks, Threads, Where
-from .sessions import Session
-from .watching import Trace, Untrace, Unwatch, Watch
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 
-_ALL: tuple[type[Command], ...] = (
-    *(Attach, Detach, Ps, Status, Log),
-    *(Follow, Children, Session),
-    *(Threads, Stack, Tasks, Where),
-    *(Frame, Up, Down, Thread, Task, Module),
-    *(OnMain, InLoop, OnThread, OnOwn, Place),
-    *(Watch, Unwatch, Trace, Untrace, Patch, PatchCell, Unpatch),
-    *(Break, Breaks, Unbreak, Enter),
-    *(Limits, Idle, Pull, Push, InLocal),
-)
+from ..local import MARK
+from .command import Command, Means
+
+_ROOMS = {
+    "attaching": ("%attach", "%detach", "%ps", "%status"),
+    "recorded": ("%log",),
+    "following": ("%follow",),
+    "families": ("%children",),
+    "sessions": ("%session",),
+    "seeing": ("%threads", "%stack", "%tasks", "%where"),
+    "binding": ("%frame", "%up", "%down", "%thread", "%task", "%module"),
+    "placing": ("%%main", "%%loop", "%%thread", "%%own", "%place"),
+    "watching": ("%watch", "%unwatch", "%trace", "%untrace"),
+    "patching": ("%patch", "%%patch", "%unpatch"),
+    "debugging": ("%break", "%breaks", "%unbreak", "%enter"),
+    "limiting": ("%limits",),
+    "idling": ("%idle",),
+    "beside": ("%pull", "%push", MARK),
+}
+"""Each module of this package that has commands, and the names of these."""
 
 _TAKE_ALL = {MARK, "%%patch"}
 
-COMMANDS: dict[str, type[Command]] = {command.usage.split()[0]: command for command in _ALL}
+
+class Table(Mapping[str, type[Command]]):
+    """The commands by name; the module of one is loaded when it is asked for."""
+
+    def __init__(self, rooms: Mapping[str, tuple[str, ...]]) -> None:
+        self._rooms = {name: room for room, names in rooms.items() for name in names}
+
+    def __getitem__(self, name: str) -> type[Command]:
+        room = import_module(f".{self._rooms[name]}", __name__)
+        command: type[Command] = next(c for c in vars(room).values() if _is_command(c, name))
+        return command
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._rooms
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rooms)
+
+    def __len__(self) -> int:
+        return len(self._rooms)
+
+
+def _is_command(thing: object, name: str) -> bool:
+    usage = getattr(thing, "usage", "") if isinstance(thing, type) else ""
+    return usage.partition(" ")[0] == name
+
+
+COMMANDS = Table(_ROOMS)
 
 
 def help_text(name: str) -> str:
@@ -77,4 +101,4 @@ def split(code: str) -> tuple[list[tuple[str, str]], str]:
     return (found, "\n" * removed + "".join(lines)) if found else ([], code)
 
 
-__all__ = ["COMMANDS", "Attach", "Command", "Means", "help_text", "is_aside", "split"]
+__all__ = ["COMMANDS", "Command", "Means", "help_text", "is_aside", "split"]

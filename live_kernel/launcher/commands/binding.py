@@ -18,13 +18,13 @@ class Bind(Action):
     action = "bind"
 
     def options(self, argument: str) -> dict[str, Any]:
-        how = self.usage.split()[0].removeprefix("%")
+        how = self.name().removeprefix("%")
         return {"how": how, "what": self.what(argument)}
 
     def what(self, argument: str) -> str:
         """What is to be bound, in the user's words. Raises CommandMisused."""
         if not argument:
-            raise self.misused(f"{self.usage.split()[0]} needs to know which.")
+            raise self.misused(f"{self.name()} needs to know which.")
         return argument
 
 

@@ -8,9 +8,10 @@ is done.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 from ...errors import CommandMisused, LiveKernelError
+from ...records import NamedTuple
 from .. import durations
 from ..execution import Done, Execution
 from ..guarding import Reach
@@ -58,6 +59,11 @@ class Command:
         self._means = means
         self._target, self._local, self._in_target = means.target, means.local, means.in_target
 
+    @classmethod
+    def name(cls) -> str:
+        """By which it is called, with its `%`."""
+        return cls.usage.split()[0]
+
     def run(self, argument: str, execution: Execution, done: Done) -> None:
         raise NotImplementedError
 
@@ -100,7 +106,7 @@ class Action(Command):
     def act(self, action: dict[str, Any], argument: str, execution: Execution, done: Done) -> None:
         """Have the agent do it."""
         reach = self.reach_of(argument)
-        self._in_target.run("", execution, done, reach, self.usage.split()[0], action=action)
+        self._in_target.run("", execution, done, reach, self.name(), action=action)
 
 
 class Ending(Action):

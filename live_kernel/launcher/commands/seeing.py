@@ -41,7 +41,7 @@ class Look(Command):
     def what(self, argument: str) -> str:
         """What is to be looked at. Raises CommandMisused."""
         if argument:
-            raise self.misused(f"{self.usage.split()[0]} takes no argument.")
+            raise self.misused(f"{self.name()} takes no argument.")
         return ""
 
     def show(self, seen: Seen, what: str) -> dict[str, str]:
