@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from .targets import Target
 from .wire import Unanswered
@@ -47,9 +46,9 @@ class Window:
 class App:
     """An application with its load. `target` is what can be attached to."""
 
-    def __init__(self, target: Target, load: Target, answers: mmap.mmap) -> None:
-        self.target, self._load = target, load
-        self._answers = memoryview(answers).cast("d")
+    def __init__(self, target: Target, load: Target, answers: memoryview[float]) -> None:
+        self.target, self.load = target, load
+        self._answers = answers
 
     @property
     def answered(self) -> int:
@@ -79,41 +78,40 @@ class App:
 def loaded(environment: Mapping[str, str]) -> Iterator[App]:
     """The application under load, while the block runs, from when it has got going."""
     with ExitStack() as ends:
-        own = _record(ends, 2)
+        own = ends.enter_context(record(2))
         target = Target("serving", environment, own.name)
         ends.callback(target.close)
-        port = _await(memoryview(own.memory).cast("d"), 1)
-        answers = _record(ends, 2 + 2 * _ANSWERS)
+        port = _await(own.doubles, 1)
+        answers = ends.enter_context(record(2 + 2 * _ANSWERS))
         load = Target("load", environment, str(port), str(CONNECTIONS), answers.name)
         ends.callback(load.close)
-        app = App(target, load, answers.memory)
-        _await(memoryview(answers.memory).cast("d"), 0)
+        _await(answers.doubles, 0)
         time.sleep(0.2)  # until both are warm
-        yield app
+        yield App(target, load, answers.doubles)
 
 
 @dataclass(frozen=True)
-class _Record:
+class Record:
+    """A file of doubles that another process writes to, and what stands there at present."""
+
     name: str
-    memory: mmap.mmap
+    doubles: memoryview[float]
 
 
-def _record(ends: ExitStack, doubles: int) -> _Record:
-    """A file of so many doubles, which other processes write to; it goes with the block."""
-    descriptor, name = tempfile.mkstemp(prefix="live-kernel-bench-")
-    ends.callback(Path(name).unlink)
-    try:
-        os.truncate(descriptor, 8 * doubles)
-        return _Record(name, mmap.mmap(descriptor, 8 * doubles))
-    finally:
-        os.close(descriptor)
+@contextmanager
+def record(doubles: int) -> Iterator[Record]:
+    """A record of so many doubles, all zero; its file goes with the block."""
+    with tempfile.NamedTemporaryFile(prefix="live-kernel-bench-") as file:
+        os.truncate(file.fileno(), 8 * doubles)
+        memory = mmap.mmap(file.fileno(), 8 * doubles)
+        yield Record(file.name, memoryview(memory).cast("d"))
 
 
-def _await(record: memoryview[float], place: int) -> int:
+def _await(doubles: memoryview[float], place: int) -> int:
     """The number that a program writes there when it has got so far."""
     deadline = time.monotonic() + _PATIENCE
-    while not record[place]:
+    while not doubles[place]:
         if time.monotonic() > deadline:
             raise TimeoutError("the application did not start")
         time.sleep(0.01)
-    return int(record[place])
+    return int(doubles[place])

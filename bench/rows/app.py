@@ -67,7 +67,7 @@ def _attached(shop: Workshop, plan: Plan) -> list[Row]:
 
 
 _RATES = {_IDLE: Budget(0.99, at_least=True), _CELLS: Budget(0.9, at_least=True)}
-_P99 = {_IDLE: Budget(1.1), _CELLS: Budget(1.5)}
+_P99 = {_IDLE: Budget(1.1), _CELLS: Budget(2.0)}
 
 
 def _in_turns(app: App, kernel: Client, rounds: int) -> Windows:
