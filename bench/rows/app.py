@@ -47,12 +47,12 @@ def _attached(shop: Workshop, plan: Plan) -> list[Row]:
     ):
         hosting.target.pause()
         with shop.kernel(OURS, app.target) as kernel:
-            windows = _in_turns(app, kernel, plan.rounds(3, 25))
+            windows = _in_turns(app, kernel, plan.rounds(3, 20))
             app.target.pause()
             hosting.target.go_on()
             with shop.in_thread(hosting.target) as threaded:
                 hosting.target.pause()
-                peers = _against_thread((app, kernel), (hosting, threaded), plan.rounds(3, 20))
+                peers = _against_thread((app, kernel), (hosting, threaded), plan.rounds(3, 12))
             app.target.go_on()  # it has to be awake to let go of us
     pairs = {"attached and idle": _IDLE, "a cell every 50 ms": _CELLS}
     rows = []

@@ -71,7 +71,7 @@ def measure_cells(shop: Workshop, plan: Plan) -> list[Row]:
         for kernel in (ours, stock):
             _cells(kernel, 200)  # what is loaded by the first ones, and saves history, is there
         taken, grown = _stretches(ours, plan.rounds(2000, 10_000), ours.pid, target.pid)
-        _, other = _stretches(stock, plan.rounds(400, 3000), stock.pid)
+        _, other = _stretches(stock, plan.rounds(400, 2000), stock.pid)
     pace = scaled({OURS: taken[-_STRETCH:], REFERENCE: taken[:_STRETCH]}, 1e3)
     weight = {OURS: [grown], REFERENCE: [other]}
     return [

@@ -43,7 +43,7 @@ def measure(shop: Workshop, plan: Plan) -> list[Row]:
                 OURS: speed_after(f"%watch turns {pace} --beside", "", window),
                 REFERENCE: speed_after("%unwatch all", "", window),
             }
-            samples = scaled(in_turns(actions, plan.rounds(3, 15)), 1e-6)
+            samples = scaled(in_turns(actions, plan.rounds(3, 9)), 1e-6)
             row = Row(name, "M turns/s", "not watched", budget, samples, is_paired=True)
             row.note = (
                 f"the ratio is the median of the rounds' ratios, ± {standard_error(row.ratios):.4f}"
