@@ -68,7 +68,7 @@ class Output:
         self._is_taken = False
         self._to_do: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._events: list[Event] = []
-        self._texts: deque[tuple[str, str]] = deque()
+        self._texts: list[tuple[str, str]] = []
         self._size = 0
         self._sent_at = monotonic()
         self._left = self._left_gathered = self._left_sent = self._lost = 0
@@ -220,10 +220,12 @@ class Output:
 
     def _seal(self) -> None:
         """Turn the text gathered so far into events, one for each run of the same stream."""
+        count = len(self._texts)  # others may go on gathering, behind these
+        gathered = self._texts[:count]
+        del self._texts[:count]
         stream = ""
         texts: list[str] = []
-        for _ in range(len(self._texts)):  # others may go on gathering
-            name, text = self._texts.popleft()
+        for name, text in gathered:
             if name != stream:
                 self._add_text(stream, texts)
                 stream, texts = name, []
