@@ -71,7 +71,7 @@ def measure_cells(shop: Workshop, plan: Plan) -> list[Row]:
         for kernel in (ours, stock):
             _cells(kernel, 200)  # what is loaded by the first ones, and saves history, is there
         taken, grown = _stretches(ours, plan.rounds(2000, 10_000), ours.pid, target.pid)
-        _, other = _stretches(stock, plan.rounds(400, 2000), stock.pid)
+        _, other = _stretches(stock, plan.rounds(800, 2000), stock.pid)
     pace = scaled({OURS: taken[-_STRETCH:], REFERENCE: taken[:_STRETCH]}, 1e3)
     weight = {OURS: [grown], REFERENCE: [other]}
     return [
@@ -81,11 +81,15 @@ def measure_cells(shop: Workshop, plan: Plan) -> list[Row]:
 
 
 def _stretches(kernel: Client, number: int, *pids: int) -> tuple[list[float], float]:
-    """Seconds of each of so many cells, and kilobytes by which each makes the processes grow."""
+    """Seconds of each of so many cells, and kilobytes by which each makes the processes grow, from
+    the middle on: what they keep of the latest ones alone is there by then.
+    """
+    half = number // 2
+    first = _cells(kernel, half)
     before = sum(map(footprint.resident, pids))
-    taken = _cells(kernel, number)
+    second = _cells(kernel, half)
     grown = sum(map(footprint.resident, pids)) - before
-    return taken, grown * 1024 / number
+    return first + second, grown * 1024 / half
 
 
 def _cells(kernel: Client, number: int) -> list[float]:
