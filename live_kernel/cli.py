@@ -215,12 +215,12 @@ def _open_console(process: Process, flags: dict[str, bool], idle: str | None) ->
 
 
 def _console(rails: Rails, process: Process, observe: bool) -> list[str]:
-    """The console's module: Jupyter's own; for a guarded program, or to look, one with a prompt
-    that says so.
+    """The console's module and options; for a guarded program, or to look, with a prompt that
+    says so.
     """
     observe |= bool(rails.observe)
     if not (rails.banner or rails.colour or observe):
-        return ["jupyter_console"]
+        return ["live_kernel", "console"]
     name = on_one_line(rails.banner) or f"pid {process.pid}"
     looks = " (only looks)" * observe
     shell = "--GuardedShell"

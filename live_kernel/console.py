@@ -1,7 +1,7 @@
-"""Jupyter's console, with a prompt that says in which program one is.
+"""Jupyter's console, with a prompt that says in which program one is, where that is guarded.
 
-Runs in the user's shell, in the place of `jupyter console`, for programs that a guard is for.
-Rule: nothing but the prompt is another.
+Runs in the user's shell, in the place of `jupyter console`. Rule: nothing but the prompt is
+another, and that a cell ends with its own end.
 """
 
 from __future__ import annotations
@@ -24,8 +24,33 @@ _COLOURS = {
 _NAME, _NUMBER = Token.Prompt.Guarded, Token.PromptNum
 
 
-class GuardedShell(ptshell.ZMQTerminalInteractiveShell):  # type: ignore[misc]
-    """The console's shell; the program's name stands in front of its prompt, in the colour."""
+class PatientShell(ptshell.ZMQTerminalInteractiveShell):  # type: ignore[misc]
+    """The console's shell, which takes no other request's end for that of its cell.
+
+    The console asks whether a cell is complete before it sends it. Where a kernel on a busy machine
+    takes longer than 50 ms to begin the cell, the end of that request is seen first, and
+    jupyter_console (6.6.3) takes it for the cell's: it then shows nothing before the cell has
+    ended, and never asks what the cell asks.
+    """
+
+    _awaited = ""
+
+    def handle_iopub(self, msg_id: str = "") -> None:
+        """As the console does it; `msg_id` is the request of the cell that runs, if one does."""
+        self._awaited = msg_id
+        super().handle_iopub(msg_id)
+
+    def include_output(self, msg: dict[str, Any]) -> bool:
+        """Is it to be heard? The state that belongs to a request other than the cell's is not."""
+        request = msg["parent_header"].get("msg_id", "")
+        is_anothers = bool(self._awaited and request) and request != self._awaited
+        if is_anothers and msg["msg_type"] == "status":
+            return False
+        return bool(super().include_output(msg))
+
+
+class GuardedShell(PatientShell):
+    """With the program's name in front of its prompt, in the colour, where that is set."""
 
     highlighting_style_overrides: Any
     guarded = Unicode("", help="What stands in front of the prompt").tag(config=True)
@@ -33,6 +58,9 @@ class GuardedShell(ptshell.ZMQTerminalInteractiveShell):  # type: ignore[misc]
 
     def init_prompt_toolkit_cli(self) -> None:
         """As the console does it, with a style for what stands in front."""
+        if not self.guarded:
+            super().init_prompt_toolkit_cli()
+            return
         style = _COLOURS.get(self.colour, "bold")
         plain = {Token.Prompt: "#b71c1c", _NUMBER: "bold #b71c1c"} if self.colour == "red" else {}
         chosen: dict[Any, str] = self.highlighting_style_overrides
@@ -42,6 +70,8 @@ class GuardedShell(ptshell.ZMQTerminalInteractiveShell):  # type: ignore[misc]
     def get_prompt_tokens(self, ec: int | None = None) -> list[tuple[Any, str]]:
         """The name, and the console's own prompt."""
         own: list[tuple[Any, str]] = super().get_prompt_tokens(ec)
+        if not self.guarded:
+            return own
         return [(_NAME, f" {self.guarded} "), (Token.Text, " "), *own]
 
     def get_continuation_tokens(self, width: int) -> list[tuple[Any, str]]:

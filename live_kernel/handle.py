@@ -28,9 +28,15 @@ from .launcher.choosing import Choice
 from .launcher.rails import Rails
 from .launcher.reactor import Reactor
 from .launcher.target import CellRun, Target, Waiter
+from .launcher.waking import BLOCKED_AFTER
 
 Event = dict[str, Any]
 Outcome = dict[str, Any]
+
+SEEN_WITHIN = 2.0
+"""Seconds that a look at what a target waits in, which has begun before the time-out, may take
+beyond it: on a busy machine it does, and the error is to say what was seen.
+"""
 
 
 class Handle:
@@ -64,11 +70,20 @@ class Handle:
         waiter = Waiter(lambda: None, failures.append, tell)
         choice = Choice(str(self.process.pid), "the caller", self.process.start_time, wake=wake)
         self._target.choose(choice, pinned=False, waiter=waiter)
-        self._reactor.run_until(lambda: self._target.state is not State.INJECTING, timeout)
-        if self._target.state is State.INJECTING:
+        self._reactor.run_until(self._is_decided, timeout)
+        if timeout is not None and timeout >= BLOCKED_AFTER:
+            self._reactor.run_until(self._is_explained, SEEN_WITHIN)
+        if not self._is_decided():
             self._target.give_up()
         if failures:
             raise _without_commands(failures[0])
+
+    def _is_decided(self) -> bool:
+        return self._target.state is not State.INJECTING
+
+    def _is_explained(self) -> bool:
+        """Is there no need to wait any longer for what the target waits in?"""
+        return self._is_decided() or self._target.blocked is not None
 
     @property
     def description(self) -> str:
@@ -243,7 +258,8 @@ def attach(
 ) -> Handle:
     """Attach to the process `pid`; use the handle in a `with` statement.
 
-    `timeout`: seconds to wait for a target that is blocked (None: for ever);
+    `timeout`: seconds to wait for a target that is blocked (None: for ever), from half a second
+    on up to two more where it is still being looked at why;
     `on_waiting` is told what it waits in, and what `wake` would do; `wake`: wake it
     from that. `observe`: only look at it, and run no code in it; `confirm` gets a
     question and says whether a cell may run, where a guard or LIVE_KERNEL_CONFIRM wants that.

@@ -74,9 +74,11 @@ class Cell:
         return self
 
     def wait_for(self, text: str, timeout: float = PATIENCE) -> None:
-        """Wait until it has written this, as output or as a display."""
-        self._kernel.wait(lambda: text in self.text or self.is_done, timeout, repr(text))
-        assert text in self.text, self
+        """Wait until it has written this, as output or as a display, even after its end.
+
+        What a cell has left running (a trace, a thread) writes when it has something to say.
+        """
+        self._kernel.wait(lambda: text in self.text, timeout, repr(text))
 
     @property
     def is_done(self) -> bool:

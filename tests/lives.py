@@ -113,7 +113,7 @@ DEEDS = {
     ),
     "allows few calls within calls": Deed("sys.setrecursionlimit(60)"),
     "allows next to none": Deed(
-        "sys.setrecursionlimit(14)", "had to leave: RecursionError", "sys.setrecursionlimit"
+        "sys.setrecursionlimit(12)", "had to leave: RecursionError", "sys.setrecursionlimit"
     ),
     "has no streams": Deed("sys.stdin = sys.stdout = sys.stderr = None"),
     "deletes its streams": Deed("del sys.stdin, sys.stdout, sys.stderr"),

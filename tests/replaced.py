@@ -181,14 +181,15 @@ class Family:
         shutil.rmtree(self.place, ignore_errors=True)
 
 
-def _is_python(process: psutil.Process) -> bool:
-    return "renewed" in " ".join(process.cmdline())
+def is_python(process: psutil.Process) -> bool:
+    """Has it become Python? What a shell has just forked has the shell's command line."""
+    return process.name().startswith("python")
 
 
 def restarted(python: str = "", *, wrap: Sequence[str] = ()) -> Family:
     """A program that a shell starts again whenever it has ended."""
     program = [python or python314(), str(PROGRAMS / "renewed.py")]
-    return Family([*wrap, "sh", "-c", LOOP, "sh", *program], _is_python)
+    return Family([*wrap, "sh", "-c", LOOP, "sh", *program], is_python)
 
 
 def reloaded() -> Family:

@@ -16,7 +16,10 @@ from pathlib import Path
 from typing import Self
 
 import pytest
-from targets import eventually, found
+from targets import ROOT, eventually, found
+
+_CONSOLES = str(ROOT / "tests" / "console")
+"""Where a Jupyter console in one finds how to wait for its kernel."""
 
 
 class Terminal:
@@ -35,7 +38,7 @@ class Terminal:
         self._tmux = found("tmux") or shutil.which("tmux") or pytest.skip("no tmux here")
         self._name = f"live-kernel-{secrets.token_hex(6)}"
         self._command = shlex.join(command)
-        self._env = dict(env)
+        self._env = {"JUPYTER_CONFIG_PATH": _CONSOLES} | dict(env)
         self._record = record
         self._size = size
 

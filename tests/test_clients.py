@@ -293,6 +293,22 @@ def test_console_asks_for_a_program(program: Program, kernelspecs: Path, artefac
 
 
 @pytest.mark.console
+def test_a_console_waits_for_its_own_cell(kernel: Kernel, artefacts: Path) -> None:
+    """Not for the end of what it has asked before, which is answered while another's cell runs."""
+    command = [sys.executable, "-m", "live_kernel", "console", "--existing"]
+    command.append(str(kernel.manager.connection_file))
+    env = {"IPYTHONDIR": str(artefacts / "ipython"), "TERM": "xterm-256color"}
+    with Terminal(command, env, artefacts / "screen.txt") as terminal:
+        terminal.wait_for("In [1]:")
+        running = kernel.begin("import time\nprint('begun', flush=True)\ntime.sleep(1.5)")
+        running.wait_for("begun")
+        terminal.enter("input('Who?')")
+        terminal.wait_for("Who?", times=2)
+        terminal.enter("Ada")
+        terminal.wait_for("]: 'Ada'")
+
+
+@pytest.mark.console
 def test_killed_console_takes_its_launcher_along(
     program: Program, kernelspecs: Path, artefacts: Path
 ) -> None:

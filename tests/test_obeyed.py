@@ -225,3 +225,16 @@ def test_ours_is_what_nobody_else_can_write(tmp_path: Path) -> None:
         ownership.text_of_ours(tmp_path / "pipe")
     assert ownership.is_place_of_ours(tmp_path / "not" / "yet" / "there")
     assert not ownership.is_place_of_ours(Path("/tmp"))
+
+
+def test_what_is_obeyed_later_is_not_written_where_others_could_put_another(tmp_path: Path) -> None:
+    file = tmp_path / "words"
+    file.write_text("kept")
+    tmp_path.chmod(0o777)
+    with pytest.raises(PermissionError, match="tamper"):
+        ownership.write_whole(file, "new")
+    assert [each.read_text() for each in tmp_path.iterdir()] == ["kept"]
+    tmp_path.chmod(0o1777)  # as /tmp is: there nobody removes what is another's
+    ownership.write_whole(file, "new")
+    assert [each.read_text() for each in tmp_path.iterdir()] == ["new"]
+    assert file.stat().st_mode & 0o777 == 0o600

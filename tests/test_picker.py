@@ -19,11 +19,12 @@ from targets import ROOT, Target, eventually
 from terminals import Terminal
 
 from live_kernel.attach import proc, processes
+from live_kernel.attach.metering import Use
 from live_kernel.attach.processes import Candidate, Process
 from live_kernel.errors import AttachNotPermitted
 from live_kernel.launcher.rails import Rails
 from live_kernel.picker import drawing
-from live_kernel.picker.entries import Entry, Listing, Use
+from live_kernel.picker.entries import Entry, Listing
 from live_kernel.picker.watcher import Watcher
 
 HOSTILE = "\x1b]0;gotcha\x07\x1b[31mred\r\n\x9b2J"

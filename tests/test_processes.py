@@ -15,11 +15,13 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from elsewhere import allowed
 from targets import PROGRAMS, Target, eventually, older_launcher, python314, python315
@@ -95,6 +97,28 @@ def nobodys_python() -> str:
 # -- attachable
 
 
+def test_children_are_those_of_any_thread() -> None:
+    begun, over = threading.Event(), threading.Event()
+    started: list[int] = []
+
+    def start() -> None:
+        with subprocess.Popen(["sleep", "600"]) as child:
+            started.append(child.pid)
+            begun.set()
+            over.wait(30)
+            child.kill()
+
+    thread = threading.Thread(target=start)
+    thread.start()
+    try:
+        assert begun.wait(30)
+        assert started[0] in proc.children(os.getpid())
+    finally:
+        over.set()
+        thread.join()
+    assert started[0] not in proc.children(os.getpid())
+
+
 def test_what_is_known_of_a_process(tmp_path: Path) -> None:
     with Target("verdict_idle", args=["--port", 80], cwd=tmp_path) as target:
         seen = identify(target.pid)
@@ -105,6 +129,8 @@ def test_what_is_known_of_a_process(tmp_path: Path) -> None:
         assert seen.version == (3, 14)
         assert re.fullmatch(r"3\.14\.\d+(rc\d)?", seen.version_text)
         assert 0 <= seen.uptime < 60
+        begun = psutil.Process(target.pid).create_time()
+        assert abs(proc.started_at(seen.start_time) - begun) < 0.02
         assert not seen.free_threaded
         assert seen == identify(target.pid)
         assert json.loads(json.dumps(seen.as_json()))["pid"] == target.pid

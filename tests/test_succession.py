@@ -87,7 +87,7 @@ def test_a_sibling_that_ran_before_is_none() -> None:
     """Of the same parent, user, executable, directory and command line; but it ran beside it."""
     program = [python314(), str(PROGRAMS / "renewed.py")]
     script = '"$@" & sleep 0.1; "$@" & wait; wait; exec sleep 600'
-    with Family(["sh", "-c", script, "sh", *program], _is_renewed, count=2) as family:
+    with Family(["sh", "-c", script, "sh", *program], replaced.is_python, count=2) as family:
         older, younger = family.workers()
         watched = Watched(older)
         os.kill(older, signal.SIGTERM)
@@ -225,7 +225,7 @@ def test_a_supervisor_that_was_restarted_itself() -> None:
     """The parent has been replaced, and has started the program again."""
     program = [python314(), str(PROGRAMS / "renewed.py")]
     inner = ["sh", "-c", f"trap '' TERM; {replaced.LOOP}", "inner", *program]
-    with Family(["sh", "-c", replaced.LOOP, "outer", *inner], _is_renewed) as family:
+    with Family(["sh", "-c", replaced.LOOP, "outer", *inner], replaced.is_python) as family:
         old = family.worker
         parent = psutil.Process(old).ppid()
         watched = Watched(old)
@@ -238,10 +238,6 @@ def test_a_supervisor_that_was_restarted_itself() -> None:
         assert f"the place of its parent, pid {parent}" in one.why
 
 
-def _is_renewed(process: psutil.Process) -> bool:
-    return process.name().startswith("python")
-
-
 @pytest.mark.root
 def test_a_program_of_the_same_name_of_another_users_is_none() -> None:
     """It has the same parent, executable, directory and command line, and begins at once."""
@@ -249,7 +245,7 @@ def test_a_program_of_the_same_name_of_another_users_is_none() -> None:
     program = [python, str(PROGRAMS / "renewed.py")]
     as_nobody = " ".join(become(NOBODY))
     script = f'"$@"; {as_nobody} "$@" & wait; sleep 600'
-    with Family(["sh", "-c", script, "sh", *program], _is_renewed) as family:
+    with Family(["sh", "-c", script, "sh", *program], replaced.is_python) as family:
         old = family.worker
         watched = Watched(old)
         os.kill(old, signal.SIGKILL)
@@ -328,7 +324,7 @@ def test_it_waits_for_one_that_takes_its_time() -> None:
     script = '"$@"; while [ ! -e go ]; do sleep 0.05; done; "$@"; exit'
     program = [python314(), str(PROGRAMS / "renewed.py")]
     with (
-        Family(["sh", "-c", script, "sh", *program], _is_renewed) as family,
+        Family(["sh", "-c", script, "sh", *program], replaced.is_python) as family,
         Kernel("--pid", family.worker, "--follow") as kernel,
     ):
         kernel.run("1")

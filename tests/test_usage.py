@@ -15,7 +15,9 @@ import pytest
 from kernels import Kernel
 from targets import Target, eventually
 
-from live_kernel.launcher.usage import Meter
+from live_kernel.attach import proc
+from live_kernel.attach.metering import Meter
+from live_kernel.launcher.usage import Sum
 
 BUSY = "while True: pass"
 
@@ -36,7 +38,7 @@ def busy() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_processor_time_is_that_between_two_looks(busy: subprocess.Popen[bytes]) -> None:
-    meter = Meter()
+    meter = Sum()
     assert meter.read(busy.pid)["kernel_cpu"] == 0
 
     def again() -> dict[str, Any]:
@@ -54,19 +56,19 @@ def test_children_count(busy: subprocess.Popen[bytes]) -> None:
     (child,) = psutil.Process(busy.pid).children()
     eventually(lambda: child.cpu_times().user > 0.1, what="the child is a Python that works")
     alone = psutil.Process(busy.pid).memory_info().rss
-    assert Meter().read(busy.pid)["kernel_memory"] > 1.3 * alone
+    assert Sum().read(busy.pid)["kernel_memory"] > 1.3 * alone
 
 
 def test_process_that_has_gone() -> None:
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
-    found = Meter().read(process.pid)
+    found = Sum().read(process.pid)
     assert found["pid"] == process.pid
     assert "kernel_memory" not in found
 
 
 def test_nobody_but_ourselves() -> None:
-    assert Meter().read(None)["pid"] == os.getpid()
+    assert Sum().read(None)["pid"] == os.getpid()
 
 
 @pytest.mark.attach
@@ -80,3 +82,19 @@ def test_kernel_tells_of_its_target(tmp_path: Path) -> None:
         found = kernel.ask("usage_request", "control")
         assert found["pid"] == kernel.launcher_pid
         assert found["kernel_memory"] > 0
+
+
+def test_another_process_with_the_pid_is_not_counted() -> None:
+    start_time = proc.stat(os.getpid()).start_time
+    meter = Meter()
+    first = meter.read(os.getpid(), start_time)
+    assert first is not None
+    assert first.processor is None, "it takes two looks"
+    assert meter.read(os.getpid(), start_time - 1) is None
+    again = meter.read(os.getpid(), start_time)
+    assert again is not None
+    assert again.processor is not None
+    meter.forget_all_but([])
+    forgotten = meter.read(os.getpid(), start_time)
+    assert forgotten is not None
+    assert forgotten.processor is None

@@ -153,6 +153,8 @@ class Breakpoint:
             pass  # it looks at the program, for completions or a display: nobody waits there
         elif self._table.shell.is_alone:
             self._tell(f"{self.name} is passed over: no front-end is connected.", "stderr")
+        elif native.on_main_thread() and stops.is_to_get_signals():
+            pass  # it has just been let go for them, which must find it at work of its own
         else:
             self._wait(frame, thread)
 

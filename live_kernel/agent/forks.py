@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _watched: set[Session] = set()
 _is_hooked = False
 
+_MOST_ENDING = 4
+"""Threads of which it is looked whether they are ours, and about to end; a fork is not to wait."""
+
 in_child: list[Callable[[], object]] = []
 """What is to be done there besides, as modules that few sessions need have entered it here."""
 
@@ -86,11 +89,32 @@ def _prepare() -> None:
     if not _watched:
         return
     try:
-        # Each of its threads is a directory there.
-        if os.stat("/proc/self/task").st_nlink - 2 - len(native.ours) <= 1:
+        if _has_one_thread():
             _warning.expect()
     except BaseException as error:
         del error  # it forks all the same
+
+
+def _has_one_thread() -> bool:
+    """Has the program one thread of its own, beside ours?
+
+    One of ours that ends is no more in our list, but the system still has it, by its name.
+    """
+    # Each thread is a directory there.
+    others = os.stat("/proc/self/task").st_nlink - 2 - len(native.ours)
+    return others <= 1 or (others <= _MOST_ENDING and _named_otherwise() <= 1)
+
+
+def _named_otherwise() -> int:
+    """How many threads have no name of ours."""
+    count = 0
+    for thread in os.listdir("/proc/self/task"):
+        try:
+            with open(f"/proc/self/task/{thread}/comm", "rb") as file:
+                count += not file.read().startswith(b"live-kernel")
+        except FileNotFoundError:
+            pass  # it has ended by now
+    return count
 
 
 def _forget_all() -> None:

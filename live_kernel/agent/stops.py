@@ -94,6 +94,13 @@ def prepare() -> None:
     from . import putting_off, visits  # noqa: F401
 
 
+def is_to_get_signals() -> bool:
+    """Has the program yet to be sent signals that came while its main thread was at ours?"""
+    from . import putting_off
+
+    return putting_off.has_any()
+
+
 def hand_on_later() -> None:
     """Give the program the signals that have come, once its main thread runs nothing of ours."""
     from . import putting_off, visits

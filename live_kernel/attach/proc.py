@@ -13,7 +13,7 @@ import os
 import pwd
 import time
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from ..records import NamedTuple
 
@@ -59,6 +59,25 @@ def seconds_since(start_time: int) -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) - start_time / TICKS_PER_SECOND
 
 
+def started_at(start_time: int) -> float:
+    """The moment of the epoch, in seconds, that is `start_time` clock ticks after boot.
+
+    Always the same of one process, whatever is done to the clock; another Python process that was
+    asked before the clock was set tells another. Raises OSError.
+    """
+    return round(_boot_time() + start_time / TICKS_PER_SECOND, 2)
+
+
+@cache
+def _boot_time() -> int:
+    """The moment of the epoch at which the system was booted, from /proc/stat (proc(5))."""
+    with open("/proc/stat", "rb") as file:
+        for line in file:
+            if line.startswith(b"btime "):
+                return int(line.split()[1])
+    raise OSError("/proc/stat does not tell when the system was booted")
+
+
 def stat(pid: int) -> Stat:
     data = read(pid, "stat").decode(errors="replace")
     # The name stands in brackets and may itself hold brackets and spaces.
@@ -75,12 +94,13 @@ def stat(pid: int) -> Stat:
 
 class Usage(NamedTuple):
     """What a process has used. `processor`: seconds of all its threads, the system's part
-    included. `memory`: bytes of its resident set.
+    included. `memory`: bytes of its resident set. `start_time`: in clock ticks after boot.
     """
 
     processor: float
     memory: int
     threads: int
+    start_time: int
 
 
 def usage(pid: int) -> Usage:
@@ -88,7 +108,7 @@ def usage(pid: int) -> Usage:
     data = read(pid, "stat").decode(errors="replace")
     rest = data[data.rindex(")") + 2 :].split()
     ticks = int(rest[11]) + int(rest[12])
-    return Usage(ticks / TICKS_PER_SECOND, int(rest[21]) * _PAGE, int(rest[17]))
+    return Usage(ticks / TICKS_PER_SECOND, int(rest[21]) * _PAGE, int(rest[17]), int(rest[19]))
 
 
 class Status(NamedTuple):
@@ -195,22 +215,23 @@ def pids() -> list[int]:
 
 
 def children(pid: int) -> list[int]:
-    """The children of its main thread; empty where the kernel does not list them."""
+    """The children of all of its threads; empty where the kernel does not list them, and where it
+    has ended: then they are another's.
+    """
+    found: list[int] = []
+    for thread in _threads(pid):
+        try:
+            found += map(int, read(pid, f"task/{thread}/children").split())
+        except OSError:
+            continue  # the end of one thread; the others may have children
+    return found
+
+
+def _threads(pid: int) -> list[str]:
     try:
-        return [int(child) for child in read(pid, f"task/{pid}/children").split()]
+        return os.listdir(f"/proc/{pid}/task")
     except OSError:
         return []
-
-
-def all_children(pid: int) -> list[int]:
-    """The children of all of its threads; empty where the kernel does not list them."""
-    found: list[int] = []
-    try:
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            found += map(int, read(pid, f"task/{thread}/children").split())
-    except OSError:
-        pass  # it has ended, and they are another's
-    return found
 
 
 def ancestors(pid: int) -> Iterator[int]:

@@ -19,7 +19,7 @@ from ..attach.verdicts import title
 from ..errors import LiveKernelError, TargetNotFound
 from ..plain import plain
 from ..records import NamedTuple
-from .ownership import is_ours, text_of_ours
+from .ownership import is_ours, text_of_ours, write_whole
 from .rails import NO_RAILS, Rails
 
 VARIABLE = "LIVE_KERNEL_TARGET"
@@ -109,12 +109,7 @@ class Memory:
         kept["command"] = process.cmdline
         record = json.dumps({**kept, "pattern": text, "pinned": pinned, "rails": rails})
         with contextlib.suppress(OSError):
-            # Made anew: in a directory that is everybody's, what has its name may be anyone's,
-            # or a link to anything.
-            self._file.unlink(missing_ok=True)
-            descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(record)
+            write_whole(self._file, record)
 
     def recall(self, pinned: bool) -> Choice | None:
         """The choice kept, if it was (not) pinned by `%attach`, as asked.

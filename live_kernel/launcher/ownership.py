@@ -1,12 +1,15 @@
 """Whose files the launcher obeys: those of its own user and root, that nobody else can write to.
+And how it writes those that it will obey.
 
-Runs in the launcher. What is merely shown is no concern of it; what is run, imported, or says
-what is to be done, is. Above all where root works in another user's directory, or with
-that user's HOME (`sudo -E`). Rule: asked of an open descriptor, where there is one.
+Runs in the launcher, and in Jupyter Server. What is merely shown is no concern of it; what is
+run, imported, or says what is to be done, is. Above all where root works in another user's
+directory, or with that user's HOME (`sudo -E`). Rule: asked of an open descriptor, where there is
+one.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -34,6 +37,37 @@ def text_of_ours(file: Path) -> str:
                 f"{file} is not ours, or others can write to it: it is not obeyed"
             )
         return opened.read(_LARGEST).decode()
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Write a file for ourselves alone, anew: whole or not at all, in the place of what is there,
+    which may be a link to anything. Raises OSError; PermissionError where others could put
+    another in its place.
+    """
+    directory = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    fresh = f".{file.name}.{os.urandom(6).hex()}"
+    try:
+        status = os.fstat(directory)
+        if not is_ours(status) and not status.st_mode & stat.S_ISVTX:
+            raise PermissionError(errno.EPERM, "others could tamper with its directory")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(fresh, flags, 0o600, dir_fd=directory)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+                opened.write(text)
+            os.rename(fresh, file.name, src_dir_fd=directory, dst_dir_fd=directory)
+        except BaseException:
+            _remove(fresh, directory)
+            raise
+    finally:
+        os.close(directory)
+
+
+def _remove(name: str, directory: int) -> None:
+    try:
+        os.unlink(name, dir_fd=directory)
+    except OSError:
+        pass  # it has not come so far, or it is not there any more
 
 
 def is_place_of_ours(directory: Path) -> bool:

@@ -7,10 +7,9 @@ What concerns a target that is not entered yet waits for no cell: that cell wait
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
-from ..attach import processes
+from ..attach import proc, processes
 from ..errors import LiveKernelError, TargetNotFound
 from .attachment import State
 from .execution import Done, Execution, Queue, Turn
@@ -86,7 +85,7 @@ def _do(deed: Deed, asked: Asked, runner: Runner, done: Done) -> None:
 def _check(pid: int, started: float) -> None:
     """Raises LiveKernelError where that pid is another process's by now, or nobody's."""
     process = processes.identify(pid)
-    if abs(time.time() - process.uptime - started) > _AT_MOST_APART:
+    if abs(proc.started_at(process.start_time) - started) > _AT_MOST_APART:
         raise TargetNotFound(
             pid,
             f"pid {pid} is another process now; the one that was chosen has ended",

@@ -11,10 +11,9 @@ go without a word; so figures are sent only to one that has spoken in the last s
 from __future__ import annotations
 
 import time
-from functools import lru_cache
 from typing import Any
 
-from ..attach import naming
+from ..attach import naming, proc
 from ..attach.processes import Process
 from ..errors import CommandMisused, LiveKernelError
 from ..plain import on_one_line, plain
@@ -210,7 +209,7 @@ class Panels:
         blocked, failure = target.blocked, target.failure
         state: Content = {"state": target.state.value, "target": None, "bound": ""}
         if process is not None:
-            state["target"] = {**_described_once(process), "guard": target.rails._asdict()}
+            state["target"] = {**_described_process(process), "guard": target.rails._asdict()}
         if target.state is State.ATTACHED:
             state["bound"] = self._bound
         elif target.state is State.INJECTING and blocked is not None:
@@ -257,14 +256,13 @@ class Panels:
             self._timer = self._reactor.later(USAGE_EVERY, self._measure)
 
 
-@lru_cache(maxsize=8)
-def _described_once(process: Process) -> Content:
-    """Once, for clocks are set: the moment of its start would be another each time."""
+def _described_process(process: Process) -> Content:
+    """What a panel shows of it; `started` in seconds of the epoch."""
     return {
         "pid": process.pid,
         "name": naming.of(process),
         "command": plain(" ".join(process.cmdline)),
-        "started": round(time.time() - process.uptime, 1),
+        "started": proc.started_at(process.start_time),
     }
 
 

@@ -9,11 +9,10 @@ have written; and they are written whole or not at all.
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import hashlib
 import json
 import os
-import secrets
 import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,7 +21,7 @@ from typing import Any
 from ..errors import LiveKernelError
 from .clock import stamp
 from .journal import state_directory
-from .ownership import is_ours, text_of_ours
+from .ownership import text_of_ours, write_whole
 from .setup import Item, from_json, to_json
 
 
@@ -60,37 +59,20 @@ def save(file: Path, items: Sequence[Item], about: Mapping[str, Any]) -> None:
     text = json.dumps({**to_json(items), **about, "saved": stamp()}, indent=1) + "\n"
     try:
         file.parent.mkdir(0o700, parents=True, exist_ok=True)
-        _write(file, text)
+        _require_plain(file)
+        write_whole(file, text)
     except OSError as error:
         raise SessionNotKept(f"{file} can't be written: {error.strerror or error}.", "") from None
 
 
-def _write(file: Path, text: str) -> None:
-    directory = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    fresh = f".{file.name}.{secrets.token_hex(6)}"
+def _require_plain(file: Path) -> None:
+    """A user who names a link, a pipe or another's file has not meant that."""
     try:
-        status = os.fstat(directory)
-        if not is_ours(status) and not status.st_mode & stat.S_ISVTX:
-            raise PermissionError(1, "others could tamper with its directory")
-        with contextlib.suppress(FileNotFoundError):
-            _require_plain(os.stat(file.name, dir_fd=directory, follow_symlinks=False))
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(fresh, flags, 0o600, dir_fd=directory)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
-                opened.write(text)
-            os.rename(fresh, file.name, src_dir_fd=directory, dst_dir_fd=directory)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(fresh, dir_fd=directory)
-            raise
-    finally:
-        os.close(directory)
-
-
-def _require_plain(status: os.stat_result) -> None:
+        status = file.lstat()
+    except FileNotFoundError:
+        return
     if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
-        raise PermissionError(1, "what is there is no file of yours")
+        raise PermissionError(errno.EPERM, "what is there is no file of yours")
 
 
 def load(file: Path) -> tuple[list[Item], dict[str, Any]]:

@@ -132,7 +132,7 @@ def line_of(process: Process) -> Line | None:
     above = [
         seen(pid) for _, pid in zip(range(_GENERATIONS), proc.ancestors(own.pid), strict=False)
     ]
-    beside = frozenset(_born(proc.all_children(own.parent)))
+    beside = frozenset(_born(proc.children(own.parent)))
     there = tuple(each for each in above if each is not None)
     supervisor = next((s for each in there if (s := supervised.supervisor_at(each.pid))), None)
     return Line(own, there, beside, "" if supervisor is None else supervisor.name)

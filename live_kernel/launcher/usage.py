@@ -1,10 +1,8 @@
 """What the target costs: the answer to jupyter-resource-usage's `usage_request`.
 
-Runs in the launcher, on a thread for each answer: going through all processes
-takes a while. Rule: the target is only looked at from outside, and nothing
-that slows it is read. (So its memory is the resident set. The proportional
-one, which ipykernel tells, has the system walk all pages of the process with
-its memory map locked.)
+Runs in the launcher, on a thread for each answer: going through a family of processes takes a
+while. Rule: as of `attach/metering`; so its memory is the resident set, where ipykernel tells the
+proportional one.
 """
 
 from __future__ import annotations
@@ -13,14 +11,16 @@ import os
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from ..attach import proc
 from ..attach.processes import Process
 from .reactor import Reactor
 from .wire import Content
 
 if TYPE_CHECKING:
-    import psutil
+    from ..attach.metering import Use
 
 
 class Usage:
@@ -28,7 +28,7 @@ class Usage:
 
     def __init__(self, reactor: Reactor) -> None:
         self._reactor = reactor
-        self._meter = Meter()
+        self._sum: Sum | None = None
         self._lock = threading.Lock()
 
     def ask(self, pid: int | None, answered: Callable[[Content], None]) -> None:
@@ -36,7 +36,9 @@ class Usage:
 
         def look() -> None:
             with self._lock:
-                content = self._meter.read(pid)
+                if self._sum is None:
+                    self._sum = Sum()
+                content = self._sum.read(pid)
             self._reactor.call(lambda: answered(content))
 
         threading.Thread(target=look, name="usage", daemon=True).start()
@@ -46,9 +48,11 @@ class Gauge:
     """What one process uses by itself, since the last look at it."""
 
     def __init__(self, process: Process) -> None:
+        from ..attach.metering import Meter  # not on the way to the first result
+
         self.process = process
         self._lock = threading.Lock()
-        self._seen: psutil.Process | None = None
+        self._meter = Meter()
 
     def begin(self) -> None:
         """Look for the first time, so that there is something to compare with."""
@@ -59,29 +63,21 @@ class Gauge:
 
         None the first time, when there is nothing to compare with, and where it can't be seen.
         """
-        import psutil
-
         with self._lock:
-            try:
-                if self._seen is None:
-                    self._seen = psutil.Process(self.process.pid)
-                    self._seen.cpu_percent()
-                    return None
-                with self._seen.oneshot():
-                    return {
-                        "cpu": self._seen.cpu_percent(),
-                        "memory": self._seen.memory_info().rss,
-                        "threads": self._seen.num_threads(),
-                    }
-            except psutil.Error:
-                return None
+            use = self._meter.read(self.process.pid, self.process.start_time)
+        if use is None or use.processor is None:
+            return None
+        cpu = round(100 * use.processor, 1)
+        return {"cpu": cpu, "memory": use.memory, "threads": use.threads}
 
 
-class Meter:
-    """Remembers processes between two looks, without which there is no processor time."""
+class Sum:
+    """What a process and its descendants use together."""
 
     def __init__(self) -> None:
-        self._known: dict[int, _Counted] = {}
+        from ..attach.metering import Meter  # not on the way to the first result
+
+        self._meter = Meter()
 
     def read(self, pid: int | None) -> Content:
         """The content of a `usage_reply`. What can't be known is left out."""
@@ -96,47 +92,25 @@ class Meter:
         host = psutil.cpu_percent()
         if host:  # 0.0 is what the first call says
             content["host_cpu_percent"] = host
-        counted = self._look_at(pid)
-        if counted:
-            content["kernel_cpu"] = sum(each.processor for each in counted)
-            content["kernel_memory"] = sum(each.memory for each in counted)
+        uses = self._look_at([os.getpid()] if pid is None else _family(pid))
+        if uses:
+            content["kernel_cpu"] = round(100 * sum(use.processor or 0.0 for use in uses), 1)
+            content["kernel_memory"] = sum(use.memory for use in uses)
         return content
 
-    def _look_at(self, pid: int | None) -> list[_Counted]:
-        import psutil
-
-        try:
-            main = psutil.Process(pid)
-            family = [main] if pid is None else [main, *main.children(recursive=True)]
-        except psutil.Error:
-            return []
-        present: dict[int, _Counted] = {}
-        for process in family:
-            known = self._known.get(process.pid)
-            if known is None or known.process != process:  # another one with the same pid
-                known = _Counted(process)
-            if known.look():
-                present[process.pid] = known
-        self._known = present
-        return list(present.values())
+    def _look_at(self, pids: list[int]) -> list[Use]:
+        keys = []
+        for pid in pids:
+            with suppress(OSError):
+                keys.append((pid, proc.stat(pid).start_time))
+        self._meter.forget_all_but(keys)
+        uses = [self._meter.read(*key) for key in keys]
+        return [use for use in uses if use is not None]
 
 
-class _Counted:
-    """A process and what it last used."""
-
-    def __init__(self, process: psutil.Process) -> None:
-        self.process = process
-        self.processor = 0.0
-        self.memory = 0
-
-    def look(self) -> bool:
-        """Look again. Returns whether that was possible."""
-        import psutil
-
-        try:
-            with self.process.oneshot():
-                self.processor = self.process.cpu_percent()
-                self.memory = self.process.memory_info().rss
-        except psutil.Error:
-            return False
-        return True
+def _family(pid: int) -> list[int]:
+    """It and its descendants, as they are just now."""
+    found = [pid]
+    for each in found:  # which grows meanwhile
+        found += [child for child in proc.children(each) if child not in found]
+    return found

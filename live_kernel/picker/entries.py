@@ -9,25 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
+from ..attach.metering import UNKNOWN, Key, Use
 from ..attach.processes import Candidate, Process
 from ..launcher.rails import NO_RAILS, Rails
-from ..records import NamedTuple
-
-Key = tuple[int, int]
-"""A pid, and when that process was started."""
-
-
-class Use(NamedTuple):
-    """What a process uses. `processor`: of one processor, 1.0 for all of it; None where it has
-    been looked at only once. `memory`: bytes.
-    """
-
-    processor: float | None = None
-    memory: int = 0
-    threads: int = 0
-
-
-UNKNOWN = Use()
 
 
 class Entry:

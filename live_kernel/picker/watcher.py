@@ -13,9 +13,9 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from ..attach import proc, processes, supervised
-from ..attach.processes import Process
+from ..attach.metering import UNKNOWN, Meter
 from ..launcher import guards, sessions
-from .entries import Entry, Key, Use
+from .entries import Entry
 
 _EVERY, _SOON = 1.0, 0.3
 """Seconds between looks; and before the second, from which on there is processor time."""
@@ -33,7 +33,7 @@ class Watcher:
     def __init__(self, found: Callable[[list[Entry]], None]) -> None:
         self._found = found
         self._is_over = threading.Event()
-        self._used: dict[Key, tuple[float, float]] = {}
+        self._meter = Meter()
         self._kernels: dict[int, list[str]] = {}
         self._kernels_at = 0.0
         self.trouble = ""
@@ -64,29 +64,18 @@ class Watcher:
         found = processes.candidates()
         guarded, error = guards.understood()
         self.trouble = "" if error is None else str(error)
-        now, before, self._used = time.monotonic(), self._used, {}
+        self._meter.forget_all_but([(each.process.pid, each.process.start_time) for each in found])
         names = _names()
         return [
             Entry(
                 each,
                 guarded.of(each.process),
-                self._use(each.process, now, before),
+                self._meter.read(each.process.pid, each.process.start_time) or UNKNOWN,
                 self._kernels.get(each.process.pid, ()),
                 names.get(each.process.pid, ""),
             )
             for each in found
         ]
-
-    def _use(self, process: Process, now: float, before: dict[Key, tuple[float, float]]) -> Use:
-        try:
-            usage = proc.usage(process.pid)
-        except (OSError, ValueError, IndexError):
-            return Use()
-        key = process.pid, process.start_time
-        self._used[key] = now, usage.processor
-        then, used = before.get(key, (now, 0.0))
-        share = (usage.processor - used) / (now - then) if now > then else None
-        return Use(share, usage.memory, usage.threads)
 
     def _look_at_kernels(self) -> None:
         if time.monotonic() - self._kernels_at < _KERNELS_EVERY:

@@ -7,15 +7,11 @@ look goes on, or soon after it, shares it. Rule: the event loop never waits for 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cache
 
-import psutil
-
-from ..attach import naming, proc, processes
+from ..attach import metering, naming, proc, processes
 from ..attach.processes import Candidate, Process
 from ..errors import LiveKernelError
 from ..launcher import guards
@@ -77,7 +73,7 @@ class Listing:
         self._fresh_for = fresh_for
         self.on_look: Callable[[Look], None] = lambda _look: None
         self._pool = ThreadPoolExecutor(1, "live-kernel-look")
-        self._meter = Meter()
+        self._meter = metering.Meter()
         self._going: Future[Look] | None = None
         self._taken = self._cost = 0.0
 
@@ -104,7 +100,7 @@ class Listing:
         begun = time.thread_time()
         guarded, warning = guards.understood()
         found = [self._program(each, guarded) for each in processes.candidates()]
-        self._meter.forget_all_but({each.process.pid for each in found})
+        self._meter.forget_all_but({(each.process.pid, each.process.start_time) for each in found})
         look = Look(tuple(found), warning)
         self.on_look(look)
         self._taken, self._cost = time.monotonic(), time.thread_time() - begun
@@ -116,53 +112,20 @@ class Listing:
 
     def _program(self, candidate: Candidate, guarded: Guards) -> Program:
         process = candidate.process
-        started = started_at(process.start_time)
-        return Program(candidate, guarded.of(process), self._meter.read(process), started)
+        started = proc.started_at(process.start_time)
+        return Program(candidate, guarded.of(process), self._usage(process), started)
 
-
-def started_at(start_time: int) -> float:
-    """The moment of the epoch that is `start_time` clock ticks after boot."""
-    return round(_boot_time() + start_time / proc.TICKS_PER_SECOND, 2)
-
-
-@cache
-def _boot_time() -> float:
-    """Asked once, so that a process has one start, whatever is done to the clock."""
-    return psutil.boot_time()
+    def _usage(self, process: Process) -> Usage:
+        """What it uses; nothing where it has just ended."""
+        use = self._meter.read(process.pid, process.start_time)
+        if use is None:
+            return Usage()
+        share = use.processor
+        if share is None:
+            share = use.seconds / max(process.uptime, 0.1)
+        return Usage(round(100 * share, 1), use.memory, use.threads)
 
 
 def title_of(process: Process, rails: Rails) -> str:
     """What its guard calls it, or a name from its command line."""
     return naming.shortened(rails.banner) if rails.banner else naming.of(process)
-
-
-class Meter:
-    """Remembers processes between two looks, without which there is no processor time."""
-
-    def __init__(self) -> None:
-        self._known: dict[int, tuple[int, psutil.Process]] = {}
-
-    def read(self, process: Process) -> Usage:
-        """What it uses; nothing where it has just ended."""
-        with contextlib.suppress(psutil.Error):
-            start_time, known = self._known.get(process.pid, (-1, None))
-            if known is None or start_time != process.start_time:
-                known = psutil.Process(process.pid)
-                self._known[process.pid] = process.start_time, known
-                known.cpu_percent()
-                return self._read(known, process, over_life=True)
-            return self._read(known, process, over_life=False)
-        return Usage()
-
-    def _read(self, known: psutil.Process, process: Process, over_life: bool) -> Usage:
-        with known.oneshot():
-            if over_life:
-                times = known.cpu_times()
-                cpu = 100 * (times.user + times.system) / max(process.uptime, 0.1)
-            else:
-                cpu = known.cpu_percent()
-            return Usage(round(cpu, 1), known.memory_info().rss, known.num_threads())
-
-    def forget_all_but(self, pids: set[int]) -> None:
-        for pid in self._known.keys() - pids:
-            del self._known[pid]

@@ -20,7 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..launcher.ownership import text_of_ours
+from ..launcher.ownership import text_of_ours, write_whole
 from ..records import NamedTuple
 
 MOST = 300
@@ -110,7 +110,9 @@ class Remembered:
         """No other server of this user writes meanwhile."""
         self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(
-            self._file.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+            self._file.with_suffix(".lock"),
+            os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC,
+            0o600,
         )
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -119,12 +121,7 @@ class Remembered:
             os.close(lock)
 
     def _write(self, records: list[Record]) -> None:
-        new = self._file.with_suffix(f".{os.getpid()}")
-        new.unlink(missing_ok=True)
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(f"[{',\n'.join(_within(records))}]\n")
-        new.replace(self._file)
+        write_whole(self._file, f"[{',\n'.join(_within(records))}]\n")
 
 
 def _within(records: list[Record]) -> Iterator[str]:

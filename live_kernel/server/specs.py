@@ -29,7 +29,7 @@ from ..launcher import guards
 from ..launcher.choosing import ENDED, MEANT
 from ..plain import on_one_line
 from ..records import NamedTuple
-from .listing import Listing, Look, Program, started_at, title_of
+from .listing import Listing, Look, Program, title_of
 from .remembered import Record, Remembered, boot, within
 
 BASE = "live-attach"
@@ -66,7 +66,7 @@ class Meant(NamedTuple):
         """In seconds of the epoch, if it began since the system did."""
         if self.start_time is None or self.boot != boot():
             return None
-        return started_at(self.start_time)
+        return proc.started_at(self.start_time)
 
     def as_metadata(self) -> dict[str, Any]:
         """What the kernelspec's metadata hold under `live_kernel`."""
