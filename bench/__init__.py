@@ -15,6 +15,8 @@ run; nothing that is started here outlives it.
     dap        a client of the Debug Adapter Protocol, which debugpy speaks
     beside     ours beside several peers, of which some may not be there
     targets    the programs that are attached to
+    serving    one of them under load, and how it fares
+    footprint  what a process takes of the machine's memory
     rows       one module for each thing that is measured
     topics     what these are about
     runs       one measurement after the other

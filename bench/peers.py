@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -83,21 +83,26 @@ class Workshop:
         manager = self._manager(name)
         try:
             self._start(manager, target)
-            with Client(manager.get_connection_info()) as client:
+            with Client(manager.get_connection_info(), _pid(manager)) as client:
                 client.await_ready()
                 client.run("1")
                 yield client
         finally:
             _shut_down(manager)
 
-    def spawn(self, name: str, target: Target | None = None) -> float:
-        """Seconds from asking for a kernel to the reply to its first cell."""
+    def spawn(
+        self,
+        name: str,
+        target: Target | None = None,
+        ask: Callable[[Client], object] = lambda client: client.first_reply("6 * 7"),
+    ) -> float:
+        """Seconds from asking for a kernel to the reply to its first cell, or what `ask` asks."""
         manager = self._manager(name)
         try:
             begun = time.perf_counter()
             self._start(manager, target)
             with Client(manager.get_connection_info()) as client:
-                client.first_reply("6 * 7")
+                ask(client)
                 return time.perf_counter() - begun
         finally:
             _shut_down(manager)
@@ -148,6 +153,10 @@ class Workshop:
         """A connection file and what is in it; signed, as those of a KernelManager are."""
         key = secrets.token_hex(16).encode()
         return write_connection_file(str(self.place / f"{secrets.token_hex(4)}.json"), key=key)
+
+
+def _pid(manager: KernelManager) -> int:
+    return int(getattr(manager.provisioner, "pid", 0) or 0)
 
 
 def _shut_down(manager: KernelManager) -> None:

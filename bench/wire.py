@@ -58,7 +58,9 @@ class Answer:
 class Client:
     """One front-end of one kernel, given by its connection file's contents."""
 
-    def __init__(self, connection: Mapping[str, Any]) -> None:
+    def __init__(self, connection: Mapping[str, Any], pid: int = 0) -> None:
+        """`pid`: the kernel's, where it is a process of its own."""
+        self.pid = pid
         key = connection["key"]
         self._session = Session(key=key if isinstance(key, bytes) else key.encode())
         self._context = zmq.Context()
@@ -109,15 +111,18 @@ class Client:
 
     def first_reply(self, code: str, within: float = 60.0) -> None:
         """Run a cell and wait for the reply only: iopub may not be subscribed to as yet."""
-        request = self._send("execute_request", _execute(code))
+        _check_succeeded(self.first_answer("execute_request", _execute(code), within), code)
+
+    def first_answer(self, kind: str, content: Content, within: float = 60.0) -> Content:
+        """The content of the reply to a request, whatever is published meanwhile."""
+        request = self._send(kind, content)
         deadline = time.monotonic() + within
         while (rest := deadline - time.monotonic()) > 0:
             if self._shell.poll(int(rest * 1000)):
                 frames = self._shell.recv_multipart()
                 if _header(frames, parent=True).get("msg_id") == request:
-                    _check_succeeded(_content(frames), code)
-                    return
-        raise Unanswered(f"no execute_reply within {within:.0f} s")
+                    return _content(frames)
+        raise Unanswered(f"no answer to {kind} within {within:.0f} s")
 
     def ask(self, kind: str, content: Content, within: float = 60.0) -> Answer:
         """Send a request and take in everything until it has been dealt with."""

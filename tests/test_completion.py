@@ -1122,6 +1122,36 @@ class TestSize:
         assert matches("name9999", names)[0] == "name9999"
         assert self.spent("name", names) < 1
 
+    def test_of_many_names_the_first_are_shown(self) -> None:
+        """By rank, then by letters, wherever they stand."""
+        public = [f"name{number:05}" for number in range(MATCH_LIMIT - 2, 0, -1)]
+        private = ["_late", "_early", "_middle"]
+        names = Dictionary(**dict.fromkeys([*private, "__special__", *public], 0))
+        found = matches("", names)
+        assert found[: len(public)] == sorted(public)
+        assert not {"_late", "__special__"} & set(found)
+        many = Dictionary(**{f"n{number}": 0 for number in range(3 * MATCH_LIMIT, 0, -1)})
+        expected = sorted(f"n{number}" for number in range(1, 3 * MATCH_LIMIT + 1))
+        assert matches("n", many) == expected[:MATCH_LIMIT]
+
+    def test_a_name_that_is_a_keyword_elsewhere(self) -> None:
+        for names, kind in ((Dictionary(), "keyword"), (Dictionary(match=1), "instance")):
+            reply = complete("matc", 4, names)
+            assert [(each["text"], each["type"]) for each in reply["types"]] == [("match", kind)]
+
+    def test_of_pairs_that_begin_alike_others_are_shown_too(self) -> None:
+        pairs = {("a", number): 0 for number in range(2 * MATCH_LIMIT)}
+        assert matches("d['", Dictionary(d={**pairs, "b": 0})) == ["a", "b"]
+
+    def test_keys_that_are_written_otherwise_than_they_are(self) -> None:
+        names = Dictionary(d={"a\\b": 0, "a\nb": 0, 'say "so"': 0, "it's": 0, b"raw": 0})
+        assert matches("d['a\\\\", names) == ["a\\\\b"]
+        assert matches("d['a\\n", names) == ["a\\nb"]
+        assert matches("d['it", names) == ["it\\'s"]
+        assert matches('d["say', names) == ['say \\"so\\"']
+        assert matches("d[b'ra", names) == ["raw"]
+        assert matches("d[b", names)[0] == "b'raw'"
+
     def test_many_keys(self) -> None:
         names = Dictionary(d={f"key{i}": i for i in range(1_000_000)})
         assert len(matches("d['", names)) == MATCH_LIMIT

@@ -6,8 +6,10 @@ cell, its request is answered exactly once, between its own busy and idle.
 
 from __future__ import annotations
 
+import gc
 import itertools
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -538,3 +540,22 @@ def test_two_looks_at_once_are_run_side_by_side(kernel: Kernel) -> None:
     for execution in kernel.started[1:]:
         kernel.queue.succeed(execution)
     assert [kernel.frontend.reply_to(one)["status"] for one in (first, second)] == ["ok", "ok"]
+
+
+def test_where_late_output_goes_keeps_nothing_of_what_was_asked() -> None:
+    """The last thousand cells have such an outlet each, and what they said may be much."""
+    frontend = FakeFrontend()
+    asked = request("x = 1  # much")
+    execution = Execution(asked, frontend, Queue(frontend, lambda _: None, Inputs(lambda *_: None)))  # type: ignore[arg-type]
+    execution.count = 7
+    later = execution.for_later()
+    gone = weakref.ref(execution)
+    header = asked.header
+    del execution, asked
+    gc.collect()
+    assert gone() is None
+    assert later.request.content == {}
+    later.show({"event": "result", "data": {"text/plain": "1"}, "metadata": {}})
+    ((parent, kind, content),) = frontend.told
+    assert (parent, kind) == (header["msg_id"], "execute_result")
+    assert content["execution_count"] == 7

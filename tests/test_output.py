@@ -85,6 +85,58 @@ def test_streams_and_events_keep_their_order(output: Output, launcher: Launcher)
     assert launcher.events == [stream("1"), stream("23", "stderr"), stream("4")]
 
 
+def test_what_is_gathered_keeps_its_place_among_the_rest(
+    output: Output, launcher: Launcher
+) -> None:
+    assert output.gather("stdout", "1")
+    assert output.gather("stderr", "2\n")
+    output.write("stderr", "3")
+    output.add(EVENT)
+    assert output.gather("stdout", "4")
+    assert launcher.batches == []
+    output.finish(OK)
+    assert launcher.events == [stream("1"), stream("2\n3", "stderr"), EVENT, stream("4")]
+
+
+def test_what_has_to_be_sent_is_not_gathered(output: Output, launcher: Launcher) -> None:
+    assert not output.gather("stdout", "")
+    assert not output.gather("stdout", "x" * (FLUSH_SIZE + 1))
+    assert output.gather("stdout", "x" * FLUSH_SIZE)
+    assert not output.gather("stdout", "more than may wait")
+    output.flush()
+    launcher.now += FLUSH_AFTER + 0.001
+    assert output.gather("stdout", "a line")
+    assert not output.gather("stdout", "\n")
+
+
+def test_a_longer_text_than_may_be_shown_is_not_gathered(launcher: Launcher) -> None:
+    output = Output(launcher.deliver, longest=10)
+    assert output.gather("stdout", "x" * 10)
+    assert not output.gather("stdout", "x" * 11)
+
+
+def test_threads_that_print_at_once_lose_nothing(output: Output, launcher: Launcher) -> None:
+    """While one empties it, others go on: each line arrives once, in its thread's order."""
+    lines, writers = 20_000, 4
+
+    def write(number: int) -> None:
+        for line in range(lines):
+            text = f"{number} {line}\n"
+            if not output.gather("stdout", text):
+                output.write("stdout", text)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(writers)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        output.flush()
+    output.finish(OK)
+    arrived = launcher.text().splitlines()
+    for number in range(writers):
+        own = [line for line in arrived if line.startswith(f"{number} ")]
+        assert own == [f"{number} {line}" for line in range(lines)]
+
+
 def test_old_text_leaves_with_the_next_write(output: Output, launcher: Launcher) -> None:
     output.write("stdout", "a")
     launcher.now += FLUSH_AFTER + 0.001

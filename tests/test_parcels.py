@@ -91,6 +91,23 @@ def test_the_mapping_keeps_no_descriptor_and_changes_no_file(file: int) -> None:
     assert memoryview(other.data)[0] == 0
 
 
+def test_what_a_pickle_holds_is_in_memory_once(file: int) -> None:
+    """The file is read, not mapped: in memory it would count for this process, too."""
+    size = 64 << 20
+    parcels.write(file, [("v", b"x" * size)], PLENTY)
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    before = peak()
+    (value,) = parcels.read(file, ["v"], "the test")
+    assert value.count(b"x") == size
+    assert peak() - before < 1.5 * size
+
+
+def peak() -> int:
+    """The most memory, in bytes, that this process has had resident."""
+    text = Path("/proc/self/status").read_text()
+    return int(text.partition("VmHWM:")[2].split()[0]) << 10
+
+
 def test_what_two_values_share_they_share_afterwards() -> None:
     shared = [1]
     one, other = moved([shared], {"it": shared})

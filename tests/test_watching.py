@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
+from itertools import pairwise
+from statistics import median
 from typing import Any
 
 import pytest
@@ -37,7 +39,7 @@ def counts(text: str) -> int:
 
 
 def test_a_number_is_updated_in_one_display_and_plotted(kernel: Kernel) -> None:
-    cell = kernel.run("%watch len(orders) every 20ms for 300ms")
+    cell = kernel.run("%watch len(orders) every 20ms for 600ms")
     assert cell.status == "ok"
     updates = cell.contents("update_display_data")
     (first,) = (each for each in cell.contents("display_data") if each["transient"])
@@ -50,6 +52,15 @@ def test_a_number_is_updated_in_one_display_and_plotted(kernel: Kernel) -> None:
     assert "len(orders) = 2" in last["text/plain"]
     assert re.search(r"min 2, mean 2, max 2", cell.stdout)
     assert "its time is over" in cell.stdout
+
+
+def test_values_that_come_fast_are_drawn_together(kernel: Kernel) -> None:
+    kernel.run("import time")
+    cell = kernel.run("%watch time.monotonic() every 20ms for 1s")
+    texts = [each["text/plain"] for each in shown(cell)[:-1]]  # the last is shown in any case
+    values = [float(re.findall(r"= ([\d.]+)", text)[0]) for text in texts]
+    assert median(later - value for value, later in pairwise(values)) > 0.05
+    assert counts(cell.stdout) >= len(values) > 2
 
 
 def test_several_numbers_have_a_line_each(kernel: Kernel) -> None:

@@ -14,18 +14,24 @@ from ..peers import Workshop
 from ..plan import Plan
 from ..samples import Row
 from . import (
+    app,
     attach,
     breakpoints,
+    crowd,
+    endurance,
     fleet,
+    imports,
     loops,
     memory,
     output,
     places,
+    pull,
     round_trip,
     spawn,
     speed,
     stall,
     trace,
+    watch,
 )
 
 type Measurement = Callable[[Workshop, Plan], list[Row]]
@@ -46,4 +52,11 @@ MEASUREMENTS: dict[str, Measurement] = {
     "trace": trace.measure,
     "memory": memory.measure,
     "break": breakpoints.measure,
+    "watch": watch.measure,
+    "app": app.measure,
+    "imports": imports.measure,
+    "complete_large": crowd.measure,
+    "million": endurance.measure_million,
+    "cells": endurance.measure_cells,
+    "pull": pull.measure,
 }

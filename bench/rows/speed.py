@@ -55,8 +55,8 @@ def measure(shop: Workshop, plan: Plan) -> list[Row]:
         is_paired=True,
     )
     row.note = (
-        f"the ratio is the median of the rounds' ratios, ± {_error(row.ratios):.4f}; stalled "
-        f"{stalled[attach] * 1e3:.1f} ms in all while attached, "
+        f"the ratio is the median of the rounds' ratios, ± {standard_error(row.ratios):.4f}; "
+        f"stalled {stalled[attach] * 1e3:.1f} ms in all while attached, "
         f"{stalled[detach] * 1e3:.1f} ms while not"
     )
     return [row]
@@ -75,6 +75,6 @@ def turns_per_second(target: BusyTarget, window: float) -> float:
     raise TimeoutError(f"the program got no processor within {_PATIENCE * window:.0f} s")
 
 
-def _error(ratios: list[float]) -> float:
+def standard_error(ratios: list[float]) -> float:
     """The standard error of their median, if they are spread normally."""
     return 1.2533 * statistics.stdev(ratios) / math.sqrt(len(ratios))

@@ -8,8 +8,6 @@ trace has gone when its cell ends, and what is measured is what it has left behi
 
 from __future__ import annotations
 
-import math
-import statistics
 import time
 from collections.abc import Callable
 
@@ -18,7 +16,7 @@ from ..peers import OURS, Workshop
 from ..plan import Plan
 from ..samples import REFERENCE, Budget, Row, in_turns, scaled
 from ..wire import Unanswered
-from .speed import turns_per_second
+from .speed import standard_error, turns_per_second
 
 _SETTLE = 0.03
 _WINDOW = 0.1
@@ -65,7 +63,9 @@ def measure(shop: Workshop, plan: Plan) -> list[Row]:
     rows[0].name, rows[0].budget = "app speed, %trace without a limit", Budget(0.9, at_least=True)
     rows[1].name, rows[1].budget = "app speed, after a %trace", Budget(0.99, at_least=True)
     for row in rows:
-        row.note = f"the ratio is the median of the rounds' ratios, ± {_error(row.ratios):.4f}"
+        row.note = (
+            f"the ratio is the median of the rounds' ratios, ± {standard_error(row.ratios):.4f}"
+        )
     rows[0].note += f"; that is {_cost(rows[0]):.2f} µs a call"
     return rows
 
@@ -76,8 +76,3 @@ def _cost(row: Row) -> float:
     assert ours is not None
     assert reference is not None
     return 1e3 / ours - 1e3 / reference
-
-
-def _error(ratios: list[float]) -> float:
-    """The standard error of their median, if they are spread normally."""
-    return 1.2533 * statistics.stdev(ratios) / math.sqrt(len(ratios))

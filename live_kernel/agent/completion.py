@@ -22,7 +22,7 @@ from .signatures import parameters, signature
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
     from .cursor import Opening
@@ -129,15 +129,20 @@ class _Completion:
         import keyword
 
         ours = [n for n in ("display", "get_ipython") if read_name(n, self.names) is not ABSENT]
-        seen = [name for name in self.names.names() if type(name) is str]
         bound = bound_names(self.code[: self.start], r"^\s*")
-        keywords = {*keyword.kwlist, "case", "match"}.difference(seen, bound)
-        local = [name for name in self.names.local_names() if type(name) is str]
+        keywords = {*keyword.kwlist, "case", "match"}.difference(bound)
+        seen, local = list(self.names.names()), self.names.local_names()
         groups = [local, seen, bound, keywords, [*builtins.__dict__, *ours]]
         return [
-            Match(name, "keyword") if name in keywords else self._name(name)
+            Match(name, "keyword")
+            if name in keywords and not self._is_seen(name)
+            else self._name(name)
             for name in fitting(groups, self.word)
         ]
+
+    def _is_seen(self, name: str) -> bool:
+        """Does the program, or a cell, have something under a name that is a keyword?"""
+        return read_name(name, self.names) is not builtins.__dict__.get(name, ABSENT)
 
     def _name(self, name: str) -> Match:
         value = read_name(name, self.names)
@@ -159,18 +164,27 @@ class _Completion:
     def _keys_unquoted(self) -> list[Match]:
         """Keys as literals, behind `d[` without a quote."""
         keys = self._keys_at(self.start, len(self.scan.open))
+        if self.word:  # no text begins like that, and there may be many
+            keys = [key for key in keys if type(key) is not str]
         texts = (repr(key) for key in keys if _is_literal(key))
         return self._fitting_keys(texts, self.word)
 
     def _keys_quoted(self, string: Opening, typed: str) -> list[Match]:
         kind = bytes if "b" in string.prefix else str
         keys = self._keys_at(string.start - len(string.prefix), len(self.scan.open) - 1)
-        firsts = [key[0] if type(key) is tuple and key else key for key in keys]
-        texts = (_inside_quotes(key, string) for key in firsts if type(key) is kind)
-        return self._fitting_keys(dict.fromkeys(texts), typed)
+        firsts = (key[0] if type(key) is tuple and key else key for key in keys)
+        fit: Iterable[Any] = (key for key in firsts if type(key) is kind)
+        if kind is str and "\\" not in typed:  # nothing is escaped: few need to be written out
+            fit = (key for key in fit if key.startswith(typed))
+        return self._fitting_keys((_inside_quotes(key, string) for key in fit), typed)
 
     def _fitting_keys(self, texts: Iterable[str], typed: str) -> list[Match]:
-        fit = islice((text for text in texts if text.startswith(typed)), MATCH_LIMIT)
+        fit: dict[str, None] = {}
+        for text in texts:
+            if text.startswith(typed):
+                fit[text] = None
+                if len(fit) == MATCH_LIMIT:
+                    break
         return [Match(text, "dict key") for text in fit]
 
     def _keys_at(self, end: int, depth: int) -> list[Any]:
@@ -242,20 +256,42 @@ class _Completion:
         return [Match(n, kind_of(entries[n]) if n in entries else "module") for n in found]
 
 
-def fitting(groups: Iterable[Iterable[str]], word: str) -> list[str]:
+def fitting(groups: Sequence[Iterable[object]], word: str) -> list[str]:
     """The names that begin so: public before private, in the order of groups, then of letters.
 
-    No more than can be shown.
+    No more than can be shown. Of a hundred thousand names, few are touched twice.
     """
-    found = [[name for name in group if name.startswith(word)] for group in groups]
+    groups = [list(group) for group in groups]
+    found = [[n for n in group if type(n) is str and n.startswith(word)] for group in groups]
     if word and not any(found):
         lower = word.lower()
-        found = [[name for name in group if name.lower().startswith(lower)] for group in groups]
-    ranks: tuple[list[str], ...] = ([], [], [])
-    for names in found:
-        for name in sorted(names):
-            ranks[name.startswith("_") + name.startswith("__")].append(name)
-    return list(dict.fromkeys(name for rank in ranks for name in rank))[:MATCH_LIMIT]
+        found = [
+            [n for n in group if type(n) is str and n.lower().startswith(lower)] for group in groups
+        ]
+    chosen: dict[str, None] = {}
+    for of_rank in _RANKS:
+        for names in found:
+            chosen.update(dict.fromkeys(_first(of_rank(names))))
+            if len(chosen) >= MATCH_LIMIT:
+                return list(chosen)[:MATCH_LIMIT]
+    return list(chosen)
+
+
+_RANKS: tuple[Callable[[list[str]], list[str]], ...] = (
+    lambda names: [name for name in names if name[:1] != "_"],
+    lambda names: [name for name in names if name[:1] == "_" != name[1:2]],
+    lambda names: [name for name in names if name[:2] == "__"],
+)
+"""The public ones of some names, the private ones, the special ones."""
+
+
+def _first(names: list[str]) -> list[str]:
+    """Those that come first in the order of letters, as many as can be shown."""
+    if len(names) <= MATCH_LIMIT:
+        return sorted(names)
+    import heapq
+
+    return heapq.nsmallest(MATCH_LIMIT, names)
 
 
 def _free_parameters(called: object, given: list[str]) -> list[str]:

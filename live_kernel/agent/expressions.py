@@ -187,4 +187,4 @@ def keys_of(owner: object) -> list[Any]:
         keys = list(islice(dict.__iter__(owner), lookup.ENTRY_LIMIT))  # type: ignore[arg-type]
     else:
         return []
-    return [str.__str__(key) if is_a(key, str) else key for key in keys]
+    return [key if type(key) is str or not is_a(key, str) else str.__str__(key) for key in keys]

@@ -242,4 +242,8 @@ def _listed_attributes(owner: object) -> list[str]:
         names = listed(of_class, owner)
     else:
         names = listed(of_module) if type(of_module) is types.FunctionType else []
-    return [str.__str__(name) for name in names if is_a(name, str)]
+    return [
+        name if type(name) is str else str.__str__(name)
+        for name in names
+        if type(name) is str or is_a(name, str)
+    ]

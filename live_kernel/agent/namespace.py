@@ -26,7 +26,7 @@ from .streams import current_cell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from typing import Any
 
     from .cell import Cell
@@ -360,13 +360,13 @@ class Namespace:
             return self.scratch[name]
         return self._program[name]
 
-    def names(self) -> Iterable[str]:
+    def names(self) -> list[str]:
         """Scratch names, the frame's locals, its globals: in the order of sight."""
         local, module = self.binding.names()
-        yield from [name for name in list(self.scratch) if name != "__builtins__"]
-        if local is not None:
-            yield from list(local)
-        yield from list(module)
+        scratch = list(self.scratch)
+        if "__builtins__" in scratch:
+            scratch.remove("__builtins__")
+        return [*scratch, *list(() if local is None else local), *list(module)]
 
     def local_names(self) -> list[str]:
         """The variables of the bound function; none where that is a module."""

@@ -63,13 +63,12 @@ class Output:
     def __init__(self, deliver: Deliver, longest: int = 0) -> None:
         self._deliver = deliver
         self._longest = longest
-        self._piece = min(longest or PIECE, PIECE)
+        self._small = min(longest or FLUSH_SIZE, FLUSH_SIZE)
         self._lock = RLock()
         self._is_taken = False
         self._to_do: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._events: list[Event] = []
-        self._texts: list[str] = []
-        self._stream = ""
+        self._texts: list[tuple[str, str]] = []
         self._size = 0
         self._sent_at = monotonic()
         self._left = self._left_gathered = self._left_sent = self._lost = 0
@@ -81,26 +80,28 @@ class Output:
         self.dropped = False
         """Nobody is there any more to whom it could be sent: what is written is lost."""
 
-    def write(self, stream: str, text: str) -> None:
-        """Add text of `stdout` or `stderr`."""
-        if not 0 < len(text) <= self._piece or native.get_ident() == native.main_ident():
-            self._write_otherwise(stream, text)
-            return
-        # One `print` comes here four times, and cells print much: no more steps than it takes.
-        with self._lock:
-            if self._is_taken or self._to_do:
-                self._do(self._write, stream, text)
-                return
-            self._is_taken = True
-            try:
-                self._write(stream, text)
-            finally:
-                self._is_taken = False
-            if self._to_do:  # a destructor has printed meanwhile
-                self._do(_nothing)
+    def gather(self, stream: str, text: str) -> bool:
+        """Take text that can wait for more to come, while the cell runs. Returns whether it was
+        taken; else it is for `write`.
 
-    def _write_otherwise(self, stream: str, text: str) -> None:
-        """Text that is not sent in one piece, or comes on the main thread."""
+        One `print` comes here four times, and cells print much. So there is neither lock nor
+        shield: one step of C takes it, and what an interrupt leaves undone is nobody's loss.
+        """
+        size = len(text)
+        if not 0 < size <= self._small or self._size + size > FLUSH_SIZE:
+            return False
+        if text[-1] == "\n" and monotonic() - self._sent_at > FLUSH_AFTER:
+            return False
+        if native.get_ident() == native.main_ident():
+            return False
+        self._texts.append((stream, text))
+        self._size += size
+        if self.closed:  # by another thread, meanwhile
+            self.flush()
+        return True
+
+    def write(self, stream: str, text: str) -> None:
+        """Add text of `stdout` or `stderr`, and send what there is where that is due."""
         if self._longest and len(text) > self._longest:
             text = text[: self._longest] + _truncated(len(text), self._longest)
         for start in range(0, len(text), PIECE):
@@ -189,10 +190,7 @@ class Output:
             self._is_taken = False
 
     def _write(self, stream: str, text: str) -> None:
-        if stream != self._stream:
-            self._seal()
-            self._stream = stream
-        self._texts.append(text)
+        self._texts.append((stream, text))
         self._size += len(text)
         # `print` writes the end of its line by itself, and that had better come along: the
         # launcher asks for an unfinished line while the cell runs; later nobody does.
@@ -221,11 +219,22 @@ class Output:
             self._sent_at = -FLUSH_AFTER  # nobody asks for the first that comes late
 
     def _seal(self) -> None:
-        """Turn the text gathered so far into an event."""
-        if self._texts:
-            text = "".join(self._texts)
-            self._events.append({"event": "stream", "name": self._stream, "text": text})
-            self._texts.clear()
+        """Turn the text gathered so far into events, one for each run of the same stream."""
+        count = len(self._texts)  # others may go on gathering, behind these
+        gathered = self._texts[:count]
+        del self._texts[:count]
+        stream = ""
+        texts: list[str] = []
+        for name, text in gathered:
+            if name != stream:
+                self._add_text(stream, texts)
+                stream, texts = name, []
+            texts.append(text)
+        self._add_text(stream, texts)
+
+    def _add_text(self, stream: str, texts: list[str]) -> None:
+        if texts:
+            self._events.append({"event": "stream", "name": stream, "text": "".join(texts)})
 
     def _send(self, done: dict[str, Any] | None) -> None:
         if self._must_wait_for_nobody:
@@ -264,9 +273,6 @@ _LOST = (
     "{:,} characters of output are missing here: the front-end took none in, and the program's "
     "main thread waits for no front-end."
 )
-
-
-def _nothing() -> None: ...
 
 
 def _stderr(line: str) -> Event:

@@ -59,6 +59,11 @@ class SplitStream:
         self.original = original
 
     def write(self, text: str) -> int:
+        cell = current_cell.get()
+        if cell is not None and type(text) is str:
+            output = cell.output
+            if not output.closed and output.gather(self._name, text):
+                return len(text)
         cell = running_cell()
         if cell is None:
             return 0 if self.original is None else self.original.write(text)

@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 PATIENCE = 2.0
 """Seconds after which an expression that is still being evaluated is told of."""
 
+SHOWN_EVERY = 0.08
+"""Seconds between two pictures of a watch: values that come faster are drawn together, for
+nobody reads more, and to draw one takes longer than to read a value.
+"""
+
 ERRORS = 100
 """So many errors in a row end a watch."""
 
@@ -59,7 +64,7 @@ class Watch(beats.Beating):
         self._job: beats.Job | None = None
         self._reading: Reading | None = None
         self._next = monotonic()
-        self._told_at = 0.0
+        self._told_at = self._shown_at = 0.0
         self._entry: Entry = watches.shell.ledger.record(f"%watch {self.title}", self.stop)
         self._lock = native.Lock()
         self._is_told = False
@@ -90,7 +95,9 @@ class Watch(beats.Beating):
         if reading is None:
             return
         self._series.add(reading, self._evaluator.moved)
-        self._show(self._series)
+        if reading.at - self._shown_at >= SHOWN_EVERY:
+            self._shown_at = reading.at
+            self._show(self._series)
         if self._series.errors_in_a_row >= ERRORS:
             self.end(f"{ERRORS} errors in a row")
 

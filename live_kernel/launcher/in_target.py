@@ -17,7 +17,7 @@ from .choosing import Choice
 from .execution import Done, Execution
 from .frontend import Frontend
 from .guarding import Guarding, Reach
-from .outlet import error_in
+from .outlet import Outlet, error_in
 from .questions import Questions
 from .setup import Item
 from .target import Answer, CellRun, Target, Waiter
@@ -190,21 +190,17 @@ class InTarget:
             **more,
         }
 
-        is_over = False
+        later = execution.for_later()
 
         def produced(events: list[Content]) -> None:
-            if is_over:  # what comes later is seen by nobody who does not look there
-                self.on_late()
-            else:
-                self.tell_notices(execution)
-            for event in events:
-                if event["event"] == "comm":
-                    self._on_comm(event, execution.request.subshell)
-                execution.show(event)
+            self.tell_notices(execution)
+            self._show(events, execution)
+
+        def late(events: list[Content]) -> None:
+            self.on_late()  # what comes later is seen by nobody who does not look there
+            self._show(events, later)
 
         def ended(outcome: Content) -> None:
-            nonlocal is_over
-            is_over = True
             self.tell_notices(execution)
             if outcome["status"] == "ok":
                 execution.values = outcome["expressions"] | refused
@@ -222,7 +218,14 @@ class InTarget:
         def typed(line: str) -> None:
             self._on_typed(execution, line)
 
-        self._target.run(request, CellRun(produced, ended, lost, input_wanted, typed=typed))
+        run = CellRun(produced, ended, lost, input_wanted, typed=typed, late=late)
+        self._target.run(request, run)
+
+    def _show(self, events: list[Content], outlet: Outlet) -> None:
+        for event in events:
+            if event["event"] == "comm":
+                self._on_comm(event, outlet.request.subshell)
+            outlet.show(event)
 
     def tell_notices(self, execution: Execution) -> None:
         """Show what the user should know by now, such as to what the kernel is attached."""

@@ -32,6 +32,12 @@ class Outlet:
         """What the front-end is asked to do afterwards: sent with the reply, where there is one."""
         self._frontend = frontend
 
+    def for_later(self) -> Outlet:
+        """Where output goes that comes after the answer: it keeps nothing of what was asked."""
+        later = Outlet(self.request.as_parent(), self._frontend)
+        later.count = self.count
+        return later
+
     def publish(self, kind: str, content: Content) -> None:
         """Publish something as this request's output."""
         self._frontend.publish(kind, content, self.request.header)

@@ -74,7 +74,8 @@ class Pursuit(Protocol):
 class CellRun:
     """Somebody whose cell runs in the target, or whose message is delivered there.
 
-    `produced(events)` may be called after `done`, for what the cell has left running.
+    `late(events)` is called after `done`, for what the cell has left running; the last thousand
+    cells may have some, so it had better keep little of its cell.
     `undelivered` is called instead of `done` where a message can't be delivered yet.
     `typed(line)` is told of each line that the cell's debugger is given to run.
     """
@@ -87,7 +88,9 @@ class CellRun:
         input_wanted: Callable[[str, bool, Answer], None] = lambda *_: None,
         undelivered: Callable[[], None] = lambda: None,
         typed: Callable[[str], None] = lambda _line: None,
+        late: Callable[[list[Message]], None] | None = None,
     ) -> None:
+        self.late = late or produced
         self.produced, self.done, self.lost = produced, done, lost
         self.input_wanted, self.undelivered, self.typed = input_wanted, undelivered, typed
         self.holds = self.lasts = self.awaits = self.is_silent = False  # see `use.Run`
@@ -119,7 +122,7 @@ class Target:
         self._is_pinned = False
         self._waiters: list[Waiter] = []
         self._runs: dict[int, CellRun] = {}
-        self._ended: OrderedDict[int, CellRun] = OrderedDict()
+        self._ended: OrderedDict[int, Callable[[list[Message]], None]] = OrderedDict()
         self._subshells: set[str] = set()
         self._cells = 0
         self.on_left: Callable[[], None] = lambda: None
@@ -524,19 +527,18 @@ class Target:
             waiter.ask("Wake it? [y/N] ", answered)
 
     def on_cell(self, cell: int, events: list[Message], done: Message | None) -> None:
-        run = self._runs.get(cell) or self._ended.get(cell)
-        if run is None:
-            return
-        if events:
-            run.produced(events)
-        if done is not None:
+        run = self._runs.get(cell)
+        produced = self._ended.get(cell) if run is None else run.produced
+        if events and produced is not None:
+            produced(events)
+        if done is not None and run is not None:
             self._end(cell, run)
             run.done(done)
 
     def _end(self, cell: int, run: CellRun) -> None:
         self._runs.pop(cell, None)
         self.use.end(run)
-        self._ended[cell] = run
+        self._ended[cell] = run.late
         self.on_change()
         if len(self._ended) > _REMEMBERED:
             self._ended.popitem(last=False)

@@ -84,6 +84,12 @@ class Request:
         """The message type, such as `execute_request`."""
         return str(self.header["msg_type"])
 
+    def as_parent(self) -> Request:
+        """What is left of it where only its descendants are of interest: the header."""
+        left = Request([], self.header, {}, {}, {}, channel=self.channel)
+        left.started = self.started
+        return left
+
     @property
     def subshell(self) -> str:
         """The subshell for which it is (JEP 91); empty for the main shell."""

@@ -4,7 +4,9 @@ Both of these run this code, the agent's copy inside the target, on the thread
 of a cell. A parcel is one pickle a value (protocol 5), behind them the values'
 large buffers as they are, then JSON that says where each begins, and the length
 of that. Buffers are written from the memory of their owner and mapped at the
-other end, so that there is one copy of them on the way and none more.
+other end, so that there is one copy of them on the way and none more. Pickles are
+read into the values that they hold: mapped memory costs several times as much to
+read once, and the interpreter lock would be held for all of it.
 Rule: the launcher passes parcels on and never opens one; whoever unpickles one
 may be made to run any code by whoever has packed it.
 """
@@ -57,9 +59,7 @@ def write(descriptor: int, values: Iterable[tuple[str, object]], largest: int) -
     for name, value in values:
         with _Naming(name, f"{type(value).__name__!r} object can't be pickled"):
             pickler.dump(value)
-    stream = file.size
-    places = [_write_buffer(file, buffer) for buffer in buffers]
-    _finish(file, {"stream": stream, "buffers": places})
+    _finish(file, {"buffers": [_write_buffer(file, buffer) for buffer in buffers]})
 
 
 def _write_buffer(file: _File, buffer: Any) -> tuple[int, int]:
@@ -83,12 +83,12 @@ def read(descriptor: int, names: Sequence[str], here: str) -> list[Any]:
     Large buffers stay where they are: the values live in a private mapping of the file.
     `here`: what to call the process that runs this. Raises UnpicklingError.
     """
+    import io
     import pickle
 
-    data = _mapped(descriptor)
-    index_size = int.from_bytes(data[-8:], "big")
-    index = json.loads(bytes(data[-8 - index_size : -8]))
-    buffers = (data[start : start + size] for start, size in index["buffers"])
+    places = _index(descriptor)["buffers"]
+    data = _mapped(descriptor) if places else memoryview(b"")
+    buffers = (data[start : start + size] for start, size in places)
 
     class Unpickler(pickle.Unpickler):
         def find_class(self, module: str, name: str, /) -> Any:
@@ -97,12 +97,22 @@ def read(descriptor: int, names: Sequence[str], here: str) -> list[Any]:
             except (ImportError, AttributeError) as error:
                 raise _missing(module, name, error, here) from None
 
-    unpickler = Unpickler(_Stream(data[: index["stream"]]), buffers=buffers)
     values = []
-    for name in names:
-        with _Naming(name, f"can't be rebuilt in {here}", unpickles=True):
-            values.append(unpickler.load())
+    with io.BufferedReader(io.FileIO(descriptor, closefd=False), LARGE) as stream:
+        stream.seek(0)
+        unpickler = Unpickler(stream, buffers=buffers)
+        for name in names:
+            with _Naming(name, f"can't be rebuilt in {here}", unpickles=True):
+                values.append(unpickler.load())
     return values
+
+
+def _index(descriptor: int) -> dict[str, Any]:
+    """What `_finish` has written: where the values' buffers are."""
+    end = os.fstat(descriptor).st_size - 8
+    size = int.from_bytes(os.pread(descriptor, 8, end), "big")
+    index: dict[str, Any] = json.loads(os.pread(descriptor, size, end - size))
+    return index
 
 
 def _missing(module: str, name: str, error: Exception, here: str) -> Exception:
@@ -195,28 +205,6 @@ class _File:
                 with view[done : done + _PIECE] as piece:
                     done += os.write(self._descriptor, piece)
         return size
-
-
-class _Stream:
-    """A file to read from, which lies in memory already."""
-
-    def __init__(self, data: memoryview) -> None:
-        self._data, self._done = data, 0
-
-    def read(self, size: int) -> bytes:
-        self._done += size
-        return bytes(self._data[self._done - size : self._done])
-
-    def readinto(self, into: Any) -> int:
-        size = len(into)
-        into[:] = self._data[self._done : self._done + size]
-        self._done += size
-        return size
-
-    def readline(self) -> bytes:
-        """Of pickles in protocols older than ours; theirs is the only use of lines."""
-        rest = bytes(self._data[self._done :])
-        return self.read(rest.find(b"\n") + 1 or len(rest))
 
 
 _UNCHANGED = "Nothing was changed."
