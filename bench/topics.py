@@ -6,11 +6,11 @@ Pure. Rule: every measurement has its topic; a test holds that.
 from __future__ import annotations
 
 TOPICS: dict[str, tuple[str, ...]] = {
-    "Getting in": ("spawn", "attach", "fleet", "stall", "memory"),
-    "Cells": ("idle", "busy", "main", "loop"),
-    "Completion": ("complete",),
-    "Output": ("lines", "figure"),
-    "The program's pace": ("speed", "trace", "break"),
+    "Getting in": ("spawn", "attach", "fleet", "imports", "stall", "memory"),
+    "Cells": ("idle", "busy", "main", "loop", "cells"),
+    "Completion": ("complete", "complete_large"),
+    "Output": ("lines", "million", "figure", "pull"),
+    "The program's pace": ("speed", "app", "trace", "watch", "break"),
 }
 """By the names that the command line has for measurements, in the order of the table."""
 
