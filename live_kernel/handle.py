@@ -8,8 +8,11 @@ leaves the target as it was.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from types import TracebackType
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType, TracebackType
 from typing import Any, Self
 
 from .attach import processes
@@ -190,9 +193,41 @@ class Handle:
     def _wait(self, reached: Callable[[], bool]) -> None:
         while not reached():
             try:
-                self._reactor.run_until(reached)
+                with self._interrupts_in_turn():
+                    self._reactor.run_until(reached)
             except KeyboardInterrupt:
                 self._target.interrupt()
+
+    @contextmanager
+    def _interrupts_in_turn(self) -> Iterator[None]:
+        """Have Ctrl-C interrupt the cell between two callbacks of the reactor: raised within one,
+        it would take with it what has just been received. A second one that comes before that
+        is raised, for whoever is stuck in a callback. Where somebody else handles them, or this
+        is not the main thread, nothing is changed.
+        """
+        is_ours = threading.current_thread() is threading.main_thread()
+        if not is_ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+            yield
+            return
+        waiting: list[int] = []
+
+        def interrupt() -> None:
+            if waiting:
+                waiting.clear()
+                self._target.interrupt()
+
+        def on_interrupt(number: int, frame: FrameType | None) -> None:
+            if waiting:
+                signal.default_int_handler(number, frame)
+            waiting.append(number)
+            self._reactor.call(interrupt)
+
+        signal.signal(signal.SIGINT, on_interrupt)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            waiting.clear()  # what came for a cell that has ended is not the next one's
 
     def detach(self) -> None:
         """Leave the process as it was. Doing so twice does no harm."""

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kernels import Kernel
@@ -418,3 +419,58 @@ def test_gone_in_the_middle(idle: Program) -> None:
     assert isinstance(caught.value, LiveKernelError)
     if isinstance(caught.value, AgentLost):
         assert "was killed by SIGKILL" in str(caught.value)
+
+
+# -- a handle that is interrupted
+
+
+_PRINTS_AND_GOES_ON = """\
+import sys
+print("one")
+print("two", file=sys.stderr, flush=True)
+while True:
+    pass
+"""
+
+
+def test_ctrl_c_in_a_callback_loses_nothing(program: Program) -> None:
+    """Raised there, it would take the rest of what has come with it."""
+    shown: list[str] = []
+
+    def show(event: dict[str, Any]) -> None:
+        if not shown:
+            signal.raise_signal(signal.SIGINT)
+        shown.append(event["text"])
+
+    with attach(program.pid) as handle:
+        outcome = handle.run(_PRINTS_AND_GOES_ON, show)
+        assert outcome["error"]["ename"] == "KeyboardInterrupt"
+        assert shown == ["one\n", "two\n"]
+        assert handle.run("6 * 7")["status"] == "ok"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_twice_ends_a_callback_that_is_stuck(program: Program) -> None:
+    times: list[int] = []
+
+    def show(_event: dict[str, Any]) -> None:
+        while not times:
+            for number in range(2):
+                times.extend([number] * number)
+                signal.raise_signal(signal.SIGINT)
+
+    with attach(program.pid) as handle:
+        outcome = handle.run(_PRINTS_AND_GOES_ON, show)
+        assert outcome["error"]["ename"] == "KeyboardInterrupt"
+
+
+def test_a_handler_of_the_scripts_own_stays(program: Program) -> None:
+    heard: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _frame: heard.append(number))
+    try:
+        with attach(program.pid) as handle:
+            shown = lambda _event: signal.raise_signal(signal.SIGINT)  # noqa: E731
+            assert handle.run("print(1)", shown)["status"] == "ok"
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert heard == [signal.SIGINT]
