@@ -59,7 +59,7 @@ def measure(shop: Workshop, plan: Plan) -> list[Row]:
         **{who: partial(enter, shop) for who, enter in ENTRANCES.items()},
     }
     actions = {who: watched(who, way) for who, way in ways.items()}
-    absent = compare(actions, plan.rounds(2, 12), warm_up=0).absent
+    absent = compare(actions, plan.rounds(2, 8), warm_up=0).absent
     noise = f"nobody attaching: {statistics.median(quiet):.1f} ms in all within {_QUIET} s"
     rows = []
     for name, taken, limit in ((_LONGEST, longest, 15), (_TOTAL, total, 60)):
