@@ -110,7 +110,8 @@ SETS_UP = {
     "fish": ["fish", "--no-config"],
 }
 LOADS = {
-    "bash": 'eval "$(live-kernel completion bash)"',
+    # On a busy machine it would ask first whether so many are to be listed.
+    "bash": "bind 'set completion-query-items 0'; eval \"$(live-kernel completion bash)\"",
     "zsh": 'autoload -U compinit; compinit -u; eval "$(live-kernel completion zsh)"',
     "fish": "live-kernel completion fish | source",
 }
