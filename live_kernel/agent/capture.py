@@ -40,6 +40,10 @@ class Captured:
     def __exit__(self, *_: object) -> None:
         self._cell.output = self._output
 
+    def gather(self, stream: str, text: str) -> bool:
+        """Nothing waits to be sent: see `write`."""
+        return False
+
     def write(self, stream: str, text: str) -> None:
         kept = self._streams.get(stream)
         if kept is None:
