@@ -217,6 +217,9 @@ def test_streams_that_the_program_replaces_meanwhile_are_its_own() -> None:
 # -- over and over
 
 
+_THREE_ARENAS = 3 << 20
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("name", ["idle", "aio_busy"])
@@ -231,21 +234,28 @@ def test_two_hundred_rounds(name: str) -> None:
                 for code in cells:
                     handle.run(code)
 
+        def growth() -> int:
+            """Bytes that two hundred rounds add to the program's memory."""
+            size = memory(program.pid)
+            for _ in range(200):
+                round_trip()
+            program.wait_until_left()
+            return memory(program.pid) - size
+
         ours = descriptors_of_ours()
         for _ in range(40):  # caches fill, arenas find their size
             round_trip()
-        before, before_it, size = program.after_leaving(), held(program), memory(program.pid)
-        for _ in range(200):
-            round_trip()
-        program.wait_until_left()
-        more = memory(program.pid) - size  # before the witness looks, who takes memory himself
+        before, before_it = program.after_leaving(), held(program)
+        more = growth()  # before the witness looks, who takes memory himself
         # A leak of one object a round would show; CPython itself keeps a few bytes of each script.
         objects, blocks = (
             now - then for now, then in zip(held(program)[:2], before_it[:2], strict=True)
         )
         assert objects < 100, f"{objects} objects more"
         assert blocks < 1000, f"{blocks} blocks more"
-        assert more < 3 << 20, f"{more} bytes more: three arenas"
+        if more >= _THREE_ARENAS:  # one may have been opened late; what leaks goes on to
+            more = growth()
+        assert more < _THREE_ARENAS, f"{more} bytes more"
         program.assert_unharmed_since(before)
         assert descriptors_of_ours() == ours
 
