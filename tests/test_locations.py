@@ -118,19 +118,19 @@ def line_of(text: str) -> int:
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     (tmp_path / "package").mkdir()
     (tmp_path / "package" / "__init__.py").touch()
-    (tmp_path / "package" / "places.py").write_text(SOURCE)
+    (tmp_path / "package" / "corners.py").write_text(SOURCE)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "__init__.py").touch()
-    (tmp_path / "other" / "places.py").write_text("def plainly():\n    return 1\n")
+    (tmp_path / "other" / "corners.py").write_text("def plainly():\n    return 1\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    yield importlib.import_module("package.places")
-    for name in ("package.places", "package", "other.places", "other"):
+    yield importlib.import_module("package.corners")
+    for name in ("package.corners", "package", "other.corners", "other"):
         sys.modules.pop(name, None)
 
 
 @pytest.fixture
 def namespace(module: ModuleType) -> Namespace:
-    return Namespace(Binding("package.places"), {})
+    return Namespace(Binding("package.corners"), {})
 
 
 INSIDE = {
@@ -168,7 +168,7 @@ SPOTS = [
 
 @pytest.mark.parametrize(("text", "function", "line"), SPOTS)
 def test_lines(namespace: Namespace, text: str, function: str, line: int) -> None:
-    location = locations.find(f"package/places.py:{line_of(text)}", namespace)
+    location = locations.find(f"package/corners.py:{line_of(text)}", namespace)
     assert [(code.co_qualname, line) for code, line in location.spots] == [(function, line)]
 
 
@@ -188,8 +188,8 @@ FUNCTIONS = {
     "managed": "managed",
     "waits()": "waits",
     "inner": "hidden.<locals>.inner",
-    "package.places.hidden.inner": "hidden.<locals>.inner",
-    "package.places.numbers": "numbers",
+    "package.corners.hidden.inner": "hidden.<locals>.inner",
+    "package.corners.numbers": "numbers",
     "Callback": "Callback.__init__",
 }
 
@@ -240,23 +240,23 @@ def test_the_main_module_by_the_name_it_was_started_by(
 
 
 def test_two_files_of_a_name(namespace: Namespace) -> None:
-    importlib.import_module("other.places")
-    with pytest.raises(Refused, match=r"There are 2 files 'places\.py'"):
-        locations.find("places.py:5", namespace)
-    assert locations.find("package/places.py:5", namespace).spots
-    (spot,) = locations.find("other/places.py:2", namespace).spots
+    importlib.import_module("other.corners")
+    with pytest.raises(Refused, match=r"There are 2 files 'corners\.py'"):
+        locations.find("corners.py:5", namespace)
+    assert locations.find("package/corners.py:5", namespace).spots
+    (spot,) = locations.find("other/corners.py:2", namespace).spots
     assert spot[1] == 2
-    assert locations.find("5", namespace).text.startswith("places.py:5")
+    assert locations.find("5", namespace).text.startswith("corners.py:5")
 
 
 def test_functions_of_one_name(namespace: Namespace) -> None:
-    importlib.import_module("other.places")
+    importlib.import_module("other.corners")
     outside = Namespace(Binding("sys"), {})
     with pytest.raises(Refused, match="2 functions are called 'plainly'"):
         locations.find("plainly", outside)
-    assert locations.find("package.places.plainly", outside).spots
-    (spot,) = locations.find("other.places.plainly", outside).spots
-    assert spot[0].co_filename.endswith("other/places.py")
+    assert locations.find("package.corners.plainly", outside).spots
+    (spot,) = locations.find("other.corners.plainly", outside).spots
+    assert spot[0].co_filename.endswith("other/corners.py")
 
 
 def test_a_function_that_only_a_list_somewhere_holds(
@@ -264,13 +264,13 @@ def test_a_function_that_only_a_list_somewhere_holds(
 ) -> None:
     kept = [module.plainly]
     del module.plainly, module.partial
-    location = locations.find(f"package/places.py:{line_of('b = a')}", namespace)
+    location = locations.find(f"package/corners.py:{line_of('b = a')}", namespace)
     assert location.spots[0][0] is kept[0].__code__
 
 
 def test_no_code_there(namespace: Namespace) -> None:
     with pytest.raises(Refused) as caught:
-        locations.find("package/places.py:6", namespace)
+        locations.find("package/corners.py:6", namespace)
     assert "nearest lines with code are 5, 7" in caught.value.remedy.replace("There", "")
 
 
@@ -288,6 +288,6 @@ def test_nothing_of_the_programs_is_called(namespace: Namespace, module: ModuleT
             raise AssertionError("__wrapped__")
 
     module.trap = module.Thing.trap = Trap()  # type: ignore[attr-defined]
-    assert locations.find(f"package/places.py:{line_of('return 1')}", namespace).spots
+    assert locations.find(f"package/corners.py:{line_of('return 1')}", namespace).spots
     with pytest.raises(Refused, match="no Python code"):
         locations.find("trap", namespace)
