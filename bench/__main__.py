@@ -47,7 +47,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer samples: about a minute")
+    parser.add_argument("--quick", action="store_true", help="fewer samples of the same things")
     parser.add_argument("--record", action="store_true", help="add the run to history.jsonl")
     parser.add_argument("rows", nargs="*", metavar="ROW", help=", ".join(MEASUREMENTS))
     given = parser.parse_args()

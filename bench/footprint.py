@@ -27,12 +27,6 @@ def forget_peak(pid: int) -> None:
     Path(f"/proc/{pid}/clear_refs").write_text(_RESET_PEAK)
 
 
-def children(pid: int) -> list[int]:
-    """The processes that it has started and that are still there."""
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
-
-
 def _status(pid: int, field: str) -> float:
     text = Path(f"/proc/{pid}/status").read_text()
     return int(text.partition(f"{field}:")[2].split()[0]) / 1024

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Plan:
-    """`quick`: about a minute for all rows; else about six. `times`: so many times the rounds."""
+    """`quick`: fewer samples. `times`: so many times the rounds."""
 
     quick: bool
     times: int = 1

@@ -19,7 +19,7 @@ from ..plan import Plan
 from ..samples import REFERENCE, Budget, Row, Samples, in_turns
 from ..serving import App, Window, loaded
 from ..wire import Client, Unanswered
-from .speed import standard_error
+from .speed import precision
 
 _CELL_EVERY = 0.05
 _SETTLE = 0.05
@@ -158,7 +158,7 @@ def _attaching(shop: Workshop, plan: Plan) -> list[Row]:
 def _rates(name: str, windows: Windows, mode: str, budget: Budget | None) -> Row:
     samples = _samples(windows, mode, _FREE, lambda window: window.rate)
     row = Row(name, "/s", _FREE, budget, samples, digits=0, is_paired=True)
-    row.note = f"the ratio is the median of the rounds' ratios, ± {standard_error(row.ratios):.4f}"
+    row.note = precision(row)
     return row
 
 

@@ -7,19 +7,12 @@ breakpoint that is never hit, the budget is that nothing is to be seen.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 from .. import targets
 from ..peers import OURS, Workshop
 from ..plan import Plan
 from ..samples import REFERENCE, Budget, Row, in_turns, scaled
 from ..targets import PROGRAMS
-from ..wire import Unanswered
-from .speed import turns_per_second
-
-_SETTLE = 0.03
-_WINDOW = 0.1
+from .speed import pace_after
 
 
 def _line_of(text: str) -> int:
@@ -42,21 +35,10 @@ _BREAKPOINTS: dict[str, tuple[str, Budget | None]] = {
 def measure(shop: Workshop, plan: Plan) -> list[Row]:
     rows = []
     with targets.busy(shop.environment, "hot") as target, shop.kernel(OURS, target) as kernel:
-
-        def speed_after(command: str, expected: str) -> Callable[[], float]:
-            def act() -> float:
-                text = kernel.run(command).text()
-                if expected not in text:
-                    raise Unanswered(f"{command!r} said {text!r}")
-                time.sleep(_SETTLE)
-                return turns_per_second(target, _WINDOW)
-
-            return act
-
         for name, (command, budget) in _BREAKPOINTS.items():
             actions = {
-                OURS: speed_after(f"%unbreak all\n{command}", "Breakpoint"),
-                REFERENCE: speed_after("%unbreak all", ""),
+                OURS: pace_after(kernel, target, f"%unbreak all\n{command}", "Breakpoint"),
+                REFERENCE: pace_after(kernel, target, "%unbreak all"),
             }
             samples = scaled(in_turns(actions, plan.rounds(15, 60)), 1e-6)
             rows.append(Row(name, "M calls/s", "no breakpoint", budget, samples, is_paired=True))

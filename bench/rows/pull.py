@@ -12,6 +12,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 
+from live_kernel.attach import proc
+
 from .. import footprint, targets
 from ..peers import OURS, Workshop
 from ..plan import Plan
@@ -40,7 +42,7 @@ def measure(shop: Workshop, plan: Plan) -> list[Row]:
     rows: list[Row] = []
     with targets.idle(shop.environment) as target, shop.kernel(OURS, target) as kernel:
         kernel.run("%%local\n1")
-        (beside,) = footprint.children(kernel.pid)
+        (beside,) = proc.children(kernel.pid)
         for kind in (_ARRAY, _BYTES):
             name = f"500 MB %pull, {kind[0]}"
             if kind is _ARRAY and importlib.util.find_spec("numpy") is None:

@@ -19,6 +19,7 @@ from ..peers import OURS, Workshop
 from ..plan import Plan
 from ..samples import REFERENCE, Budget, Row, in_turns, scaled
 from ..targets import BusyTarget
+from ..wire import Client, Unanswered
 
 _SETTLE = 0.03
 _WINDOW = 0.1
@@ -55,8 +56,7 @@ def measure(shop: Workshop, plan: Plan) -> list[Row]:
         is_paired=True,
     )
     row.note = (
-        f"the ratio is the median of the rounds' ratios, ± {standard_error(row.ratios):.4f}; "
-        f"stalled {stalled[attach] * 1e3:.1f} ms in all while attached, "
+        f"{precision(row)}; stalled {stalled[attach] * 1e3:.1f} ms in all while attached, "
         f"{stalled[detach] * 1e3:.1f} ms while not"
     )
     return [row]
@@ -75,6 +75,33 @@ def turns_per_second(target: BusyTarget, window: float) -> float:
     raise TimeoutError(f"the program got no processor within {_PATIENCE * window:.0f} s")
 
 
-def standard_error(ratios: list[float]) -> float:
-    """The standard error of their median, if they are spread normally."""
-    return 1.2533 * statistics.stdev(ratios) / math.sqrt(len(ratios))
+def pace_after(
+    kernel: Client,
+    target: BusyTarget,
+    command: str,
+    expected: str = "",
+    settle: float = _SETTLE,
+    window: float = _WINDOW,
+) -> Callable[[], float]:
+    """What runs a command, from which `expected` is to come, and takes the pace soon after.
+
+    It raises Unanswered where that does not come. `settle`: seconds until the pace is taken, for
+    `window` seconds: see `turns_per_second`.
+    """
+
+    def act() -> float:
+        text = kernel.run(command).text()
+        if expected not in text:
+            raise Unanswered(f"{command!r} said {text!r}")
+        time.sleep(settle)
+        return turns_per_second(target, window)
+
+    return act
+
+
+def precision(row: Row) -> str:
+    """What is to be said of a paired row: the standard error of its ratio, if those of its rounds
+    are spread normally.
+    """
+    error = 1.2533 * statistics.stdev(row.ratios) / math.sqrt(len(row.ratios))
+    return f"the ratio is the median of the rounds' ratios, ± {error:.4f}"

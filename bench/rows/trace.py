@@ -16,7 +16,7 @@ from ..peers import OURS, Workshop
 from ..plan import Plan
 from ..samples import REFERENCE, Budget, Row, in_turns, scaled
 from ..wire import Unanswered
-from .speed import standard_error, turns_per_second
+from .speed import precision, turns_per_second
 
 _SETTLE = 0.03
 _WINDOW = 0.1
@@ -63,9 +63,7 @@ def measure(shop: Workshop, plan: Plan) -> list[Row]:
     rows[0].name, rows[0].budget = "app speed, %trace without a limit", Budget(0.9, at_least=True)
     rows[1].name, rows[1].budget = "app speed, after a %trace", Budget(0.99, at_least=True)
     for row in rows:
-        row.note = (
-            f"the ratio is the median of the rounds' ratios, ± {standard_error(row.ratios):.4f}"
-        )
+        row.note = precision(row)
     rows[0].note += f"; that is {_cost(rows[0]):.2f} µs a call"
     return rows
 

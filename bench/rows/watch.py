@@ -7,15 +7,11 @@ in one kernel, and the turns of its loop are counted for each second of processo
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 from .. import targets
 from ..peers import OURS, Workshop
 from ..plan import Plan
 from ..samples import REFERENCE, Budget, Row, in_turns, scaled
-from ..wire import Unanswered
-from .speed import standard_error, turns_per_second
+from .speed import pace_after, precision
 
 _SETTLE = 0.1
 _WINDOWS = {
@@ -27,26 +23,14 @@ _WINDOWS = {
 def measure(shop: Workshop, plan: Plan) -> list[Row]:
     rows = []
     with targets.busy(shop.environment) as target, shop.kernel(OURS, target) as kernel:
-
-        def speed_after(command: str, expected: str, window: float) -> Callable[[], float]:
-            def act() -> float:
-                text = kernel.run(command).text()
-                if expected not in text:
-                    raise Unanswered(f"{command!r} said {text!r}")
-                time.sleep(_SETTLE)
-                return turns_per_second(target, window)
-
-            return act
-
         for name, (pace, window, budget) in _WINDOWS.items():
+            watched = f"%watch turns {pace} --beside"
             actions = {
-                OURS: speed_after(f"%watch turns {pace} --beside", "", window),
-                REFERENCE: speed_after("%unwatch all", "", window),
+                OURS: pace_after(kernel, target, watched, "", _SETTLE, window),
+                REFERENCE: pace_after(kernel, target, "%unwatch all", "", _SETTLE, window),
             }
             samples = scaled(in_turns(actions, plan.rounds(3, 9)), 1e-6)
             row = Row(name, "M turns/s", "not watched", budget, samples, is_paired=True)
-            row.note = (
-                f"the ratio is the median of the rounds' ratios, ± {standard_error(row.ratios):.4f}"
-            )
+            row.note = precision(row)
             rows.append(row)
     return rows
