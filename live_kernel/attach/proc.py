@@ -80,16 +80,21 @@ def _boot_time() -> int:
 
 def stat(pid: int) -> Stat:
     data = read(pid, "stat").decode(errors="replace")
-    # The name stands in brackets and may itself hold brackets and spaces.
-    end = data.rindex(")")
-    rest = data[end + 2 :].split()
+    rest = _behind_name(data)
     return Stat(
-        name=data[data.index("(") + 1 : end],
+        name=data[data.index("(") + 1 : data.rindex(")")],
         state=rest[0],
         parent=int(rest[1]),
         flags=int(rest[6]),
         start_time=int(rest[19]),
     )
+
+
+def _behind_name(stat: str) -> list[str]:
+    """The fields from the third on: before it stands the name in brackets, which may itself hold
+    brackets and spaces.
+    """
+    return stat[stat.rindex(")") + 2 :].split()
 
 
 class Usage(NamedTuple):
@@ -106,7 +111,7 @@ class Usage(NamedTuple):
 def usage(pid: int) -> Usage:
     """From /proc/PID/stat. Raises OSError, ValueError."""
     data = read(pid, "stat").decode(errors="replace")
-    rest = data[data.rindex(")") + 2 :].split()
+    rest = _behind_name(data)
     ticks = int(rest[11]) + int(rest[12])
     return Usage(ticks / TICKS_PER_SECOND, int(rest[21]) * _PAGE, int(rest[17]), int(rest[19]))
 
