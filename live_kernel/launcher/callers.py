@@ -21,6 +21,7 @@ import zmq
 
 from ..attach import proc
 from .log import log
+from .presence import has_more
 from .reactor import Reactor
 
 _HANDLER = "inproc://zeromq.zap.01"
@@ -63,11 +64,8 @@ class Callers:
 
     def _on_asked(self) -> None:
         asked = []
-        while True:
-            try:
-                asked.append(self._socket.recv_multipart(zmq.NOBLOCK))
-            except zmq.Again:
-                break
+        while has_more(self._socket):
+            asked.append(self._socket.recv_multipart(zmq.NOBLOCK))
         # Before the answers, upon which the first message could be sent.
         answer = _YES if self._shut_others_out() else _LATER
         for *way, version, request in (frames[: frames.index(b"") + 3] for frames in asked):
