@@ -43,6 +43,7 @@ MOST_TRIED_AGAIN = 5
 """Tests of a run that may need a second try, one in a thousand: that may be bad luck."""
 
 _attached = pytest.StashKey[Counter[str]]()
+_has_failed = pytest.StashKey[bool]()
 
 
 @cache
@@ -79,7 +80,18 @@ def pytest_runtest_makereport(
         item.config.stash[_attached]["skipped" if report.skipped else "run"] += 1
     elif report.skipped and {mark.name for mark in item.iter_markers()} & NEEDS_ATTACH:
         item.config.stash[_attached]["skipped"] += 1
+    item.stash[_has_failed] = item.stash.get(_has_failed, False) or report.failed
     return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Make all fixtures anew after a test that has failed: what it leaves of a server, a browser
+    or a kernel that tests share is neither for its second try nor for the tests that follow.
+    """
+    if item.stash.get(_has_failed, False):
+        item.stash[_has_failed] = False
+        item.session._setupstate.teardown_exact(None)
 
 
 @pytest.fixture(scope="session")

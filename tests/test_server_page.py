@@ -294,7 +294,8 @@ def test_two_tabs_and_a_server_that_goes_and_comes(shown: Page) -> None:
         shown.open()
         other = shown.page.context.new_page()
         other.goto(shown.address("live-kernel"))  # the first has logged in for both
-        expect(row_in(other, program)).to_be_visible()
+        for each in shown.page, other:  # which look at different moments
+            expect(row_in(each, program)).to_be_visible()
         shown.stop_server()
         alert = shown.page.get_by_role("alert")
         expect(alert).to_contain_text("Jupyter Server does not answer; what is shown is old.")
