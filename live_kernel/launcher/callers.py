@@ -20,8 +20,8 @@ from contextlib import suppress
 import zmq
 
 from ..attach import proc
+from .arrivals import has_more
 from .log import log
-from .presence import has_more
 from .reactor import Reactor
 
 _HANDLER = "inproc://zeromq.zap.01"

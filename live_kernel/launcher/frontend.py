@@ -19,10 +19,11 @@ from pathlib import Path
 import zmq
 
 from . import exposure
+from .arrivals import has_more
 from .callers import Callers
 from .listeners import Listeners
 from .log import log
-from .presence import Presence, has_more
+from .presence import Presence
 from .reactor import Reactor, Timer
 from .wire import Codec, Content, Frame, Request, WireError
 

@@ -25,6 +25,7 @@ from zmq.utils.monitor import recv_monitor_message
 
 from ..attach.ending import describe_status
 from ..attach.landing import CONNECTION, IPYTHON, PrivateDirectory
+from .arrivals import has_more
 from .ipython_profile import ipython_directory
 from .log import log
 from .ownership import is_place_of_ours
@@ -206,13 +207,10 @@ class LocalKernel:
 
     def _received(self, name: str) -> Iterator[Request]:
         for _ in range(_AT_ONCE):
-            if self._has_ended:
+            if self._has_ended or not has_more(self._sockets[name]):
                 return
             try:
-                frames = self._sockets[name].recv_multipart(zmq.NOBLOCK)
-                yield self._codec.unpack(frames)
-            except zmq.Again:
-                return
+                yield self._codec.unpack(self._sockets[name].recv_multipart(zmq.NOBLOCK))
             except WireError as error:
                 log(f"ignored of the local kernel: {error}")
 

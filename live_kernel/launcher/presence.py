@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 
 import zmq
 
+from .arrivals import has_more
 from .reactor import Reactor
 
 _PATIENCE = 0.4
@@ -20,16 +21,6 @@ _PATIENCE = 0.4
 
 _EVENTS = zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED
 _EVENT = struct.Struct("=hi")
-
-
-_STATE, _READABLE = int(zmq.EVENTS), int(zmq.POLLIN)
-
-
-def has_more(socket: zmq.Socket[bytes]) -> bool:
-    """Has something arrived that was not read? (To be told by `zmq.Again` takes five times as
-    long, and a cell asks three times.)
-    """
-    return bool(int(socket.getsockopt(_STATE)) & _READABLE)
 
 
 def events(monitor: zmq.Socket[bytes]) -> Iterator[tuple[int, int]]:
