@@ -11,7 +11,6 @@ import ctypes
 import os
 import signal
 import time
-from types import TracebackType
 from typing import Self
 
 _SEIZE, _INTERRUPT, _DETACH, _SYSCALL = 0x4206, 0x4207, 17, 24
@@ -89,12 +88,7 @@ class Held:
         self.signal = 0 if event else number
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.let_go()
 
     def let_go(self) -> None:
