@@ -98,3 +98,14 @@ def test_another_process_with_the_pid_is_not_counted() -> None:
     forgotten = meter.read(os.getpid(), start_time)
     assert forgotten is not None
     assert forgotten.processor is None
+
+
+def test_one_that_has_got_the_pid_of_another_is_not_compared_with_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    meter = Meter()
+    told = [proc.Usage(float(start), 0, 1, start_time=start) for start in (7, 7, 8)]
+    monkeypatch.setattr(proc, "usage", lambda _pid: told.pop(0))
+    uses = [meter.read(4242) for _ in range(3)]
+    assert [use and use.processor for use in uses] == [None, 0.0, None]
+    assert not told, "each is looked at once"

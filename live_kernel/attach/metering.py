@@ -13,9 +13,6 @@ from collections.abc import Iterable
 from ..records import NamedTuple
 from . import proc
 
-Key = tuple[int, int]
-"""A process: its pid, and its start in clock ticks after boot."""
-
 
 class Use(NamedTuple):
     """What a process uses. `processor`: of one processor, 1.0 for all of it; None where it has
@@ -36,22 +33,25 @@ class Meter:
     """Remembers processes between two looks, without which there is no share of a processor."""
 
     def __init__(self) -> None:
-        self._before: dict[Key, tuple[float, float]] = {}
+        self._before: dict[int, tuple[int, float, float]] = {}
 
-    def read(self, pid: int, start_time: int) -> Use | None:
-        """What this process uses; None where it has ended, or can't be seen."""
+    def read(self, pid: int, start_time: int | None = None) -> Use | None:
+        """What this process uses, or whichever has the pid now; None where it has ended, or can't
+        be seen. `start_time`: in clock ticks after boot.
+        """
         try:
             usage = proc.usage(pid)
         except (OSError, ValueError, IndexError):
             return None
-        if usage.start_time != start_time:
+        if start_time not in (None, usage.start_time):
             return None  # another one has its pid
-        now, key = time.monotonic(), (pid, start_time)
-        then, used = self._before.get(key, (now, 0.0))
-        self._before[key] = now, usage.processor
-        share = (usage.processor - used) / (now - then) if now > then else None
+        now = time.monotonic()
+        of, then, used = self._before.get(pid, (0, now, 0.0))
+        self._before[pid] = usage.start_time, now, usage.processor
+        is_second = of == usage.start_time and now > then
+        share = (usage.processor - used) / (now - then) if is_second else None
         return Use(share, usage.memory, usage.threads, usage.processor)
 
-    def forget_all_but(self, keys: Iterable[Key]) -> None:
+    def forget_all_but(self, pids: Iterable[int]) -> None:
         """Of the others no more is asked."""
-        self._before = {key: self._before[key] for key in keys if key in self._before}
+        self._before = {pid: self._before[pid] for pid in pids if pid in self._before}

@@ -233,7 +233,7 @@ class Panels:
             self._gauge = Gauge(process)
         if self._timer is None:
             self._timer = self._reactor.later(USAGE_EVERY, self._measure)
-            in_background(self._gauge.begin)
+            in_background(self._gauge.read)  # with which the next is compared
 
     def _measure(self) -> None:
         self._timer, gauge = None, self._gauge

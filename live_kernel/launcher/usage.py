@@ -11,16 +11,11 @@ import os
 import socket
 import threading
 from collections.abc import Callable
-from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from ..attach import proc
 from ..attach.processes import Process
 from .reactor import Reactor
 from .wire import Content
-
-if TYPE_CHECKING:
-    from ..attach.metering import Use
 
 
 class Usage:
@@ -53,10 +48,6 @@ class Gauge:
         self.process = process
         self._lock = threading.Lock()
         self._meter = Meter()
-
-    def begin(self) -> None:
-        """Look for the first time, so that there is something to compare with."""
-        self.read()
 
     def read(self) -> Content | None:
         """`cpu` in percent of one processor, `memory` in bytes, `threads`.
@@ -92,20 +83,13 @@ class Sum:
         host = psutil.cpu_percent()
         if host:  # 0.0 is what the first call says
             content["host_cpu_percent"] = host
-        uses = self._look_at([os.getpid()] if pid is None else _family(pid))
+        pids = [os.getpid()] if pid is None else _family(pid)
+        self._meter.forget_all_but(pids)
+        uses = [use for use in map(self._meter.read, pids) if use is not None]
         if uses:
             content["kernel_cpu"] = round(100 * sum(use.processor or 0.0 for use in uses), 1)
             content["kernel_memory"] = sum(use.memory for use in uses)
         return content
-
-    def _look_at(self, pids: list[int]) -> list[Use]:
-        keys = []
-        for pid in pids:
-            with suppress(OSError):
-                keys.append((pid, proc.stat(pid).start_time))
-        self._meter.forget_all_but(keys)
-        uses = [self._meter.read(*key) for key in keys]
-        return [use for use in uses if use is not None]
 
 
 def _family(pid: int) -> list[int]:

@@ -204,7 +204,7 @@ class Waking:
             self._tell(seen, "was woken many times, and has looked for no work")
 
 
-def in_background(work: Callable[[], None]) -> threading.Thread:
+def in_background(work: Callable[[], object]) -> threading.Thread:
     """Do something that may wait, without holding up the reactor."""
     thread = threading.Thread(target=work, daemon=True)
     thread.start()

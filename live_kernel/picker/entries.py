@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
-from ..attach.metering import UNKNOWN, Key, Use
+from ..attach.metering import UNKNOWN, Use
 from ..attach.processes import Candidate, Process
 from ..launcher.rails import NO_RAILS, Rails
 
@@ -35,7 +35,7 @@ class Entry:
         return self.candidate.process
 
     @property
-    def key(self) -> Key:
+    def key(self) -> tuple[int, int]:
         return self.process.pid, self.process.start_time
 
     @cached_property

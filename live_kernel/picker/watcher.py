@@ -64,7 +64,7 @@ class Watcher:
         found = processes.candidates()
         guarded, error = guards.understood()
         self.trouble = "" if error is None else str(error)
-        self._meter.forget_all_but([(each.process.pid, each.process.start_time) for each in found])
+        self._meter.forget_all_but(each.process.pid for each in found)
         names = _names()
         return [
             Entry(

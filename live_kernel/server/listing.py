@@ -100,7 +100,7 @@ class Listing:
         begun = time.thread_time()
         guarded, warning = guards.understood()
         found = [self._program(each, guarded) for each in processes.candidates()]
-        self._meter.forget_all_but({(each.process.pid, each.process.start_time) for each in found})
+        self._meter.forget_all_but(each.process.pid for each in found)
         look = Look(tuple(found), warning)
         self.on_look(look)
         self._taken, self._cost = time.monotonic(), time.thread_time() - begun
