@@ -23,9 +23,11 @@ from users import NOBODY
 
 from live_kernel.attach.processes import identify
 from live_kernel.kernelspec import prepare
-from live_kernel.launcher import ipython_profile, ownership
+from live_kernel.launcher import ipython_profile, ownership, session_files
 from live_kernel.launcher.choosing import Memory, forget_dead, from_notebook
 from live_kernel.launcher.history_database import Database
+from live_kernel.launcher.journal import Journal
+from live_kernel.launcher.session_files import SessionNotKept
 
 needs_root = pytest.mark.root
 
@@ -238,3 +240,32 @@ def test_what_is_obeyed_later_is_not_written_where_others_could_put_another(tmp_
     ownership.write_whole(file, "new")
     assert [each.read_text() for each in tmp_path.iterdir()] == ["new"]
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+@needs_root
+@pytest.mark.parametrize(("owner", "mode"), [(NOBODY, 0o700), (NOBODY, 0o1777), (0, 0o770)])
+def test_nor_where_another_user_could(tmp_path: Path, owner: int, mode: int) -> None:
+    """What is his, as with `sudo -E`: be it sticky, its owner takes out what he likes."""
+    os.chown(tmp_path, owner, owner)
+    tmp_path.chmod(mode)
+    with pytest.raises(PermissionError, match="tamper"):
+        ownership.write_whole(tmp_path / "words", "new")
+    with pytest.raises(SessionNotKept, match="tamper") as refused:
+        session_files.save(tmp_path / "session.json", [], {})
+    assert "Name another file" in str(refused.value.remedy)
+    told: list[str] = []
+    Journal(tmp_path / "journal.jsonl", told.append).write(b"{}\n")
+    assert "tamper" in told[0]
+    assert "names another file" in told[0]
+    assert not list(tmp_path.iterdir())
+
+
+@needs_root
+def test_a_user_s_group_may_be_the_user_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the umask 002 of many systems, a user's directories are open to the user's group."""
+    os.chown(tmp_path, NOBODY, NOBODY)
+    tmp_path.chmod(0o770)
+    monkeypatch.setattr(os, "geteuid", lambda: NOBODY)
+    os.close(ownership.open_place(tmp_path))

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from .clock import stamp
 from .log import log
+from .ownership import open_place
 
 VARIABLE = "LIVE_KERNEL_JOURNAL"
 """`off`, or the file; the user's own by default."""
@@ -229,13 +230,7 @@ class Journal:
         directory = self.path.parent
         if not directory.is_dir():
             directory.mkdir(0o700, parents=True, exist_ok=True)
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-        status = os.fstat(descriptor)
-        is_safe = not status.st_mode & 0o022 or status.st_mode & stat.S_ISVTX
-        if status.st_uid in (os.geteuid(), 0) and is_safe:
-            return descriptor
-        os.close(descriptor)
-        raise PermissionError(errno.EPERM, "others could tamper with its directory")
+        return open_place(directory)
 
     def _put_aside(self) -> None:
         """Give it the name of an older one, and all older ones the next; the oldest goes.

@@ -39,17 +39,27 @@ def text_of_ours(file: Path) -> str:
         return opened.read(_LARGEST).decode()
 
 
+def open_place(directory: Path) -> int:
+    """A descriptor of a directory in which nobody else can put another file in the place of ours:
+    one of ours, or one of root's or our own that others may write to, if it is sticky, as /tmp is
+    (which keeps its owner from nothing). Raises OSError; PermissionError for any other.
+    """
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    status = os.fstat(descriptor)
+    is_sticky = status.st_mode & stat.S_ISVTX and status.st_uid in (0, os.geteuid())
+    if is_sticky or is_ours(status):
+        return descriptor
+    os.close(descriptor)
+    raise PermissionError(errno.EPERM, "others could tamper with its directory")
+
+
 def write_whole(file: Path, text: str) -> None:
     """Write a file for ourselves alone, anew: whole or not at all, in the place of what is there,
-    which may be a link to anything. Raises OSError; PermissionError where others could put
-    another in its place.
+    which may be a link to anything. Raises OSError, as `open_place` does.
     """
-    directory = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    directory = open_place(file.parent)
     fresh = f".{file.name}.{os.urandom(6).hex()}"
     try:
-        status = os.fstat(directory)
-        if not is_ours(status) and not status.st_mode & stat.S_ISVTX:
-            raise PermissionError(errno.EPERM, "others could tamper with its directory")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(fresh, flags, 0o600, dir_fd=directory)
         try:

@@ -62,7 +62,8 @@ def save(file: Path, items: Sequence[Item], about: Mapping[str, Any]) -> None:
         _require_plain(file)
         write_whole(file, text)
     except OSError as error:
-        raise SessionNotKept(f"{file} can't be written: {error.strerror or error}.", "") from None
+        what = f"{file} can't be written: {error.strerror or error}."
+        raise SessionNotKept(what, "Name another file: %session save FILE.") from None
 
 
 def _require_plain(file: Path) -> None:
@@ -84,7 +85,8 @@ def load(file: Path) -> tuple[list[Item], dict[str, Any]]:
         what = f"Nothing was saved in {file}."
         raise SessionNotKept(what, "%session save keeps what is set up.") from None
     except PermissionError as error:
-        raise SessionNotKept(str(error), f"chmod 600 {file}, if you trust it.") from None
+        remedy = "If you trust it: chmod 600, or where it is another user's, restore a copy of it."
+        raise SessionNotKept(str(error), remedy) from None
     except (OSError, ValueError, RecursionError) as error:
         raise SessionNotKept(f"{file} can't be read: {error}.", "") from None
 
