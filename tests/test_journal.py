@@ -60,9 +60,11 @@ def test_place() -> None:
 @pytest.mark.root
 def test_root_does_not_write_into_the_home_of_whoever_has_called_sudo(tmp_path: Path) -> None:
     os.chown(tmp_path, 65534, 65534)
-    found = place({"HOME": str(tmp_path)})
-    assert found is not None
-    assert tmp_path not in found.parents
+    state = tmp_path / ".local" / "state"
+    for environment in ({"HOME": str(tmp_path)}, {"XDG_STATE_HOME": str(state)}):
+        found = place(environment)
+        assert found is not None
+        assert tmp_path not in found.parents
 
 
 # -- whose it is

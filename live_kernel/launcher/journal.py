@@ -23,7 +23,7 @@ from pathlib import Path
 
 from .clock import stamp
 from .log import log
-from .ownership import open_place
+from .ownership import is_place_of_anothers, open_place
 
 VARIABLE = "LIVE_KERNEL_JOURNAL"
 """`off`, or the file; the user's own by default."""
@@ -62,13 +62,13 @@ def place(environment: Mapping[str, str]) -> Path | None:
 def state_directory(environment: Mapping[str, str]) -> Path:
     """Where the kernel keeps what is its user's alone: live-kernel in `XDG_STATE_HOME`."""
     base = Path(environment.get("XDG_STATE_HOME", ""))
-    if not base.is_absolute():
+    if not base.is_absolute() or is_place_of_anothers(base):
         base = _home(environment) / ".local" / "state"
     return base / "live-kernel"
 
 
 def _home(environment: Mapping[str, str]) -> Path:
-    """Our home; under sudo the variable may still name that of whoever has called it."""
+    """Our home; under sudo the variables may still name that of whoever has called it."""
     named = Path(environment.get("HOME") or "/")
     try:
         if named.is_absolute() and named.stat().st_uid == os.geteuid():

@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 _LARGEST = 1 << 20
@@ -74,19 +75,26 @@ def write_whole(file: Path, text: str) -> None:
 
 
 def _remove(name: str, directory: int) -> None:
-    try:
+    with suppress(OSError):  # it has not come so far, or it is not there any more
         os.unlink(name, dir_fd=directory)
-    except OSError:
-        pass  # it has not come so far, or it is not there any more
 
 
 def is_place_of_ours(directory: Path) -> bool:
     """Whether a directory, or where it is not there yet the nearest that is, is ours."""
-    for each in (directory, *directory.parents):
-        try:
-            return is_ours(each.stat())
-        except FileNotFoundError:
-            continue
-        except OSError:
-            return False
+    with suppress(OSError):
+        return is_ours(_nearest(directory))
     return False
+
+
+def is_place_of_anothers(directory: Path) -> bool:
+    """Whether that is neither ours nor root's, as what `sudo -E` keeps of its caller's may be."""
+    with suppress(OSError):
+        return _nearest(directory).st_uid not in (0, os.geteuid())
+    return False
+
+
+def _nearest(directory: Path) -> os.stat_result:
+    for each in (directory, *directory.parents):
+        with suppress(FileNotFoundError):
+            return each.stat()
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), directory)
