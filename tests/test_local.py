@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
+from fresh import loaded_by
 from kernels import Cell, Kernel, Message
 from targets import Target, eventually, older_launcher
 
@@ -325,13 +324,10 @@ def test_it_is_not_started_before_it_is_needed() -> None:
 
 
 def test_the_launcher_begins_without_what_it_needs() -> None:
-    code = (
-        "import sys, live_kernel.launcher.kernel\n"
-        "print([m for m in ('jupyter_client', 'ipykernel', 'subprocess', 'shutil',"
-        " 'live_kernel.launcher.local_kernel', 'live_kernel.launcher.moving') if m in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
+    loaded = loaded_by("import live_kernel.launcher.kernel")
+    assert "live_kernel.launcher.kernel" in loaded
+    assert not loaded & {"jupyter_client", "ipykernel", "subprocess", "shutil"}
+    assert not loaded & {"live_kernel.launcher.local_kernel", "live_kernel.launcher.moving"}
 
 
 @pytest.mark.attach

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import subprocess
-import sys
+
+from fresh import loaded_by, printed_by
 
 from live_kernel.launcher import zmq_loading
 
-
-def in_a_fresh_python(code: str) -> str:
-    """What it prints."""
-    begin = "import sys; from live_kernel.launcher import zmq_loading\n"
-    run = subprocess.run(
-        [sys.executable, "-c", begin + code], capture_output=True, text=True, check=True, timeout=60
-    )
-    return run.stdout
+BEGIN = "import sys; from live_kernel.launcher import zmq_loading\n"
 
 
 def test_the_flags_are_those_of_inspect() -> None:
@@ -23,10 +16,9 @@ def test_the_flags_are_those_of_inspect() -> None:
 
 
 def test_zmq_asks_for_nothing_else() -> None:
-    told = in_a_fresh_python("zmq_loading.load(); print('zmq' in sys.modules, *sys.modules)")
-    is_there, *modules = told.split()
-    assert is_there == "True"
-    assert not {"inspect", "dis", "tokenize"}.intersection(modules)
+    loaded = loaded_by(f"{BEGIN}zmq_loading.load()")
+    assert "zmq" in loaded
+    assert not loaded & {"inspect", "dis", "tokenize"}
 
 
 def test_zmq_works_afterwards_and_so_does_inspect() -> None:
@@ -38,7 +30,7 @@ with zmq.Context() as context, context.socket(zmq.REP) as here, context.socket(z
     there.send(b"question")
     print(here.recv(), inspect.signature(print), inspect.__spec__.name)
 """
-    assert in_a_fresh_python(code).startswith("b'question' (*args, sep=' '")
+    assert printed_by(BEGIN + code).startswith("b'question' (*args, sep=' '")
 
 
 def test_who_asks_for_more_gets_the_real_one() -> None:
@@ -48,9 +40,9 @@ sys.modules["inspect"] = stand_in
 import inspect as asked
 print(asked.signature(lambda a, b=1: 0), sys.modules["inspect"] is stand_in, hasattr(asked, "no"))
 """
-    assert in_a_fresh_python(code) == "(a, b=1) False False\n"
+    assert printed_by(BEGIN + code) == "(a, b=1) False False\n"
 
 
 def test_one_that_is_there_is_left_alone() -> None:
     code = "import inspect; zmq_loading.load(); print(sys.modules['inspect'] is inspect)"
-    assert in_a_fresh_python(code) == "True\n"
+    assert printed_by(BEGIN + code) == "True\n"
