@@ -13,7 +13,6 @@ import json
 import os
 import re
 import secrets
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from typing import IO, Any, Self
 
 import psutil
 import pytest
+from groups import free_port
 from targets import ROOT, eventually, found
 
 pytest.importorskip("jupyterlab", reason="no JupyterLab here")
@@ -91,7 +91,7 @@ class Lab:
             self.home = Path(self._exits.enter_context(_private_directory()))
             self.notebooks = self.home / "notebooks"
             self._write_settings()
-            self._port, self.token = _free_port(), secrets.token_hex(8)
+            self._port, self.token = free_port(), secrets.token_hex(8)
             self._exits.callback(self.stop_server)
             self.start_server()
             self._open_page()
@@ -473,9 +473,3 @@ def _notebook(cells: Sequence[str], metadata: dict[str, object]) -> dict[str, ob
 def _private_directory() -> tempfile.TemporaryDirectory[str]:
     # The server writes while it ends; what it leaves then is no reason to fail.
     return tempfile.TemporaryDirectory(prefix="live-kernel-lab-", ignore_cleanup_errors=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

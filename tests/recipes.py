@@ -27,7 +27,6 @@ import os
 import re
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -36,6 +35,7 @@ from pathlib import Path
 from typing import Self
 
 import psutil
+from groups import free_port
 from kernels import Cell, Kernel
 from targets import ROOT, clean_environment, eventually
 from terminals import Terminal
@@ -102,9 +102,7 @@ class Reader:
         self, place: Path, jupyter_path: Path, python: str = sys.executable, **more: str
     ) -> None:
         self.place = place
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._names = {"8000": str(free.getsockname()[1])}
+        self._names = {"8000": str(free_port())}
         binaries = Path(python).parent
         self._env = clean_environment() | more | {
             "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}",

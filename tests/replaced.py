@@ -8,18 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
-import socket
-import subprocess
 import sys
-import tempfile
 import urllib.request
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Self
 
 import psutil
+from groups import Group
 from targets import PROGRAMS, clean_environment, eventually, python314
 
 LOOP = 'while :; do "$@"; done'
@@ -61,10 +56,11 @@ def app(environ, start_response):
 """
 
 
-class Family:
-    """A process and what it starts; use it in a `with` block.
+class Family(Group):
+    """A process and the workers that it starts.
 
-    `ready` says whether it has begun. `files`: to be put into its directory before.
+    `is_worker`: whether one of its descendants does the work. `files`: to be put into its
+    directory before. `count`: of workers.
     """
 
     def __init__(
@@ -77,35 +73,17 @@ class Family:
     ) -> None:
         self._command, self._is_worker, self._count = list(command), is_worker, count
         self._files, self._env = files or {}, env or {}
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
 
-    def __enter__(self) -> Self:
-        self.place = Path(tempfile.mkdtemp(prefix="lk-", dir="/tmp"))
+    def begin(self) -> None:
         self.place.chmod(0o755)
         for name, text in self._files.items():
             (self.place / name).write_text(text)
-        self._told = (self.place / "told").open("wb")
-        self.process = subprocess.Popen(
-            [part.format(port=self.port) for part in self._command],
-            cwd=self.place,
-            env=clean_environment() | {"PYTHONDONTWRITEBYTECODE": "1"} | self._env,
-            stdin=subprocess.DEVNULL,
-            stdout=self._told,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            self.workers()
-        except BaseException:
-            print(self.told())
-            self.close()
-            raise
-        return self
+        command = [part.format(port=self.port) for part in self._command]
+        env = clean_environment() | {"PYTHONDONTWRITEBYTECODE": "1"} | self._env
+        self.start(command, self.place, env)
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def await_ready(self) -> None:
+        self.workers()
 
     @property
     def pid(self) -> int:
@@ -162,23 +140,6 @@ class Family:
                 raise AssertionError(f"{error}:\n{self.told()}") from None
 
         return eventually(answer, 60, every=0.05)
-
-    def told(self) -> str:
-        return (self.place / "told").read_text(errors="replace")
-
-    def close(self) -> None:
-        others: list[psutil.Process] = []
-        with contextlib.suppress(psutil.NoSuchProcess):
-            others = psutil.Process(self.pid).children(recursive=True)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
-        for each in others:  # in sessions of their own, as of gunicorn's that was executed anew
-            with contextlib.suppress(psutil.NoSuchProcess):
-                each.kill()
-        self.process.wait()
-        psutil.wait_procs(others, timeout=10)
-        self._told.close()
-        shutil.rmtree(self.place, ignore_errors=True)
 
 
 def is_python(process: psutil.Process) -> bool:

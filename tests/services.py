@@ -7,22 +7,17 @@ whose environment has what they need. Rule: each is asked, before and after, for
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import shutil
-import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 import psutil
+from groups import Group
 from snapshots import Snapshot, inside, outside, witness
 from targets import PROGRAMS, clean_environment, eventually
 
@@ -51,40 +46,21 @@ class Kind:
     own_changes: frozenset[str] = frozenset()
 
 
-class Service:
-    """A running service; use it in a `with` block."""
+class Service(Group):
+    """A running service."""
 
     def __init__(self, kind: Kind) -> None:
         self._kind = kind
 
-    def __enter__(self) -> Self:
-        self.place = Path(tempfile.mkdtemp(prefix="lk-", dir="/tmp"))
+    def begin(self) -> None:
         for name in ("queue", "control", "results", "tmp", "home"):
             (self.place / name).mkdir()
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self._told = (self.place / "told").open("w+b")
-        self.process = subprocess.Popen(
-            [sys.executable, *self._kind.command(self.place, self.port)],
-            env=self._environment(),
-            cwd=PLACE,
-            stdin=subprocess.DEVNULL,
-            stdout=self._told,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            eventually(self.works, PATIENCE, every=0.05)
-            self.pid = self._kind.whom(self)
-        except BaseException:
-            print(self.told())
-            self.close()
-            raise
-        return self
+        command = [sys.executable, *self._kind.command(self.place, self.port)]
+        self.start(command, PLACE, self._environment())
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def await_ready(self) -> None:
+        eventually(self.works, PATIENCE, every=0.05)
+        self.pid = self._kind.whom(self)
 
     def works(self) -> bool:
         """Does it do what it is for?"""
@@ -109,13 +85,6 @@ class Service:
 
     def children(self) -> list[int]:
         return sorted(child.pid for child in psutil.Process(self.process.pid).children())
-
-    def close(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        self._told.close()
-        shutil.rmtree(self.place, ignore_errors=True)
 
     def _environment(self) -> dict[str, str]:
         of_witness = witness(self.place / "witness", sys.executable)
