@@ -72,11 +72,11 @@ def as_lines(machine: dict[str, Any]) -> list[str]:
     ]
 
 
-def taken_by_others(seconds: float = 1.0) -> float:
-    """The share of the time that a busy thread was kept waiting, in pieces over a millisecond."""
+def taken_by_others() -> float:
+    """The share of a second that a busy thread was kept waiting, in pieces over a millisecond."""
     last = begun = time.perf_counter()
     lost = 0.0
-    while last - begun < seconds:
+    while last - begun < 1.0:
         now = time.perf_counter()
         if now - last > _GAP:
             lost += now - last

@@ -94,7 +94,7 @@ class Workshop:
         self,
         name: str,
         target: Target | None = None,
-        ask: Callable[[Client], object] = lambda client: client.first_reply("6 * 7"),
+        ask: Callable[[Client], object] = Client.first_reply,
     ) -> float:
         """Seconds from asking for a kernel to the reply to its first cell, or what `ask` asks."""
         manager = self._manager(name)
@@ -121,7 +121,7 @@ class Workshop:
         """Seconds from putting an ipykernel into `target` to the reply to its first cell."""
         begun = time.perf_counter()
         with self._thread_started(target) as client:
-            client.first_reply("6 * 7")
+            client.first_reply()
             return time.perf_counter() - begun
 
     @contextmanager

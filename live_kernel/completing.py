@@ -28,8 +28,6 @@ from .attach.processes import Candidate
 from .errors import LiveKernelError
 from .plain import on_one_line
 
-SHELLS = ("bash", "zsh", "fish")
-
 _PLAIN_WORD = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9_./:@%+,][A-Za-z0-9_./:@%+,=-]*", re.ASCII)
 _SHORTEST, _LONGEST_HELP, _MOST = 3, 70, 200
 

@@ -38,7 +38,6 @@ class Viewer:
         self._out = sys.stdout if out is None else out
         self._is_at_line_start = True
         self._shown: dict[str, str] = {}
-        self._counts: dict[str, object] = {}
 
     def show(self, event: Event) -> None:
         """Print one event, whatever it holds."""
@@ -65,7 +64,6 @@ class Viewer:
         self._note("What it does from now on is shown here. Ctrl-C ends that, and nothing else.")
 
     def _on_input(self, event: Event) -> None:
-        self._counts = {str(event.get("cell")): event.get("count")}
         first, *rest = harmless(str(event.get("code", ""))).rstrip().split("\n")
         prompt = f"In [{event.get('count')}]: "
         still = click.style("  (runs already)", dim=True) if event.get("runs") else ""

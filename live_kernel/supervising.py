@@ -77,9 +77,7 @@ def rows() -> list[Row]:
     found = []
     for each in supervised.supervisors():
         with suppress(OSError, LiveKernelError):
-            about = each.about()
-            about.pop("past", None)
-            found.append({**about, "name": each.name, "supervisor": each.pid})
+            found.append({**each.about(), "name": each.name, "supervisor": each.pid})
     return found
 
 

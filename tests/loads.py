@@ -25,9 +25,6 @@ KEPT = 2000
 
 _ALWAYS_KEPT = ("execute_input", "execute_reply", "status")
 
-INTERRUPTED_WITHIN = 1.0
-"""Seconds in which an interrupt is to be answered, on a quiet machine."""
-
 PATIENCE = 30.0
 """Seconds after which what a case waits for is not coming, on any machine."""
 

@@ -42,8 +42,6 @@ _CONTINUE, _ADD_AND_SEND = 1, 2
 
 _LOOKED_INTO = re.compile(r"/proc/(\d+)/(?:task/\d+/)?(mem|syscall|stack)")
 _SETTING = "/proc/sys/kernel/yama/ptrace_scope"
-_TRACES = {0, 16, 0x4206}
-"""PTRACE_TRACEME is the tracee's own; of the others these begin: ATTACH and SEIZE."""
 
 
 def install() -> int:

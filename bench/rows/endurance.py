@@ -21,8 +21,6 @@ _PRINT = f"for number in range({LINES}):\n    print('line', number)"
 _STRETCH = 1000
 """Cells at the beginning and at the end that are compared."""
 
-_GC = "__import__('gc').collect() and None"
-
 
 def measure_million(shop: Workshop, plan: Plan) -> list[Row]:
     checksum = 0

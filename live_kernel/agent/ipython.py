@@ -371,9 +371,6 @@ def _outer_frame() -> Any:
     return frame
 
 
-_FILE = bring_up.__code__.co_filename
-
-
 class _Seen:
     """The program's names as IPython looks for them."""
 

@@ -54,7 +54,7 @@ def is_about(reply: Message) -> bool:
         case {
             "name": str(), "command": [*words], "pid": int() | None, "started": int() | None,
             "state": str(), "since": int() | float(), "restart": str(), "restarts": int(),
-            "last": str(), "past": [*_],
+            "last": str(),
         }:  # fmt: skip
             return all(isinstance(word, str) for word in words)
     return False

@@ -142,31 +142,6 @@ def supervisor_of(pid: int) -> Supervisor | None:
 # -- names
 
 
-def by_pid(pid: int, start_time: int | None = None) -> str | None:
-    """The name under which a process is supervised, or was before it was started again.
-
-    `start_time` (clock ticks after boot) tells it from a later process with its number. None
-    where it is nobody's, or its supervisor has gone.
-    """
-    with suppress(OSError):
-        if start_time in (None, proc.stat(pid).start_time):
-            found = supervisor_of(pid)
-            if found is not None:
-                return found.name
-    for each in supervisors():
-        with suppress(OSError, LiveKernelError):
-            if any(_is_that(past, pid, start_time) for past in each.about().get("past", [])):
-                return each.name
-    return None
-
-
-def _is_that(past: object, pid: int, start_time: int | None) -> bool:
-    match past:
-        case [int(its_pid), int(its_start)]:
-            return its_pid == pid and start_time in (None, its_start)
-    return False
-
-
 def present(name: str) -> Process | None:
     """The process that the program of this name is at present: where that runs no Python itself
     (a shell, `uv run`), the first process started by it that does. Whether it can be attached to

@@ -14,7 +14,6 @@ import os
 import signal
 import threading
 import time
-from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -31,9 +30,6 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 30.0
 _LASTED = 10.0
 """Seconds between an end and the next start, which double from end to end; after a program that
 has lasted, the first holds again."""
-
-_REMEMBERED = 100
-"""Processes that the program has been, of which we still know that they were it."""
 
 _MOST_WORDS, _LONGEST_WORD = 20, 200
 """Of the command line, for those who ask: an answer has to fit into one packet."""
@@ -79,7 +75,6 @@ class Program:
         self._kills = 0
         self._stop_signal = 0
         self._last = ""
-        self._past: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED)
         self._wanted = ""
         self._pause = _FIRST_PAUSE
         self._due: float | None = None
@@ -96,7 +91,6 @@ class Program:
             self._kills = shortage.kills()
             with contextlib.suppress(OSError):
                 self._start_time = proc.stat(self.pid).start_time
-                self._past.append((self.pid, self._start_time))
             self.changed.notify_all()
 
     def collect(self) -> str:
@@ -250,7 +244,6 @@ class Program:
                 "restart": self.order.policy,
                 "restarts": self.restarts,
                 "last": self._last,
-                "past": list(self._past),
             }
 
     def _state(self) -> str:
