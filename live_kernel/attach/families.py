@@ -30,11 +30,7 @@ class Member(NamedTuple):
 def _children() -> dict[int, list[int]]:
     """The children of each process, the oldest first."""
     found: dict[int, list[tuple[int, int]]] = {}
-    for pid in proc.pids():
-        try:
-            stat = proc.stat(pid)
-        except OSError:
-            continue
+    for pid, stat in proc.stats(proc.pids()):
         if not stat.kernel_thread:
             found.setdefault(stat.parent, []).append((stat.start_time, pid))
     return {parent: [pid for _, pid in sorted(each)] for parent, each in found.items()}

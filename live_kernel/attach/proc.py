@@ -12,7 +12,8 @@ from __future__ import annotations
 import os
 import pwd
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import cache, lru_cache
 
 from ..records import NamedTuple
@@ -217,6 +218,13 @@ def namespace(pid: int | str, kind: str) -> tuple[int, int] | None:
 def pids() -> list[int]:
     """All processes that /proc shows, kernel threads included, in no order."""
     return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
+
+
+def stats(pids: Iterable[int]) -> Iterator[tuple[int, Stat]]:
+    """What `stat` says of each of these that has not ended by the time it is asked for."""
+    for pid in pids:
+        with suppress(OSError):
+            yield pid, stat(pid)
 
 
 def children(pid: int) -> list[int]:

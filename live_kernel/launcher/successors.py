@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 
 from ..attach import ending, proc, supervised
@@ -132,16 +132,11 @@ def line_of(process: Process) -> Line | None:
     above = [
         seen(pid) for _, pid in zip(range(_GENERATIONS), proc.ancestors(own.pid), strict=False)
     ]
-    beside = frozenset(_born(proc.children(own.parent)))
+    siblings = proc.stats(proc.children(own.parent))
+    beside = frozenset((pid, stat.start_time) for pid, stat in siblings)
     there = tuple(each for each in above if each is not None)
     supervisor = next((s for each in there if (s := supervised.supervisor_at(each.pid))), None)
     return Line(own, there, beside, "" if supervisor is None else supervisor.name)
-
-
-def _born(pids: Iterable[int]) -> Iterator[tuple[int, int]]:
-    for pid in pids:
-        with suppress(OSError):
-            yield pid, proc.stat(pid).start_time
 
 
 class Successor(NamedTuple):
@@ -235,11 +230,7 @@ class _Youngest:
 
 
 def _begun_after(own: Kin) -> Iterator[Kin]:
-    for pid in proc.pids():
-        try:
-            stat = proc.stat(pid)
-        except OSError:
-            continue
+    for pid, stat in proc.stats(proc.pids()):
         if stat.start_time >= own.start_time and pid != os.getpid():
             kin = seen(pid)
             if kin is not None and kin.uids == own.uids and kin[:2] != own[:2]:
@@ -316,11 +307,7 @@ _RELIEVED = (
 
 def _has_older_siblings(own: Kin) -> bool:
     """Does anything like it still run that began before it, or with it?"""
-    for pid in proc.pids():
-        try:
-            stat = proc.stat(pid)
-        except OSError:
-            continue
+    for pid, stat in proc.stats(proc.pids()):
         if (
             stat.parent == own.parent
             and stat.start_time < own.start_time
