@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any, ClassVar
 
 import pytest
+from stand_ins import Dictionary
 from targets import eventually
 
 if sys.version_info < (3, 14):
@@ -23,24 +24,6 @@ if sys.version_info < (3, 14):
 
 from live_kernel.agent import asking, completion
 from live_kernel.agent.completion import MATCH_LIMIT, complete
-
-
-class Dictionary:
-    """Names over a dictionary."""
-
-    def __init__(self, **entries: Any) -> None:
-        self.entries = entries
-        self.local: list[str] = []
-
-    def lookup(self, name: str) -> object:
-        return self.entries[name]
-
-    def names(self) -> list[str]:
-        return list(self.entries)
-
-    def local_names(self) -> list[str]:
-        return self.local
-
 
 ran: list[str] = []
 """What must not have run in a test, by name."""

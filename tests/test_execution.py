@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stand_ins import Told
 
 from live_kernel.errors import LiveKernelError, NoTarget
 from live_kernel.launcher import execution as execution_module
@@ -43,38 +44,21 @@ def request(
     return Request([b"who"], header, {}, metadata, {"code": code, **content})
 
 
-class FakeFrontend:
-    """Keeps what is published and answered, in order; `inbox` is what it has sent unread."""
+class FakeFrontend(Told):
+    """`inbox` is what it has sent unread."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, str, Any]] = []
+        super().__init__()
         self.inbox: deque[Request] = deque()
         self.queue: Queue
-
-    def publish(self, kind: str, content: dict[str, Any], parent: dict[str, Any]) -> None:
-        self.told.append((parent["msg_id"], kind, content))
-
-    def status(self, state: str, parent: dict[str, Any]) -> None:
-        self.told.append((parent["msg_id"], state, None))
-
-    def reply(self, request: Request, kind: str, content: dict[str, Any]) -> None:
-        self.told.append((request.header["msg_id"], kind, content))
 
     def take_in(self, channel: str) -> None:
         assert channel == "shell"
         while self.inbox:
             self.queue.add(self.inbox.popleft())
 
-    def of(self, request: Request) -> list[str]:
-        """The kinds of what was told about one request."""
-        return [kind for about, kind, _ in self.told if about == request.header["msg_id"]]
-
     def content(self, request: Request, kind: str) -> Any:
-        (content,) = [
-            content
-            for about, told, content in self.told
-            if about == request.header["msg_id"] and told == kind
-        ]
+        (content,) = self.contents(request, kind)
         return content
 
     def reply_to(self, request: Request) -> dict[str, Any]:

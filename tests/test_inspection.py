@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from stand_ins import Dictionary
 from targets import eventually
 
 if sys.version_info < (3, 14):
@@ -27,23 +28,6 @@ NOT_FOUND = {"found": False, "data": {}}
 HERE = __file__
 
 ran: list[str] = []
-
-
-class Dictionary:
-    """Names over a dictionary."""
-
-    def __init__(self, **entries: Any) -> None:
-        self.entries = entries
-        self.local: list[str] = []
-
-    def lookup(self, name: str) -> object:
-        return self.entries[name]
-
-    def names(self) -> list[str]:
-        return list(self.entries)
-
-    def local_names(self) -> list[str]:
-        return self.local
 
 
 class Engine:

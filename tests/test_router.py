@@ -15,6 +15,7 @@ from typing import Any, cast
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stand_ins import Told
 
 from live_kernel.attach import processes
 from live_kernel.attach.processes import Candidate, Process
@@ -45,24 +46,18 @@ def process(pid: int = 42) -> Process:
     return Process(pid, 7, 1, "python", ("python", "app.py"), "", "", 0, 0, "root", "S", "CPython")
 
 
-class FakeFrontend:
-    """Keeps what is published, answered and asked."""
+class FakeFrontend(Told):
+    """Keeps what is asked, too."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, str, Any]] = []
+        super().__init__()
         self.replies: list[tuple[str, str, Any]] = []
         self.asked: list[tuple[Request, str, bool]] = []
         self.presence = SimpleNamespace()
         self.connection = {"transport": "tcp", "ip": "127.0.0.1", "key": "secret", "shell_port": 1}
 
-    def publish(self, kind: str, content: dict[str, Any], parent: dict[str, Any]) -> None:
-        self.told.append((parent["msg_id"], kind, content))
-
-    def status(self, state: str, parent: dict[str, Any]) -> None:
-        self.told.append((parent["msg_id"], state, None))
-
     def reply(self, request: Request, kind: str, content: dict[str, Any]) -> None:
-        self.told.append((request.header["msg_id"], kind, content))
+        super().reply(request, kind, content)
         self.replies.append(self.told[-1])
 
     def take_in(self, channel: str) -> None:
@@ -72,16 +67,6 @@ class FakeFrontend:
         assert wanted()
         self.asked.append((request, prompt, password))
         return f"question-{len(self.asked)}"
-
-    def of(self, request: Request) -> list[str]:
-        return [kind for about, kind, _ in self.told if about == request.header["msg_id"]]
-
-    def contents(self, request: Request, kind: str) -> list[Any]:
-        return [
-            content
-            for about, told, content in self.told
-            if (about, told) == (request.header["msg_id"], kind)
-        ]
 
 
 class FakeAttachment:
