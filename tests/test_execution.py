@@ -353,7 +353,7 @@ def test_a_cell_that_ends_twice_starts_only_one(kernel: Kernel) -> None:
     kernel.add("c")
     first = kernel.running
     kernel.queue.succeed(first)
-    kernel.queue._go_on(first)
+    kernel.queue.end_turn(first)
     assert kernel.codes == ["a", "b"]
 
 

@@ -34,9 +34,6 @@ MEANT = "LIVE_KERNEL_MEANT"
 ENDED = " (ended)"
 """What stands behind the title of a kernelspec whose process has gone."""
 
-_TOO_MANY_DIGITS = 20
-"""With so many, it is no pid anywhere, and Python may refuse to read it as a number."""
-
 
 class Choice(NamedTuple):
     """A pid, or text of exactly one attachable process's command line.
@@ -91,10 +88,18 @@ def named(text: str) -> Process:
 
     Raises NoTarget or a NotAttachable error.
     """
-    if text.isdecimal() and len(text) < _TOO_MANY_DIGITS:
-        return processes.identify(int(text))
+    pid = as_pid(text)
+    if pid is not None:
+        return processes.identify(pid)
     process = supervised.present(text) if supervised.NAME.fullmatch(text) else None
     return processes.matching(text) if process is None else processes.identify(process.pid)
+
+
+def as_pid(text: str) -> int | None:
+    """The pid that a text is. None for another, and for twenty digits: that is no pid anywhere,
+    and of many more Python refuses to make a number.
+    """
+    return int(text) if text.isdecimal() and len(text) < 20 else None
 
 
 class Memory:

@@ -153,9 +153,6 @@ class Queue:
         self._waiting.append(Turn(start))
         self._next()
 
-    def end_turn(self, turn: Turn) -> None:
-        self._go_on(turn)
-
     def _is_of_a_failed_batch(self, execution: Execution) -> bool:
         """Did this cell start its way together with one that has failed meanwhile?
 
@@ -218,7 +215,7 @@ class Queue:
         }
         self._answer(execution, {"status": "ok", "execution_count": execution.count, **content})
         self.witness.ended(execution, None)
-        self._go_on(execution)
+        self.end_turn(execution)
 
     def fail(self, execution: Execution, error: LiveKernelError) -> None:
         """The cell could not be run, for a reason of ours."""
@@ -242,7 +239,7 @@ class Queue:
         if stops:
             self._failed, self._failed_at = execution, time.monotonic()
             self.abort_waiting()
-        self._go_on(execution)
+        self.end_turn(execution)
 
     def _answer(self, execution: Execution, content: Content) -> None:
         self._frontend.reply(execution.request, "execute_reply", content)
@@ -252,7 +249,8 @@ class Queue:
             # parent for its own, and would wait.
             self._frontend.status("busy", self.running.request.header)
 
-    def _go_on(self, ended: Execution | Turn) -> None:
+    def end_turn(self, ended: Execution | Turn) -> None:
+        """It is the next one's turn."""
         if self.running is ended:
             self.running = None
             self._next()

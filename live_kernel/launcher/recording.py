@@ -74,7 +74,7 @@ class Recorder:
         about: Fields | None = None,
         output: int = 0,
     ) -> None:
-        self._journal = journal
+        self.journal = journal
         self._later = later
         self.output = output
         self.run = os.urandom(6).hex()
@@ -89,17 +89,13 @@ class Recorder:
 
     @property
     def is_on(self) -> bool:
-        return self._journal is not None
-
-    @property
-    def journal(self) -> Journal | None:
-        return self._journal
+        return self.journal is not None
 
     # -- lines --------------------------------------------------------------------------
 
     def note(self, event: str, process: Process | None = None, **fields: Any) -> None:
         """Write one line, at once."""
-        if self._journal is not None:
+        if self.journal is not None:
             self._write(self._line(event, process, fields))
 
     def _line(self, event: str, process: Process | None, fields: Fields) -> bytes:
@@ -115,10 +111,10 @@ class Recorder:
         return self._known[1]
 
     def _write(self, line: bytes) -> None:
-        assert self._journal is not None
+        assert self.journal is not None
         if self._waiting:
             self.flush()
-        self._journal.write(line)
+        self.journal.write(line)
 
     def _write_soon(self, line: Callable[[], bytes]) -> None:
         self._waiting.append(line)
@@ -127,10 +123,10 @@ class Recorder:
 
     def flush(self) -> None:
         """Write what was put off."""
-        if self._waiting and self._journal is not None:
+        if self._waiting and self.journal is not None:
             lines, self._waiting = self._waiting, []
-            self._journal.write(b"".join([line() for line in lines]))
-            self._journal.look()
+            self.journal.write(b"".join([line() for line in lines]))
+            self.journal.look()
 
     def close(self, why: str = "") -> None:
         """Nothing more will come. What still runs is left to itself, for the reason `why`."""
@@ -138,14 +134,14 @@ class Recorder:
             self.end(number, "left", why)
         self._tell_comms()
         self.flush()
-        if self._journal is not None:
-            self._journal.close()
+        if self.journal is not None:
+            self.journal.close()
 
     # -- cells --------------------------------------------------------------------------
 
     def begin(self, code: str, process: Process | None, **fields: Any) -> str:
         """A cell is about to run. Returns its id, which is empty where nothing is written."""
-        if self._journal is None:
+        if self.journal is None:
             return ""
         self._serial += 1
         number = f"{self.run}-{self._serial}"
@@ -165,7 +161,7 @@ class Recorder:
 
     def refuse(self, code: str, process: Process | None, outcome: str, **fields: Any) -> None:
         """A cell that is not run at all, which is one line."""
-        if self._journal is not None:
+        if self.journal is not None:
             self._serial += 1
             number = f"{self.run}-{self._serial}"
             own = {"id": number, "outcome": outcome, **fields, **_shortened(code)}
@@ -182,7 +178,7 @@ class Recorder:
 
     def typed(self, number: str, line: str, process: Process | None) -> None:
         """A line for a debugger's prompt: it is run in the program."""
-        if self._journal is not None:
+        if self.journal is not None:
             self._write(self._line("debugger", process, {"id": number, **_shortened(line)}))
 
     # -- comms --------------------------------------------------------------------------
@@ -192,7 +188,7 @@ class Recorder:
 
         The first is a line of its own; those that follow, as of a slider, are counted.
         """
-        if self._journal is None:
+        if self.journal is None:
             return
         if not self._comms:
             self._comms_since = time.monotonic()

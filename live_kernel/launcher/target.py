@@ -41,7 +41,6 @@ _MOST_NOTICES = 100
 _REMEMBERED = 1000
 """Cells that have ended and can still be given output by what they have left running."""
 
-
 ASK_AFTER = 3.0
 """Seconds after which who waits for a blocked target is asked whether it is to be woken: not
 sooner, since a front-end keeps the question when the wait ends by itself.
@@ -118,8 +117,10 @@ class Target:
         self.failure: LiveKernelError | None = None
         self.missed: Choice | None = None
         """What was chosen in advance, and could not even be tried."""
-        self._choice: Choice | None = None
-        self._is_pinned = False
+        self.choice: Choice | None = None
+        """What was chosen last."""
+        self.is_pinned = False
+        """Was that by %attach, or an answer?"""
         self._waiters: list[Waiter] = []
         self._runs: dict[int, CellRun] = {}
         self._ended: OrderedDict[int, Callable[[list[Message]], None]] = OrderedDict()
@@ -132,7 +133,8 @@ class Target:
         where it is known, and more about it: `why`, in words."""
         self.on_change: Callable[[], None] = lambda: None
         """Called when it may have another state, or other names are seen: after each cell."""
-        self._blocked: TargetBlocked | None = None
+        self.blocked: TargetBlocked | None = None
+        """In what the target that is being entered is blocked, where it is."""
         self.protection = Protection(lambda: self.is_there)
         self.use = Use()
         self.left: Choice | None = None
@@ -170,27 +172,12 @@ class Target:
         return None if self.attachment is None else self.attachment.process
 
     @property
-    def blocked(self) -> TargetBlocked | None:
-        """In what the target that is being entered is blocked, where it is."""
-        return self._blocked
-
-    @property
     def gone(self) -> tuple[str, ...]:
         """The command line of the program that was meant and has ended, if there is one."""
         if self.process is not None:
             return self.process.cmdline if self.state is State.LOST else ()
         is_gone = self.missed is not None and isinstance(self.failure, TargetNotFound)
         return self.missed.command if self.missed is not None and is_gone else ()
-
-    @property
-    def choice(self) -> Choice | None:
-        """What was chosen last."""
-        return self._choice
-
-    @property
-    def is_pinned(self) -> bool:
-        """Was that by %attach, or an answer?"""
-        return self._is_pinned
 
     # -- attaching ----------------------------------------------------------------------
 
@@ -208,7 +195,7 @@ class Target:
             raise
         if self._is_already(process) and self.protection.is_within(found):
             self.protection.go_on(found)
-            self._choice, self._is_pinned = choice, pinned
+            self.choice, self.is_pinned = choice, pinned
             self.on_entered()
             self._pin(process, choice, pinned)
             if choice.wake:
@@ -220,7 +207,7 @@ class Target:
             return
         self.succession.chosen(process)
         self.detach(why=f"attaches to pid {process.pid} instead")
-        self.failure, self._choice, self._is_pinned = None, choice, pinned
+        self.failure, self.choice, self.is_pinned = None, choice, pinned
         self.protection.begin(found)
         self.left = None
         if waiter is not None:
@@ -249,8 +236,8 @@ class Target:
             waiter.attached()
         elif self.state is State.INJECTING:
             self._waiters.append(waiter)
-            if self._blocked is not None:
-                self._tell_blocked(waiter, self._blocked)
+            if self.blocked is not None:
+                self._tell_blocked(waiter, self.blocked)
         else:
             waiter.failed(self.failure or NoTarget("No program is attached."))
 
@@ -263,8 +250,8 @@ class Target:
         """Wake the target that is being entered. Returns whether one is."""
         if self.attachment is None or self.state is not State.INJECTING:
             return False
-        if self._blocked is not None:
-            self._blocked.waking = ""  # it has been said
+        if self.blocked is not None:
+            self.blocked.waking = ""  # it has been said
         self.attachment.wake()
         return True
 
@@ -274,7 +261,7 @@ class Target:
             return False
         self.attachment.give_up()
         self.on_step("failed", self.attachment.process, {"why": why})
-        blocked, self._blocked = self._blocked, None
+        blocked, self.blocked = self.blocked, None
         pid = self.attachment.process.pid
         seen = "" if blocked is None else f": {str(blocked).replace(f"pid {pid}'s", 'its', 1)}"
         remedy = _GIVEN_UP
@@ -394,7 +381,7 @@ class Target:
         attachment.ask("breaks", answered, 0.5)
 
     def _leave_unused(self, more: str) -> None:
-        process, choice = self.process, self._choice
+        process, choice = self.process, self.choice
         assert process is not None
         assert choice is not None
         if any(run.holds for run in self._runs.values()):
@@ -478,11 +465,11 @@ class Target:
 
     def on_attached(self) -> None:
         assert self.attachment is not None
-        assert self._choice is not None
-        self._blocked = None
+        assert self.choice is not None
+        self.blocked = None
         self.succession.entered(self.attachment.process)
         self.on_step("attached", self.attachment.process, {})
-        self._pin(self.attachment.process, self._choice, self._is_pinned)
+        self._pin(self.attachment.process, self.choice, self.is_pinned)
         if not self.is_quiet:
             self._notice(self.describe())
         self.is_quiet = False
@@ -498,12 +485,12 @@ class Target:
 
     def on_failed(self, error: LiveKernelError) -> None:
         self.on_step("failed", self.process, _why(error))
-        self.failure, self._blocked = error, None
+        self.failure, self.blocked = error, None
         self.on_change()
         self._tell_waiters(lambda waiter: waiter.failed(error))
 
     def on_blocked(self, error: TargetBlocked) -> None:
-        self._blocked = error
+        self.blocked = error
         self.on_change()
         for waiter in self._waiters:
             self._tell_blocked(waiter, error)
@@ -522,7 +509,7 @@ class Target:
             if (text or "").strip().lower() in ("y", "yes"):
                 self.wake()
 
-        is_offered = self._blocked is not None and self._blocked.waking != ""
+        is_offered = self.blocked is not None and self.blocked.waking != ""
         if waiter in self._waiters and waiter.ask is not None and is_offered:
             waiter.ask("Wake it? [y/N] ", answered)
 

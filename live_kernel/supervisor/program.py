@@ -74,7 +74,8 @@ class Program:
         self._unstarted = NOT_FOUND
         self._kills = 0
         self._stop_signal = 0
-        self._last = ""
+        self.last = ""
+        """How it has ended, in words; empty where it has not."""
         self._wanted = ""
         self._pause = _FIRST_PAUSE
         self._due: float | None = None
@@ -117,7 +118,7 @@ class Program:
         with self.changed:
             self._status = status
             lasted = time.monotonic() - self._begun
-            self._last = f"pid {self.pid} {describe_status(status)}{self._more(status)}"
+            self.last = f"pid {self.pid} {describe_status(status)}{self._more(status)}"
             if lasted > _LASTED:
                 self._pause = _FIRST_PAUSE
             self.pid = self._start_time = None
@@ -161,7 +162,7 @@ class Program:
             self._status = None
             is_missing = isinstance(error, FileNotFoundError | NotADirectoryError)
             self._unstarted = NOT_FOUND if is_missing else NOT_EXECUTABLE
-            self._last = f"could not be started: {error.strerror or error}"
+            self.last = f"could not be started: {error.strerror or error}"
             self._since = time.time()
             self.changed.notify_all()
 
@@ -170,11 +171,6 @@ class Program:
         """Seconds until it is to be started again; None where that is not what is waited for."""
         due = self._due
         return None if due is None else max(due - time.monotonic(), 0.0)
-
-    @property
-    def last(self) -> str:
-        """How it has ended, in words; empty where it has not."""
-        return self._last
 
     @property
     def failed(self) -> bool:
@@ -243,7 +239,7 @@ class Program:
                 "since": self._since,
                 "restart": self.order.policy,
                 "restarts": self.restarts,
-                "last": self._last,
+                "last": self.last,
             }
 
     def _state(self) -> str:

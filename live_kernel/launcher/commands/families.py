@@ -12,14 +12,12 @@ from ...attach import families
 from ...attach.families import Member
 from ...attach.processes import Process
 from ...errors import LiveKernelError, NoTarget
-from ..choosing import named
+from ..choosing import as_pid, named
 from ..execution import Done, Execution
 from ..guarding import Reach
 from ..target import Answer, Target
 from ..waking import in_background
 from .command import Command
-
-_TOO_MANY_DIGITS = 20
 
 Ask = Callable[[Execution, str, Answer], None]
 
@@ -149,8 +147,8 @@ _WHICH = "Attach to (# or pid; Enter: to none): "
 def _family(text: str, present: Process | None) -> list[Member]:
     if not text:
         return families.all_of_them() if present is None else families.of(present.pid)
-    is_pid = text.isdecimal() and len(text) < _TOO_MANY_DIGITS
-    members = families.of(int(text) if is_pid else named(text).pid)
+    pid = as_pid(text)
+    members = families.of(named(text).pid if pid is None else pid)
     if not members:
         named(text)  # which tells why not
     return members
