@@ -11,14 +11,15 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import zmq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from live_kernel.launcher.reactor import Reactor
+from live_kernel.errors import LiveKernelError, NoTarget
+from live_kernel.launcher.reactor import Reactor, look_up
 
 LONG = 20.0
 """Seconds after which a test that waits has failed."""
@@ -352,3 +353,27 @@ def test_closing_leaves_no_descriptor_behind() -> None:
     reactor.close()
     reactor.close()
     assert set(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+
+def test_whatever_a_look_raises_is_told(reactor: Reactor) -> None:
+    """Else a cell would wait for it for ever."""
+    told: list[object] = []
+
+    def raises(error: Exception) -> str:
+        raise error
+
+    def failed(error: LiveKernelError) -> None:
+        assert threading.current_thread() is threading.main_thread(), "the reactor's here"
+        told.append(str(error))
+
+    def look(look: Callable[[], str], found: Callable[[str], object] = told.append) -> object:
+        told.clear()
+        look_up(reactor, look, found, failed)
+        assert reactor.run_until(lambda: bool(told), LONG)
+        return told[-1]
+
+    assert look(lambda: "found") == "found"
+    assert look(lambda: raises(NoTarget("none there"))) == "none there"
+    assert look(lambda: "found", lambda _: raises(NoTarget("not fit"))) == "not fit"
+    assert look(lambda: raises(OSError("gone"))) == "/proc could not be read: gone"
+    assert look(lambda: raises(ValueError("odd"))) == "live-kernel has failed: ValueError('odd')"

@@ -19,8 +19,8 @@ from ..errors import AgentFailed, LiveKernelError, TargetBlocked, TargetNotFound
 from ..link import messages
 from . import losing
 from .channel import Channel
-from .reactor import Reactor, Timer
-from .waking import Waking, in_background
+from .reactor import Reactor, Timer, in_background
+from .waking import Waking
 
 Message = dict[str, Any]
 Channels = dict[str, Channel]

@@ -21,10 +21,9 @@ from . import recording, zmq_loading
 from .arguments import Arguments
 from .choosing import Choice, Memory, first_choice, forget_dead
 from .log import log, log_error
-from .reactor import Reactor
+from .reactor import Reactor, in_background
 from .succession import first_wanted
 from .target import Target
-from .waking import in_background
 
 if TYPE_CHECKING:
     from .followers import Followers

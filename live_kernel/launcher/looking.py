@@ -19,8 +19,8 @@ from ..errors import LiveKernelError, TargetNotFound
 from ..records import NamedTuple
 from .attachment import Attachment, State
 from .execution import Done, Execution
+from .reactor import look_up
 from .target import Target, Waiter
-from .waking import in_background
 
 Message = dict[str, Any]
 
@@ -129,23 +129,8 @@ class Looking:
 
         self._aside(lambda: checked(self._show, seen), shown)
 
-    def _aside[T](self, work: Callable[[], T], then: Callable[[T], None]) -> None:
-        """Do what may wait on a thread, and go on with its result on the reactor."""
-        call = self._target.reactor.call
-
-        def run() -> None:
-            try:
-                result = work()
-            except LiveKernelError as error:
-                failure = error
-                call(lambda: self._done(failure))
-            except Exception as error:
-                failed = LiveKernelError(f"live-kernel has failed: {error!r}")
-                call(lambda: self._done(failed))
-            else:
-                call(lambda: then(result))
-
-        in_background(run)
+    def _aside[T](self, look: Callable[[], T], found: Callable[[T], None]) -> None:
+        look_up(self._target.reactor, look, found, self._done)
 
 
 def checked(show: Show, seen: Seen) -> dict[str, str]:

@@ -24,11 +24,10 @@ from .frontend import Frontend
 from .panel_deeds import Deed, begin
 from .panel_places import Places
 from .panel_requests import Asked
-from .reactor import Reactor, Timer
+from .reactor import Reactor, Timer, in_background
 from .runner import Runner
 from .target import Target
 from .usage import Gauge
-from .waking import in_background
 from .wire import Content, Request
 
 NAME = "live-kernel"

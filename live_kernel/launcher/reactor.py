@@ -1,7 +1,7 @@
 """The launcher's one loop: sockets, timers, and calls from other threads.
 
-Owned by the thread that runs it; `call` alone may be used from others. Rule:
-what is called from here returns at once, since everything else waits for it.
+Owned by the thread that runs it; `call` alone may be used from others. Rule: what is called from
+here returns at once, since everything else waits for it; what may wait is done beside it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
+
+from ..errors import LiveKernelError
 
 Callback = Callable[[], object]
 
@@ -166,6 +168,47 @@ class Reactor:
             os.read(self._wake_read, 4096)
         except BlockingIOError:
             pass  # somebody else's byte was read with ours
+
+
+def in_background(work: Callback) -> threading.Thread:
+    """Do something that may wait, without holding up the reactor."""
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread
+
+
+def look_up[T](
+    reactor: Reactor,
+    look: Callable[[], T],
+    found: Callable[[T], object],
+    failed: Callable[[LiveKernelError], object],
+) -> None:
+    """Look for something in the background, and go on with it on the reactor: by `found`, or by
+    `failed` with what that or the look has raised.
+    """
+
+    def work() -> None:
+        try:
+            result = look()
+        except LiveKernelError as error:
+            fail(error)
+        except OSError as error:
+            fail(LiveKernelError(f"/proc could not be read: {error}"))
+        except Exception as error:
+            fail(LiveKernelError(f"live-kernel has failed: {error!r}"))
+        else:
+            reactor.call(lambda: tell(result))
+
+    def fail(error: LiveKernelError) -> None:
+        reactor.call(lambda: failed(error))
+
+    def tell(result: T) -> None:
+        try:
+            found(result)
+        except LiveKernelError as error:
+            failed(error)
+
+    in_background(work)
 
 
 def _key(source: Any) -> Any:

@@ -18,9 +18,9 @@ from .commands.watching import without_place
 from .evidence import Changed, find_again, names_used
 from .execution import Execution
 from .guarding import Reach
+from .reactor import in_background
 from .setup import BINDING, Item, as_magics
 from .sources import Sources
-from .waking import in_background
 from .wire import Content
 
 _YOUNG = 10.0

@@ -16,8 +16,7 @@ from ..errors import TargetReplaced
 from ..plain import on_one_line
 from ..records import NamedTuple
 from .choosing import notebook_metadata
-from .reactor import Reactor
-from .waking import in_background
+from .reactor import Reactor, in_background
 
 if TYPE_CHECKING:
     from .successors import Line, Successor

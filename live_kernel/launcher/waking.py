@@ -7,7 +7,6 @@ program can't notice; the rest when the user says so, as often as it takes withi
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 from ..attach import slot
 from ..attach.processes import Process
 from ..errors import TargetBlocked
-from .reactor import Reactor, Timer
+from .reactor import Reactor, Timer, in_background
 
 if TYPE_CHECKING:
     from ..attach.blocked import Blocked
@@ -202,10 +201,3 @@ class Waking:
         self._trying = self._wanted = False
         if not why:
             self._tell(seen, "was woken many times, and has looked for no work")
-
-
-def in_background(work: Callable[[], object]) -> threading.Thread:
-    """Do something that may wait, without holding up the reactor."""
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    return thread

@@ -15,38 +15,11 @@ from ...errors import LiveKernelError, NoTarget
 from ..choosing import as_pid, named
 from ..execution import Done, Execution
 from ..guarding import Reach
+from ..reactor import look_up
 from ..target import Answer, Target
-from ..waking import in_background
 from .command import Command
 
 Ask = Callable[[Execution, str, Answer], None]
-
-
-def look_up[T](
-    target: Target, look: Callable[[], T], found: Callable[[T], None], done: Done
-) -> None:
-    """Look for something on a thread, and call `found` on the reactor, or `done`."""
-
-    def failed(error: LiveKernelError) -> None:
-        target.reactor.call(lambda: done(error))
-
-    def work() -> None:
-        try:
-            result = look()
-        except LiveKernelError as error:
-            failed(error)
-        except OSError as error:
-            failed(LiveKernelError(f"/proc could not be read: {error}"))
-        else:
-            target.reactor.call(lambda: told(result))
-
-    def told(result: T) -> None:
-        try:
-            found(result)
-        except LiveKernelError as error:
-            done(error)
-
-    in_background(work)
 
 
 def kernels_in(pids: set[int]) -> dict[int, list[str]]:
@@ -95,7 +68,7 @@ class Children(Command):
                 execution.display(shown.children(members, kernels, str(process)).as_bundle())
             done(None)
 
-        look_up(self._target, look, found, done)
+        look_up(self._target.reactor, look, found, done)
 
 
 class Tree:
@@ -125,7 +98,7 @@ class Tree:
                 execution.print("%attach PID goes to one of them.")
                 done(None)
 
-        look_up(self._target, lambda: _family(text, present), found, done)
+        look_up(self._target.reactor, lambda: _family(text, present), found, done)
 
     def _on_answer(self, said: str | None, members: list[Member], done: Done) -> None:
         answer = (said or "").strip()

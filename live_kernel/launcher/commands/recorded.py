@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ...errors import LiveKernelError
 from ..execution import Done, Execution
 from ..guarding import Reach
-from ..waking import in_background
+from ..reactor import look_up
 from .command import Command
 
 if TYPE_CHECKING:
@@ -57,26 +57,19 @@ class Log(Command):
 
         wanted = Wanted(also=is_wanted)
 
-        def read() -> None:
+        def read() -> str:
             from ..showing import records
 
-            error: LiveKernelError | None = None
-            text = ""
-            try:
-                entries = past.latest(wanted, count)
-                text = (records.as_json if as_json else records.as_text)(entries)
-            except LiveKernelError as raised:
-                error = raised
-            self._target.reactor.call(lambda: show(text, error))
+            entries = past.latest(wanted, count)
+            return (records.as_json if as_json else records.as_text)(entries)
 
-        def show(text: str, error: LiveKernelError | None) -> None:
-            if error is None:
-                execution.print(text or "Nothing is on record.")
-                if past.damaged:
-                    execution.print(f"({past.damaged} damaged lines were skipped.)")
-            done(error)
+        def show(text: str) -> None:
+            execution.print(text or "Nothing is on record.")
+            if past.damaged:
+                execution.print(f"({past.damaged} damaged lines were skipped.)")
+            done(None)
 
-        in_background(read)
+        look_up(self._target.reactor, read, show, done)
 
     def _parse(self, words: list[str]) -> tuple[int, bool, bool]:
         count, rest = _USUAL, list(words)

@@ -13,9 +13,9 @@ from ...link import limits
 from .. import durations, placing
 from ..execution import Done, Execution
 from ..guarding import Reach
+from ..reactor import look_up
 from ..setup import BINDING, Item, as_magics
 from .command import Command
-from .families import look_up
 
 
 class Session(Command):
@@ -90,7 +90,7 @@ class Session(Command):
             execution.print(f"{_things(items)} saved in {place}. {_NO_NAMES}")
             done(None)
 
-        look_up(self._target, lambda: session_files.save(place, items, about), saved, done)
+        look_up(self._target.reactor, lambda: session_files.save(place, items, about), saved, done)
 
     def _restore(self, file: str, execution: Execution, done: Done) -> None:
         from .. import session_files
@@ -121,7 +121,7 @@ class Session(Command):
                 self._target.setup.take_left()
                 self._in_target.when_attached(execution, attached, done)
 
-        look_up(self._target, load, loaded, done)
+        look_up(self._target.reactor, load, loaded, done)
 
     def _set_up(self, items: list[Item], execution: Execution, done: Done) -> None:
         there = {item.magic for item in self._target.setup.items}
@@ -143,7 +143,7 @@ class Session(Command):
             execution.print("What was saved is forgotten." if was_there else "Nothing was saved.")
             done(None)
 
-        look_up(self._target, lambda: session_files.remove(place), cleared, done)
+        look_up(self._target.reactor, lambda: session_files.remove(place), cleared, done)
 
 
 _NOTHING = "Nothing is set up that could be kept."
