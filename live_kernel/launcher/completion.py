@@ -8,7 +8,6 @@ so files and modules are the target's; none of it loads IPython there.
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -16,7 +15,7 @@ from ..attach import processes, supervised
 from ..plain import on_one_line
 from . import commands, magic_names, moved_names, syntax
 from .local import Local, body_start
-from .reactor import Reactor
+from .reactor import Reactor, look_up
 from .wire import Content
 
 Answered = Callable[[Content], None]
@@ -218,14 +217,8 @@ class Completion:
     def _on_a_thread(
         self, find: Callable[[], list[Item]], found: Callable[[list[Item]], None]
     ) -> None:
-        def run() -> None:
-            try:
-                answer = find()
-            except Exception:  # there is no match then, and nothing worth a word
-                answer = []
-            self._reactor.call(lambda: found(answer))
-
-        threading.Thread(target=run, name="completion", daemon=True).start()
+        """Where that fails there is no match, and nothing worth a word."""
+        look_up(self._reactor, find, found, lambda _error: found([]))
 
 
 # -- matches

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import inspect
 import re
-import threading
 from collections.abc import Callable
 from typing import Any
 
 from . import commands, magic_names, syntax
 from .local import Local, body_start
-from .reactor import Reactor
+from .reactor import Reactor, look_up
 from .wire import Content
 
 Answered = Callable[[Content], None]
@@ -53,14 +52,12 @@ class Inspection:
             ask_target()
 
     def _explain(self, name: str, answered: Answered, otherwise: Callable[[], None]) -> None:
-        def find() -> None:
-            try:
-                text = usage() if name == "?" else docstring_page(name)
-            except Exception:  # it is none of the IPythons that we know
-                text = ""
-            self._reactor.call(lambda: answered(page(text)) if text else otherwise())
-
-        threading.Thread(target=find, name="inspection", daemon=True).start()
+        look_up(
+            self._reactor,
+            lambda: usage() if name == "?" else docstring_page(name),
+            lambda text: answered(page(text)) if text else otherwise(),
+            lambda _error: otherwise(),  # it is none of the IPythons that we know
+        )
 
 
 def page(text: str) -> Content:

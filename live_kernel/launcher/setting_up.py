@@ -18,7 +18,7 @@ from .commands.watching import without_place
 from .evidence import Changed, find_again, names_used
 from .execution import Execution
 from .guarding import Reach
-from .reactor import in_background
+from .reactor import look_up
 from .setup import BINDING, Item, as_magics
 from .sources import Sources
 from .wire import Content
@@ -140,17 +140,12 @@ class SettingUp:
         """On a thread, find the line again on which it was set."""
         assert item.line is not None
         line = item.line
-
-        def look() -> None:
-            try:
-                number = find_again(line, Sources(self._process.pid))
-            except Changed as error:
-                why = str(error)
-                self._means.target.reactor.call(lambda: self._fail(item, why))
-            else:
-                self._means.target.reactor.call(lambda: self._do_at(item, number))
-
-        in_background(look)
+        look_up(
+            self._means.target.reactor,
+            lambda: find_again(line, Sources(self._process.pid)),
+            lambda number: self._do_at(item, number),
+            lambda error: self._fail(item, str(error)),
+        )
 
     def _do_at(self, item: Item, number: int) -> None:
         line = item.line
