@@ -21,7 +21,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import zmq
-from zmq.utils.monitor import recv_monitor_message
 
 from ..attach.ending import describe_status
 from ..attach.landing import CONNECTION, IPYTHON, PrivateDirectory
@@ -157,8 +156,6 @@ class LocalKernel:
         if name in self._unconnected:
             self._unconnected.discard(name)
             monitor = self._sockets[name].get_monitor_socket()
-            with contextlib.suppress(zmq.ZMQError):
-                recv_monitor_message(monitor, zmq.NOBLOCK)
             self._reactor.forget(monitor)
             self._sockets[name].disable_monitor()
             monitor.close(0)
