@@ -15,6 +15,7 @@ import signal
 import sys
 import tempfile
 import time
+import uuid
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -259,6 +260,8 @@ class Kernel:
     def connect(self) -> None:
         """Open the front-end's channels, and wait for the welcome on iopub."""
         self.client = self.manager.client()
+        # Of the manager's session, which counts alike, messages would bear the ids of its requests.
+        self.client.session.session = uuid.uuid4().hex
         self.client.start_channels(hb=False)
         self._await_welcome(len(self.messages))
 
