@@ -121,8 +121,8 @@ def test_one_that_is_gone_answers_with_an_error(kernel: Kernel) -> None:
 def test_one_that_is_deleted_ends_after_its_cell(kernel: Kernel, program: Program) -> None:
     kernel.run("import threading; goes_on = threading.Event()")
     subshell = created(kernel)
-    threads = len(program.from_outside()["native threads"])
     cell = waiting(kernel, "goes_on.wait()\n'whole'", subshell=subshell)
+    threads = len(program.from_outside()["native threads"])  # its own is there by now
     behind = kernel.begin("'never'", subshell=subshell)
     kernel.ask("delete_subshell_request", "control", subshell_id=subshell)
     assert behind.finish().status == "aborted"
