@@ -25,7 +25,8 @@ _NAME, _NUMBER = Token.Prompt.Guarded, Token.PromptNum
 
 
 class PatientShell(ptshell.ZMQTerminalInteractiveShell):  # type: ignore[misc]
-    """The console's shell, which takes no other request's end for that of its cell.
+    """The console's shell, which takes no other request's end for that of its cell, and says
+    of `exit` what it says of Ctrl-D.
 
     The console asks whether a cell is complete before it sends it. Where a kernel on a busy machine
     takes longer than 50 ms to begin the cell, the end of that request is seen first, and
@@ -47,6 +48,14 @@ class PatientShell(ptshell.ZMQTerminalInteractiveShell):  # type: ignore[misc]
         if is_anothers and msg["msg_type"] == "status":
             return False
         return bool(super().include_output(msg))
+
+    def ask_exit(self) -> None:
+        """Leave. A kernel of the console's own goes with it; the one who has typed `exit` is not to
+        read "owning kernel, cannot keep it alive", since the program does live on.
+        """
+        if self.own_kernel:
+            self.keepkernel = False
+        super().ask_exit()
 
 
 class GuardedShell(PatientShell):

@@ -21,6 +21,7 @@ from .errors import (
     AgentLost,
     CommandMisused,
     LiveKernelError,
+    NoTarget,
     NotConfirmed,
     OnlyLooks,
     TargetBlocked,
@@ -90,8 +91,18 @@ class Handle:
 
     @property
     def description(self) -> str:
-        """To what the handle is attached and what cells see, in a sentence."""
-        return self._target.describe()
+        """To what the handle is attached and what cells see, in a sentence; or why it is not."""
+        left = self._left()
+        return self._target.describe() if left is None else f"{left}."
+
+    def _left(self) -> LiveKernelError | None:
+        """Why nothing can be run any more, if that is so."""
+        if self._target.state is State.ATTACHED:
+            return None
+        lost = self._target.failure
+        if lost is not None:
+            return _without_commands(lost)
+        return NoTarget(f"this handle has left {self.process}", "attach(…) makes a new one.")
 
     @property
     def rails(self) -> Rails:
@@ -104,10 +115,14 @@ class Handle:
         Its first line may say where it runs, as in a notebook: `%%main --at-most 2s`, say.
 
         `show` is called with each event (a dict with `event`: stream, display, update,
-        clear or result); what the cell shows as bytes comes as memoryviews. Returns
+        clear, result or page); what the cell shows as bytes comes as memoryviews. Returns
         `{"status": "ok", …}` or `{"status": "error", "error": {"ename", "evalue",
-        "traceback"}}`. Raises AgentLost, CommandMisused; OnlyLooks, NotConfirmed.
+        "traceback"}}`. Raises AgentLost, also when the process was lost before; NoTarget of a
+        handle that is detached; CommandMisused; OnlyLooks, NotConfirmed.
         """
+        left = self._left()
+        if left is not None:
+            raise left
         whole = code
         place, code = placing.of_cell(code)
         _refuse_commands(code)
@@ -271,10 +286,11 @@ def _refuse_commands(code: str) -> None:
 
 
 def _without_commands[E: LiveKernelError](error: E) -> E:
-    """The error without the advice to use a notebook's commands, which nobody has here."""
-    if "%attach" in error.remedy:
+    """The error without the advice to use a notebook's commands or cells, which nobody has here."""
+    if any(text in error.remedy for text in _NOTEBOOKS):
         sentences = re.split(r"(?<=\.)\s+", error.remedy)
-        error.remedy = " ".join(text for text in sentences if "%attach" not in text)
+        kept = [each for each in sentences if not any(text in each for text in _NOTEBOOKS)]
+        error.remedy = " ".join(kept) or "`live-kernel ps` lists the programs that run."
     return error
 
 
@@ -293,12 +309,18 @@ def attach(
     `on_waiting` is told what it waits in, and what `wake` would do; `wake`: wake it
     from that. `observe`: only look at it, and run no code in it; `confirm` gets a
     question and says whether a cell may run, where a guard or LIVE_KERNEL_CONFIRM wants that.
-    Raises NotAttachable errors, TargetBlocked, AgentFailed, ConfigBroken.
+    Raises NotAttachable errors, TargetBlocked, AgentFailed, ConfigBroken; TypeError where `pid`
+    is not a number.
     """
+    if not isinstance(pid, int):
+        raise TypeError(f"attach() takes a pid, which is an int, and not {pid!r}")
     with recording.of_failure(pid):
         process = processes.identify(pid)
     return Handle(process, timeout, on_waiting, wake, observe, confirm)
 
+
+_NOTEBOOKS = ("%attach", "the next cell")
+"""What the advice for notebooks is known by."""
 
 _LOOKS = ("threads", "stack", "tasks", "where")
 

@@ -7,6 +7,7 @@ that draws tables, since the program may have to be looked into at once.
 from __future__ import annotations
 
 import base64
+import io
 import json
 import sys
 from typing import Any
@@ -28,6 +29,8 @@ class Printer:
     def __init__(self, as_json: bool) -> None:
         self._as_json = as_json
         self._events: list[dict[str, Any]] = []
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")  # of characters that its encoding lacks
 
     def waiting(self, text: str) -> None:
         """The target is blocked; there will be an error, or a result after all."""
@@ -45,10 +48,8 @@ class Printer:
         if self._as_json:
             self._events.append(event)
         elif event["event"] == "stream":
-            stream = sys.stdout if event["name"] == "stdout" else sys.stderr
-            stream.write(event["text"])
-            stream.flush()
-        elif event["event"] in ("display", "update", "result"):
+            click.echo(event["text"], nl=False, err=event["name"] == "stderr", color=True)
+        elif event["event"] in ("display", "update", "result", "page"):
             click.echo(event["data"].get("text/plain", ""))
 
     def finish(self, process: Process, outcome: dict[str, Any]) -> None:

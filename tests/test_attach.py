@@ -22,6 +22,7 @@ from live_kernel.errors import (
     AgentFailed,
     AgentLost,
     LiveKernelError,
+    NoTarget,
     TargetBlocked,
 )
 from live_kernel.handle import Handle, attach
@@ -109,6 +110,21 @@ def test_detaching_twice(idle: Program) -> None:
     handle = attach(idle.pid)
     handle.detach()
     handle.detach()
+
+
+def test_a_handle_that_was_left_says_so(idle: Program) -> None:
+    with attach(idle.pid) as handle:
+        pass
+    with pytest.raises(NoTarget, match=f"this handle has left pid {idle.pid} ") as caught:
+        handle.run("1")
+    assert caught.value.remedy
+    assert handle.description.startswith(f"this handle has left pid {idle.pid} (")
+
+
+def test_a_pid_is_a_number(idle: Program) -> None:
+    for pid in (str(idle.pid), "idle", None, 4.5):
+        with pytest.raises(TypeError, match="takes a pid, which is an int"):
+            attach(pid)  # type: ignore[arg-type]
 
 
 def test_public_name(idle: Program) -> None:

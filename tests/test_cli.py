@@ -160,6 +160,22 @@ def test_exec_tells_both_streams_apart(program: Program) -> None:
     assert (done.stdout, done.stderr) == ("out\n'shown'\n", "err\n")
 
 
+def test_exec_shows_help(program: Program) -> None:
+    done = live_kernel("exec", program.pid, "total?")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("Signature: total()\n")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_exec_where_a_character_can_not_be_written(program: Program, encoding: str) -> None:
+    code = "import sys\nprint('a → b')\nprint('c → d', file=sys.stderr)\n'e → f'"
+    env = {"PYTHONIOENCODING": encoding}
+    done = live_kernel("exec", program.pid, code, env=env)
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.splitlines()
+    assert (first[0], first[-1], second[1], second[-2]) == ("a", "b", "e", "f")
+
+
 def test_exec_that_fails(program: Program) -> None:
     done = live_kernel("exec", program.pid, "print('before')\n1 / 0")
     assert (done.returncode, done.stdout) == (1, "before\n")
@@ -228,6 +244,8 @@ def test_exec_in_a_program_that_ends() -> None:
         assert done.returncode == 20
         assert "exited with status 5" in done.stderr
         assert "%attach" not in done.stderr
+        assert "next cell" not in done.stderr
+        assert "`live-kernel ps` lists" in done.stderr
 
 
 # -- errors have an exit status of their own
@@ -338,7 +356,8 @@ def test_install_where_it_can_not_be(tmp_path: Path) -> None:
 
 
 @pytest.mark.console
-def test_attach_opens_a_console(program: Program, tmp_path: Path, artefacts: Path) -> None:
+def in_console(tmp_path: Path, artefacts: Path) -> Terminal:
+    """`live-kernel attach` in a terminal, in the one program of that name."""
     assert live_kernel("install", "--prefix", tmp_path).returncode == 0
     env = {
         "JUPYTER_PATH": str(tmp_path / "share" / "jupyter"),
@@ -347,12 +366,28 @@ def test_attach_opens_a_console(program: Program, tmp_path: Path, artefacts: Pat
         "TERM": "xterm-256color",
     }
     command = [sys.executable, "-m", "live_kernel", "attach", NAME]
-    with Terminal(command, env, artefacts / "screen.txt") as terminal:
+    return Terminal(command, env, artefacts / "screen.txt")
+
+
+def test_attach_opens_a_console(program: Program, tmp_path: Path, artefacts: Path) -> None:
+    with in_console(tmp_path, artefacts) as terminal:
         terminal.wait_for("In [1]:", f"Target: pid {program.pid}")
         terminal.enter("word = 'by attach'")
         program.wait_for("word is by attach")
         terminal.wait_for("In [2]:")
         assert terminal.leave_console() == 0
+    assert program.alive()
+
+
+def test_exit_in_a_console_speaks_of_the_kernel_only(
+    program: Program, tmp_path: Path, artefacts: Path
+) -> None:
+    with in_console(tmp_path, artefacts) as terminal:
+        terminal.wait_for("In [1]:", f"Target: pid {program.pid}")
+        terminal.enter("exit")
+        assert terminal.wait_for_end() == 0
+        assert "Shutting down kernel" in terminal.screen()
+        assert "cannot keep it alive" not in terminal.screen()
     assert program.alive()
 
 

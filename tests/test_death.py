@@ -109,6 +109,9 @@ def test_program_dies_under_a_handle(program: Program) -> None:
         killer.start()
         with pytest.raises(AgentLost, match="was killed by SIGKILL"):
             handle.run("while True: pass")
+        with pytest.raises(AgentLost, match="was killed by SIGKILL"):
+            handle.run("1")  # says it again, and does not wait for who is gone
+        assert "was killed by SIGKILL" in handle.description
     killer.join()
 
 

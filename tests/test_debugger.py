@@ -160,6 +160,9 @@ def test_magics(kernel: Kernel) -> None:
     cell = debug(kernel, "1 / 0", "p 6 * 7", "q")
     assert cell.error[0] == "ZeroDivisionError"
     assert "\n42\n" in cell.stdout
+    cell = debug(kernel, "%nosuch")  # nothing of one's own to look at
+    assert cell.error[0] == "UsageError"
+    assert cell.stdout == ""
     debug(kernel, "%pdb off")
     assert debug(kernel, "1 / 0").error[0] == "ZeroDivisionError"
 

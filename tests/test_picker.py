@@ -323,6 +323,15 @@ def test_left_it_leaves_the_terminal_as_it_was(
 
 
 @pytest.mark.attach
+def test_ctrl_z_is_not_sought(
+    program: Program, tag: str, open_picker: Callable[..., Terminal]
+) -> None:
+    terminal = open_picker()
+    terminal.type(tag[:-1], "C-z", tag[-1])
+    terminal.wait_for(f"> {program.pid:>5}", f"live-kernel > {tag}\n")
+
+
+@pytest.mark.attach
 def test_it_stays_with_who_is_selected(tag: str, open_picker: Callable[..., Terminal]) -> None:
     with Target("idle", args=[tag, "one"]) as one, Target("idle", args=[tag, "two"]) as two:
         terminal = open_picker()

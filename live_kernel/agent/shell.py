@@ -104,7 +104,7 @@ class Shell:
         if type(error).__name__ == "BdbQuit":
             return  # it was looked at already
         self.last_error = error
-        if self.made is not None and self.made.call_pdb and not isinstance(error, _NOT_DEBUGGED):
+        if self.made is not None and self.made.call_pdb and _may_be_debugged(error):
             cell.interruption.begin()
             cell.output.write("stdout", f"{type(error).__name__}: {error}\n")
             debugger.post_mortem(cell, error)
@@ -235,6 +235,11 @@ class Shell:
 
 _NOT_DEBUGGED = (SystemExit, KeyboardInterrupt, SyntaxError)
 """What `%pdb` does not care for: somebody wanted it, or nothing was run."""
+
+
+def _may_be_debugged(error: BaseException) -> bool:
+    """Has code of the user's failed, and not a magic that was mistyped?"""
+    return not isinstance(error, _NOT_DEBUGGED) and type(error).__name__ != "UsageError"
 
 
 def _refuse_background(command: str) -> None:

@@ -150,6 +150,7 @@ class Screen:
         bind("c-t", "f3", do=lambda: self._choose(confirm=True))
         bind("c-k", "f4", do=lambda: self._choose(wake=True))
         bind("escape", "c-c", "c-d", "c-q", do=lambda: self.app.exit(result=None))
+        bind("c-z", do=lambda: None)  # which would be typed into the text that is sought
         return bindings
 
     # -- what is shown
