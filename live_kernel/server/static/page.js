@@ -268,7 +268,8 @@ function showHeadings() {
 
 function showCount(count) {
   const of = count === processes.length ? "" : ` of ${processes.length}`;
-  put(document.getElementById("count"), `${count}${of} ${count === 1 ? "program" : "programs"}`);
+  const what = processes.length === 1 ? "program" : "programs";
+  put(document.getElementById("count"), `${count}${of} ${what}`);
   const none = document.getElementById("none");
   if (count) put(none, "");
   else if (processes.length) put(none, "No program fits the search.");
