@@ -248,6 +248,7 @@ def test_what_guards_say_is_listed(tmp_path: Path) -> None:
 def test_a_kernelspec_is_there_as_long_as_its_process(server: Server) -> None:
     with Program("idle") as program:
         name = f"live-attach-{program.pid}"
+        server.process(program)  # a look for others, from before it began, may be fresh enough
         found = server.specs()
         spec = found[name]["spec"]
         assert spec["display_name"] == f"idle · pid {program.pid}"

@@ -22,6 +22,7 @@ from replaced import Family
 from snapshots import Program
 from supervised_programs import Supervised, a_name
 from targets import PROGRAMS, ROOT, Target, clean_environment, eventually, python314
+from terminals import Terminal
 from users import NOBODY, become, python_for
 
 from live_kernel.attach import processes
@@ -474,9 +475,16 @@ def test_it_is_on_record(family: Family, tmp_path: Path) -> None:
     assert "same parent" in lines[1]
 
 
-def test_a_console(family: Family, kernelspecs: Path) -> None:
-    from terminals import Terminal
+def is_lost(terminal: Terminal) -> bool:
+    """Does the kernel of this console know that its program has ended? It is asked."""
+    prompt = terminal.screen().splitlines()[-1]
+    number = int(prompt.partition("[")[2].partition("]")[0])
+    terminal.enter("%status")
+    screen = terminal.wait_for(f"In [{number + 1}]:")
+    return "State: lost" in screen.rpartition("%status")[2]
 
+
+def test_a_console(family: Family, kernelspecs: Path) -> None:
     words = [sys.executable, "-m", "jupyter_console", "--kernel", "live-attach", "--"]
     words += ["--pid", str(family.worker), "--follow"]
     env = clean_environment() | {"JUPYTER_PATH": str(kernelspecs), "PYTHONPATH": str(ROOT)}
@@ -487,8 +495,7 @@ def test_a_console(family: Family, kernelspecs: Path) -> None:
         terminal.enter("rate")
         terminal.wait_for("Out[2]: 7", "In [3]:")
         fresh = family.replace(family.worker, signal.SIGKILL)
-        terminal.enter("%status")
-        terminal.wait_for("State: lost", "In [4]:")
+        eventually(lambda: is_lost(terminal), 20)
         terminal.enter("rate, __import__('os').getpid()")
         terminal.wait_for(f"(2, {fresh})", f"replaced by pid {fresh}")
 
