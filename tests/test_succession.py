@@ -22,7 +22,6 @@ from replaced import Family
 from snapshots import Program
 from supervised_programs import Supervised, a_name
 from targets import PROGRAMS, ROOT, Target, clean_environment, eventually, python314
-from terminals import Terminal
 from users import NOBODY, become, python_for
 
 from live_kernel.attach import processes
@@ -475,16 +474,9 @@ def test_it_is_on_record(family: Family, tmp_path: Path) -> None:
     assert "same parent" in lines[1]
 
 
-def is_lost(terminal: Terminal) -> bool:
-    """Does the kernel of this console know that its program has ended? It is asked."""
-    prompt = terminal.screen().splitlines()[-1]
-    number = int(prompt.partition("[")[2].partition("]")[0])
-    terminal.enter("%status")
-    screen = terminal.wait_for(f"In [{number + 1}]:")
-    return "State: lost" in screen.rpartition("%status")[2]
-
-
 def test_a_console(family: Family, kernelspecs: Path) -> None:
+    from terminals import Terminal
+
     words = [sys.executable, "-m", "jupyter_console", "--kernel", "live-attach", "--"]
     words += ["--pid", str(family.worker), "--follow"]
     env = clean_environment() | {"JUPYTER_PATH": str(kernelspecs), "PYTHONPATH": str(ROOT)}
@@ -495,7 +487,8 @@ def test_a_console(family: Family, kernelspecs: Path) -> None:
         terminal.enter("rate")
         terminal.wait_for("Out[2]: 7", "In [3]:")
         fresh = family.replace(family.worker, signal.SIGKILL)
-        eventually(lambda: is_lost(terminal), 20)
+        terminal.enter("%status")
+        terminal.wait_for("State: lost", "In [4]:")
         terminal.enter("rate, __import__('os').getpid()")
         terminal.wait_for(f"(2, {fresh})", f"replaced by pid {fresh}")
 

@@ -228,6 +228,8 @@ function show(isWanted) {
   const keys = new Set(shown.map(keyOf));
   for (const [key, row] of rows) {
     if (!keys.has(key)) {
+      /* Not to the next program: Enter may be on its way to this one. */
+      if (row.element.contains(document.activeElement)) search.focus();
       row.element.remove();
       rows.delete(key);
     }
