@@ -48,7 +48,7 @@ _SETTINGS = {
 }
 """Nothing is fetched, and nobody is asked whether it should be."""
 
-_SESSIONS = re.compile(r"/api/sessions(\?|$)")
+SESSIONS = re.compile(r"/api/sessions(\?|$)")
 
 _PATIENCE = 20_000.0
 """Milliseconds for what takes a moment; on a busy machine, a long one."""
@@ -309,9 +309,9 @@ class Lab:
             for route in held:
                 route.continue_()
 
-        self.page.route(_SESSIONS, on_request)
+        self.page.route(SESSIONS, on_request)
         yield
-        self.page.unroute(_SESSIONS, on_request)
+        self.page.unroute(SESSIONS, on_request)
         assert len(asked) == 2, "the page has asked for one session only"
 
     def choose(self, menu: str, item: str) -> None:

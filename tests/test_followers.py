@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Self
 
 import pytest
@@ -26,9 +27,13 @@ from terminals import Terminal
 from live_kernel.attach import leftovers
 from live_kernel.errors import NoKernel
 from live_kernel.following import Viewer, harmless
-from live_kernel.launcher import sessions
+from live_kernel.launcher import followers, sessions
+from live_kernel.launcher.reactor import Reactor
 
 pytestmark = pytest.mark.attach
+
+NOTEBOOK = f"orders-{os.getpid()}.ipynb"
+"""Kernels of others, who may run these tests beside us, are none of ours."""
 
 NOBODY = 65534
 AS_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
@@ -36,7 +41,7 @@ AS_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-group
 
 @pytest.fixture
 def kernel(program: Program) -> Iterator[Kernel]:
-    with Kernel("--pid", program.pid, notebook=Path("/srv/orders.ipynb")) as started:
+    with Kernel("--pid", program.pid, notebook=Path("/srv", NOTEBOOK)) as started:
         started.run("word")
         yield started
 
@@ -104,7 +109,7 @@ def test_in_a_terminal(kernel: Kernel, program: Program, artefacts: Path) -> Non
     socket_of(kernel)
     command = [sys.executable, "-m", "live_kernel", "follow", str(kernel.launcher_pid)]
     with Terminal(command, {"PYTHONPATH": str(ROOT)}, artefacts / "followed.txt") as terminal:
-        terminal.wait_for(f"Following kernel {kernel.launcher_pid} (orders.ipynb), in pid")
+        terminal.wait_for(f"Following kernel {kernel.launcher_pid} ({NOTEBOOK}), in pid")
         terminal.wait_for("Ctrl-C ends that")
         kernel.run("print('some output')\nword * 2")
         terminal.wait_for("]: print('some output')", "...: word * 2", "]: 'startstart'")
@@ -389,19 +394,20 @@ def test_only_so_many_at_a_time(kernel: Kernel) -> None:
 
 def test_kernels_are_listed_and_named(program: Program, kernel: Kernel) -> None:
     socket_of(kernel)
-    with Target("idle", args=["quite-another"]) as other, Kernel("--pid", other.pid) as second:
+    another = f"quite-another-{os.getpid()}"
+    with Target("idle", args=[another]) as other, Kernel("--pid", other.pid) as second:
         second.run("1")
         socket_of(second)
         done = live_kernel("follow")
         assert done.stdout.splitlines()[0].split()[:4] == ["Kernel", "User", "Session", "Program"]
         row = next(r for r in done.stdout.splitlines() if r.startswith(f"{kernel.launcher_pid} "))
-        assert "orders.ipynb" in row
+        assert NOTEBOOK in row
         assert f" {program.pid} " in row
         rows = json.loads(live_kernel("follow", "--json").stdout)
         assert kernel.launcher_pid in [row["kernel"] for row in rows]
-        for name in (kernel.launcher_pid, program.pid, "orders.ipynb", "/srv/orders.ipynb"):
+        for name in (kernel.launcher_pid, program.pid, NOTEBOOK, f"/srv/{NOTEBOOK}"):
             assert known(str(name)) == kernel.launcher_pid
-        assert known("quite-another") == second.launcher_pid
+        assert known(another) == second.launcher_pid
         with pytest.raises(NoKernel, match=r"\d+ kernels fit 'kernel'"):
             sessions.named("kernel")  # the connection file of both
         with pytest.raises(NoKernel, match="could be followed"):
@@ -499,6 +505,27 @@ def test_a_place_where_no_socket_can_be_made() -> None:
     with Kernel(env={"TMPDIR": "/proc"}) as kernel:
         eventually(lambda: "nobody can follow this kernel" in kernel.log())
         assert "detached" in kernel.run("%status").stdout
+
+
+def test_who_finds_the_socket_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the moment at which it can be found, however slow the kernel is from there on."""
+    told: list[str] = []
+
+    def open_and_find(path: Path, flags: int) -> int:
+        descriptor = os.open(path, flags)
+        with socket.socket(socket.AF_UNIX) as early:
+            early.connect(f"/proc/self/fd/{descriptor}")
+        told.append("found")
+        return descriptor
+
+    slow = SimpleNamespace(**vars(os) | {"open": open_and_find})
+    monkeypatch.setattr(followers, "os", slow)
+    reactor = Reactor()
+    about = dict[str, Any]
+    room = followers.Followers(reactor, about, list, told.append, lambda *_, **__: None)
+    room.open(SimpleNamespace(taps=[]))  # type: ignore[arg-type]
+    room.close()
+    assert told == ["found"]
 
 
 # -- the viewer

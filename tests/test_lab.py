@@ -80,6 +80,7 @@ def test_says_at_the_prompt_what_is_wrong_with_an_answer(lab: Lab, program: Prog
         expect(given_up.question).to_be_visible()
         notebook.interrupt()
         given_up.expect("No program was named.")
+        given_up.wait_until_done()
         lab.screenshot("prompt-1-wrong-answers")
 
         right = notebook.run("orders")
@@ -273,8 +274,9 @@ def test_a_cell_run_before_there_is_a_session(lab: Lab, program: Program) -> Non
     with lab.slow_to_tell_sessions(), opened as notebook:
         notebook.first.run()
         notebook.wait_until_idle()
+        both = started + 2
+        eventually(lambda: lab.server_log().count("Kernel started") == both, what="two have begun")
         eventually(lambda: len(lab.launchers()) == 1, what="one launcher is left")
-        assert lab.server_log().count("Kernel started") == started + 2
         notebook.first.run()
         assert notebook.first.text().endswith("42")
         lab.screenshot("early-1-cell")
@@ -394,5 +396,6 @@ def test_looks_at_the_program_while_a_cell_runs(lab: Lab) -> None:
         lab.screenshot("looks-1-while-a-cell-runs")
         notebook.interrupt()
         running.expect("KeyboardInterrupt")
+        running.wait_until_done()
         assert "Cells see fetch()" in notebook.run("%task fetch-1").text()
         assert notebook.run("page").text() == "'page 1'"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from lab import Lab, expect
 from snapshots import Program
+from test_lab import assert_left
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -29,6 +30,7 @@ def test_asks_before_a_cell_and_only_looks(lab: Lab, program: Program) -> None:
         expect(no.question).to_be_visible()
         notebook.interrupt()
         no.expect("nobody has said yes to it")
+        no.wait_until_done()
         notebook.run("%threads").wait_until_done().expect("MainThread")
         notebook.run(f"%attach --observe {program.pid}").wait_until_done().expect("only looks")
         refused = notebook.run("orders.clear()").wait_until_done()
@@ -36,5 +38,4 @@ def test_asks_before_a_cell_and_only_looks(lab: Lab, program: Program) -> None:
         watch = notebook.run("%watch len(orders) for 300ms").wait_until_done()
         watch.expect("len(orders) = 2")
         lab.screenshot("guard-2-only-looks")
-    program.after_leaving()
-    program.assert_unharmed_since(before)
+    assert_left(lab, program, before)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
+from collections.abc import Iterator
 
 import pytest
-from lab import Lab, Notebook, expect
-from lab_panel import Bar, Panel, choose, ready
+from lab import SESSIONS, Lab, Notebook, Route, expect
+from lab_panel import Bar, Panel, choose, ready, run_command
 from targets import Target
 
 pytestmark = [
@@ -62,6 +65,60 @@ def test_a_notebook_from_elsewhere_offers_by_name(lab: Lab) -> None:
         expect(dialog).to_have_count(1)
         choose(lab.page, f"pid {program.pid}")
         ready(lab, program).close_and_shut_down()
+
+
+@contextlib.contextmanager
+def held(lab: Lab, path: str | re.Pattern[str], method: str = "GET") -> Iterator[list[Route]]:
+    """The page's requests of this kind, which do not get to the server before the block ends."""
+    routes: list[Route] = []
+    is_held = True
+
+    def on_request(route: Route) -> None:
+        if is_held and route.request.method == method:
+            routes.append(route)
+        else:
+            route.continue_()
+
+    lab.page.route(path, on_request)
+    yield routes
+    is_held = False
+    while routes:
+        routes.pop(0).continue_()
+    lab.page.unroute(path, on_request)
+
+
+def test_two_notebooks_go_into_one_program(lab: Lab) -> None:
+    """The second while the first is on its way, for the server is slow to start its kernel."""
+    with Target("idle") as program:
+        with held(lab, SESSIONS, "POST"):
+            for name in ("one.ipynb", "other.ipynb"):
+                saved(lab, name, 4_000_002, "idle")
+                lab.open_file(name)
+                choose(lab.page, f"pid {program.pid}")
+        ready(lab, program)
+        lab.page.get_by_role("tab", name="one.ipynb").click()
+        ready(lab, program)
+
+
+def test_says_why_there_is_nothing_to_choose_from(lab: Lab) -> None:
+    """Which is not that nothing has the words, as long as there are none."""
+    path = "**/live-kernel/api/processes*"
+    none = '{"processes": [], "hidden": 0}'
+    dialog = lab.page.locator(".lk-picker")
+    with held(lab, path) as looks:
+        run_command(lab.page, "Attach to Process")
+        dialog.get_by_role("combobox").fill("orders")
+        expect(dialog).to_contain_text("Looking …")
+        while looks:
+            looks.pop().fulfill(body=none, content_type="application/json")
+    expect(dialog).to_contain_text("No Python program runs here that could be attached to.")
+    lab.page.keyboard.press("Escape")
+
+    lab.page.route(path, lambda route: route.abort())
+    run_command(lab.page, "Attach to Process")
+    expect(dialog).to_contain_text("The server can't be reached.")
+    lab.page.keyboard.press("Escape")
+    lab.page.unroute(path)
 
 
 def test_no_answer_leaves_it_without_a_kernel(lab: Lab) -> None:

@@ -112,6 +112,16 @@ def test_figures_in_words(lab: Lab) -> None:
     ]  # fmt: skip
 
 
+def test_a_verdict_is_one_sentence(lab: Lab) -> None:
+    verdicts = {
+        "is stopped: nothing in it runs": "it is stopped: nothing in it runs.",
+        "can't be attached to: ptrace_scope is 1": "ptrace_scope is 1.",
+        "pid 7 belongs to another user": "pid 7 belongs to another user.",
+    }
+    told = call(lab, "words", "given.map(m.whyNot)", [*verdicts, None])
+    assert told == [*(f"Can't be attached to: {each}" for each in verdicts.values()), ""]
+
+
 def test_a_line_ends_at_the_right_and_stands_on_zero(lab: Lab) -> None:
     points = call(lab, "sparkline", "m.points(given, 100)", [0, 50, 200])
     last = points.split()[-1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from lab import Lab, expect
 from snapshots import Program
+from test_lab import assert_left
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -16,14 +17,13 @@ def test_a_watch_and_a_trace_go_on_below_their_cells(lab: Lab, program: Program)
         watch = notebook.run("%watch len(orders), total() every 100ms").wait_until_done()
         expect(watch.box.locator("svg[role=img]")).to_have_count(1)
         trace = notebook.run("%trace total -n 3").wait_until_done()
+        trace.expect("total() = 42")  # of the watch's, every 100 ms, before there is another total
         notebook.run("orders.append(Order(3, 8))").wait_until_done()
         watch.expect("(3, 50)")
         expect(watch.box.locator("svg text", has_text="total() 50")).to_have_count(1)
         expect(watch.box.locator("svg[role=img]")).to_have_count(1)
-        trace.expect("total() = 42")
         trace.expect("that many were asked for")
         lab.screenshot("watch-1-light")
         notebook.run("%unwatch").wait_until_done()
         watch.expect("ended by %unwatch")
-    program.after_leaving()
-    program.assert_unharmed_since(before)
+    assert_left(lab, program, before)

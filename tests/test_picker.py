@@ -336,8 +336,7 @@ def test_it_stays_with_who_is_selected(tag: str, open_picker: Callable[..., Term
     with Target("idle", args=[tag, "one"]) as one, Target("idle", args=[tag, "two"]) as two:
         terminal = open_picker()
         terminal.type(tag)
-        terminal.wait_for("1/2 of ")
-        assert f"> {two.pid:>5}" in terminal.screen(), "the latest is the first"
+        terminal.wait_for("1/2 of ", f"> {two.pid:>5}")  # the latest is the first
         terminal.type("Down")
         terminal.wait_for(f"> {one.pid:>5}", "2/2 of ")
         with Target("idle", args=[tag, "three"]):

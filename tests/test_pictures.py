@@ -144,6 +144,7 @@ def test_a_notebook_in_a_web_service(fine_lab: Lab, shop: Shop) -> None:
         discount.expect("20, 20]")
         wrong.expect("KeyError: 'tea'")
         wrong.expect("shop/coffee.py")
+        wrong.wait_until_done()
         notebook.first.box.scroll_into_view_if_needed()
         lab.screenshot("picture-1-web-service")
         notebook.run("discount = 0").wait_until_done()

@@ -4,6 +4,7 @@ kept in .artefacts/lab/.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,9 @@ banner = "PRODUCTION: billing"
 confirm = true
 idle = "30m"
 """
+
+MINE = f"run-{os.getpid()}"
+"""On the command lines of programs that are counted: others may run these tests beside us."""
 
 HOSTILE = "<img src=x onerror=\"document.title='taken'\"><b>bold</b>\x1b[31m"
 
@@ -46,7 +50,7 @@ def columns(page: Page, number: int) -> list[str]:
 
 
 def test_shows_what_runs_and_finds_it(shown: Page) -> None:
-    with Program("idle", args=["the-orders-service"]) as program:
+    with Program("idle", args=["the-orders-service", MINE]) as program:
         shown.open()
         row = shown.row(program)
         expect(row).to_contain_text("idle.py the-orders-service")
@@ -56,35 +60,35 @@ def test_shows_what_runs_and_finds_it(shown: Page) -> None:
 
         search = shown.page.get_by_label("Search")
         expect(search).to_be_focused()
-        search.fill("the-orders SERVICE")
+        search.fill(f"the-orders SERVICE {MINE}")
         expect(shown.rows).to_have_count(1)
         expect(shown.page.get_by_role("status")).to_contain_text(
-            re.compile(r"^1 (of \d+ )?program")
+            re.compile(r"^1( of \d+ programs| program)$")
         )
         search.fill(str(program.pid))
         expect(row).to_be_visible()
         search.fill("nothing that is called like this")
         expect(shown.page.get_by_text("No program fits the search.")).to_be_visible()
-        search.fill("the-orders")
+        search.fill(f"the-orders {MINE}")
         expect(row).to_be_visible()
     expect(shown.rows).to_have_count(0)
 
 
 def test_a_program_that_starts_appears_by_itself(shown: Page) -> None:
     shown.open()
-    with Program("idle", args=["the-late-one"]) as program:
+    with Program("idle", args=["the-late-one", MINE]) as program:
         expect(shown.row(program)).to_be_visible()
-    expect(shown.page.locator("tbody", has_text="the-late-one")).to_have_count(0)
+    expect(shown.page.locator("tbody", has_text=f"the-late-one {MINE}")).to_have_count(0)
 
 
 def test_sorts_by_its_columns(shown: Page) -> None:
     with (
-        Target("idle", args=["sort-b"]),
-        Target("idle", args=["sort-a"]),
-        Target("busy", args=["sort-c"]),
+        Target("idle", args=["sort-b", MINE]),
+        Target("idle", args=["sort-a", MINE]),
+        Target("busy", args=["sort-c", MINE]),
     ):
         shown.open()
-        shown.page.get_by_label("Search").fill("sort-")
+        shown.page.get_by_label("Search").fill(f"sort- {MINE}")
         expect(shown.rows).to_have_count(3)
         heading = shown.page.get_by_role("columnheader", name="PID")
         heading.get_by_role("button").click()
@@ -187,9 +191,9 @@ def contrast(colours: list[str]) -> float:
 
 
 def test_by_keyboard_alone(shown: Page) -> None:
-    with Program("idle", args=["keys-1"]) as first, Program("idle", args=["keys-2"]):
+    with Program("idle", args=["keys-1", MINE]) as first, Program("idle", args=["keys-2", MINE]):
         shown.open()
-        shown.page.keyboard.type("keys-")
+        shown.page.keyboard.type(f"keys- {MINE}")
         expect(shown.rows).to_have_count(2)
         shown.page.keyboard.press("ArrowDown")
         focused = shown.page.locator(":focus")
@@ -198,7 +202,7 @@ def test_by_keyboard_alone(shown: Page) -> None:
         expect(focused).to_have_accessible_name(f"Open notebook in idle, pid {first.pid}")
         shown.page.keyboard.press("Tab")
         expect(focused).to_have_accessible_name(f"Open console in idle, pid {first.pid}")
-        with Program("idle", args=["keys-3"]) as third:
+        with Program("idle", args=["keys-3", MINE]) as third:
             expect(shown.row(third)).to_be_visible()
             expect(focused).to_have_accessible_name(f"Open console in idle, pid {first.pid}")
             expect(shown.rows.last).to_contain_text("keys-3")
@@ -208,6 +212,17 @@ def test_by_keyboard_alone(shown: Page) -> None:
         expect(event.value).to_have_url(re.compile("/lab/tree/"))
         event.value.close()
         shown.shut_down_all()
+
+
+def test_who_is_at_a_program_that_ends_can_type_on(shown: Page) -> None:
+    with Target("idle", args=["ends", MINE]) as program:
+        shown.open()
+        shown.page.keyboard.type(f"ends {MINE}")
+        expect(shown.rows).to_have_count(1)
+        shown.page.keyboard.press("ArrowDown")
+        expect(shown.row(program).get_by_role("button").first).to_be_focused()
+    expect(shown.rows).to_have_count(0)
+    expect(shown.page.get_by_label("Search")).to_be_focused()
 
 
 @pytest.mark.attach
@@ -259,7 +274,7 @@ def test_a_saved_notebook_finds_its_program_again(browser: Browser, kind: type[P
     (The kernel asks, where the extension of JupyterLab does not.)
     """
     with kind(browser, disabled=("live-kernel",)) as page:
-        with Program("idle", args=["started-again"]) as program:
+        with Program("idle", args=["started-again", MINE]) as program:
             page.open()
             with page.opened(program) as tab:
                 expect(page.run(tab, "orders")).to_contain_text("<Order 1>")
@@ -269,12 +284,12 @@ def test_a_saved_notebook_finds_its_program_again(browser: Browser, kind: type[P
             page.shut_down_all()
         page.stop_server()
         page.start_server()
-        with Program("idle", args=["started-again"]) as again:
+        with Program("idle", args=["started-again", MINE]) as again:
             tab = page.page
             tab.goto(where)
             output = page.run(tab, "total()")
             expect(output).to_contain_text(f"This kernel's program: pid {program.pid} (python ")
-            expect(output).to_contain_text("started-again) has ended")
+            expect(output).to_contain_text(f"started-again {MINE}) has ended")
             expect(output).to_contain_text(f"Enter: {again.pid} (python ")
             page.screenshot(f"page-7-gone-{page.application}")
             tab.locator(".jp-Stdin-input").press("Enter")

@@ -114,11 +114,11 @@ class Followers:
         try:
             self._listener.bind(str(path))
             path.chmod(0o600)
+            self._listener.listen(MOST)  # before it can be found, or who comes at once is refused
             self._descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW)
         finally:
             path.unlink(missing_ok=True)
             directory.rmdir()
-        self._listener.listen(MOST)
         self._reactor.read(self._listener, self._accept)
 
     def close(self) -> None:

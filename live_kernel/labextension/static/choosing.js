@@ -5,7 +5,7 @@
  * Rule: the best answer is the first, so that Enter alone takes it.
  */
 
-import { byLikeness } from "./listing.js";
+import { byLikeness, NO_PROCESS } from "./listing.js";
 import { pick } from "./picker.js";
 import { many, share, size } from "./words.js";
 
@@ -34,7 +34,7 @@ export class Choosing {
    */
   process(words, present) {
     const field = "Search by name, command line, pid or user";
-    return pick(this._from, { ...words, field }, this._processes(present));
+    return pick(this._from, { ...words, field, none: NO_PROCESS }, this._processes(present));
   }
 
   /**
@@ -65,6 +65,7 @@ export class Choosing {
       text: bound ? `Now: ${bound}` : "",
       button: "See these names",
       field: "Search frames, threads, tasks and modules",
+      none: "The program shows nothing that cells could see.",
     };
     const places = comm.ask({ do: "places" }).then(({ places, of }) =>
       places.map((/** @type {Place} */ place) => choiceOfPlace(place, of)),

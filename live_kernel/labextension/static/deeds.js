@@ -3,7 +3,8 @@
  * What a person has done to a process from here: opened, attached, left, woken, bound.
  *
  * Rule: whatever comes of it is told, in the panel and, where it failed, as a notification with
- * what helps. Nothing here is done twice at a time for one process.
+ * what helps. Nothing here is done twice at a time for one process, and one notebook where that
+ * is attached.
  */
 
 import { Comm } from "./comm.js";
@@ -74,7 +75,8 @@ export class Deeds {
     if (!session) return Promise.resolve();
     this._wanted.set(session, process);
     const isWanted = () => this._wanted.get(session) === process;
-    return this._do(`attach ${process.pid}`, () => this._attachTo(process, session), isWanted);
+    const name = `attach ${session.widget.id} ${process.pid}`; // others may go there meanwhile
+    return this._do(name, () => this._attachTo(process, session), isWanted);
   }
 
   /** @param {Process} process @param {Session} session */

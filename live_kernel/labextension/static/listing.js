@@ -16,6 +16,9 @@ const ORDERS = {
   pid: (a, b) => a.pid - b.pid,
 };
 
+/** What is said where there is none. */
+export const NO_PROCESS = "No Python program runs here that could be attached to.";
+
 /** The orders, with what they are called. */
 export const CALLED = {
   started: "Newest first",

@@ -7,7 +7,7 @@
  */
 
 import { arrange, button, make, mark, show, write } from "./dom.js";
-import { CALLED, found, sorted } from "./listing.js";
+import { CALLED, found, NO_PROCESS, sorted } from "./listing.js";
 import { Row } from "./row.js";
 
 /** @typedef {import("./api.js").Process} Process */
@@ -131,7 +131,7 @@ export function panelClass(Widget) {
     _whyNone(count) {
       if (count || !this._polling.isKnown) return this._polling.isKnown ? "" : "Looking …";
       if (this._search.value) return "No process has all of these words.";
-      return "No Python program runs here that could be attached to.";
+      return NO_PROCESS;
     }
 
     /** @param {Process[]} processes */

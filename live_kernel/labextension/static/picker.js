@@ -17,7 +17,7 @@ import { make, mark, write } from "./dom.js";
  * @property {string} group
  * @property {any} value
  */
-/** @typedef {{title: string, text: string, button: string, field: string}} Words */
+/** @typedef {{title: string, text: string, button: string, field: string, none: string}} Words */
 
 const MOST = 200; // rows that are shown; more are found by typing
 
@@ -35,6 +35,7 @@ function listClass(Widget) {
       this._choices = [];
       /** @type {Choice[]} */
       this._shown = [];
+      this._whyNone = "Looking …"; // why there is nothing to choose from, whatever is typed
       this._at = 0;
       this._field = make("input", {
         type: "text", role: "combobox", class: "lk-search jp-mod-styled", "aria-expanded": "true",
@@ -42,7 +43,7 @@ function listClass(Widget) {
         placeholder: words.field, spellcheck: "false", autocomplete: "off",
       });
       this._list = make("ul", { id: "lk-choices", role: "listbox", "aria-label": words.field });
-      this._none = make("p", { class: "lk-none", role: "status" }, "Looking …");
+      this._none = make("p", { class: "lk-none", role: "status" }, this._whyNone);
       const text = make("p", { class: "lk-text" }, words.text);
       this.node.append(...(words.text ? [text] : []), this._field, this._none, this._list);
       this._field.addEventListener("input", () => this._filter());
@@ -55,9 +56,10 @@ function listClass(Widget) {
       return this._shown[this._at]?.value ?? null;
     }
 
-    /** @param {Choice[]} choices the best first */
-    offer(choices) {
+    /** @param {Choice[]} choices the best first @param {string} whyNone where there are none */
+    offer(choices, whyNone) {
       this._choices = choices;
+      this._whyNone = whyNone;
       this._filter();
     }
 
@@ -75,7 +77,8 @@ function listClass(Widget) {
         rows.push(option(choice, index));
       }
       this._list.replaceChildren(...rows);
-      write(this._none, this._shown.length ? "" : "Nothing has all of these words.");
+      const whyNone = this._choices.length ? "Nothing has all of these words." : this._whyNone;
+      write(this._none, this._shown.length ? "" : whyNone);
       const present = this._shown.findIndex((choice) => choice.note === "now");
       this._go(words.length ? 0 : Math.max(present, 0));
     }
@@ -146,7 +149,9 @@ export async function pick({ Widget, Dialog }, words, choices) {
     focusNodeSelector: "input",
   });
   dialog.addClass("lk-dialog");
-  choices.then((found) => list.offer(found)).catch(() => list.offer([]));
+  choices
+    .then((found) => list.offer(found, words.none))
+    .catch(({ message, remedy }) => list.offer([], [message, remedy].filter(Boolean).join(" ")));
   const { button, value } = await dialog.launch();
   return button.accept ? value : null;
 }

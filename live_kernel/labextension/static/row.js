@@ -87,7 +87,7 @@ export class Row {
     mark(this._command, "title", command);
     this._updateGuard(guard);
     this._updateState(around);
-    write(this._why, attachable ? "" : [sentence(reason), remedy].filter(Boolean).join(" "));
+    write(this._why, attachable ? "" : [words.whyNot(reason), remedy].filter(Boolean).join(" "));
     show(this._why, !attachable);
     for (const figure of this._figures) figure.show(process, around.isAttached);
     this._updateButtons(around);
@@ -184,9 +184,4 @@ class Figure {
     write(this._value, this._inWords(usage[this._key]));
     this._line.add(usage[this._key]);
   }
-}
-
-/** @param {string | null} text of a verdict: "is stopped by a signal" */
-function sentence(text) {
-  return text ? `Can't be attached to: it ${text.replace(/\.$/, "")}.` : "";
 }

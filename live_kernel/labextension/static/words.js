@@ -57,6 +57,18 @@ export function stateOf(state) {
 }
 
 /**
+ * A verdict as a sentence. It lacks its subject ("is stopped by a signal"), or has one of its own.
+ * @param {string | null} verdict
+ */
+export function whyNot(verdict) {
+  if (!verdict) return "";
+  const head = "can't be attached to: ";
+  const told = verdict.startsWith(head) ? verdict.slice(head.length) : verdict;
+  const subject = told === verdict && !/^pid \d/.test(verdict) ? "it " : "";
+  return `Can't be attached to: ${subject}${told.replace(/\.$/, "")}.`;
+}
+
+/**
  * What a guard says, in words; empty where there is none.
  * @param {import("./api.js").Guard | undefined} guard
  */

@@ -228,6 +228,8 @@ function show(isWanted) {
   const keys = new Set(shown.map(keyOf));
   for (const [key, row] of rows) {
     if (!keys.has(key)) {
+      /* Not to the next program: Enter may be on its way to this one. */
+      if (row.element.contains(document.activeElement)) search.focus();
       row.element.remove();
       rows.delete(key);
     }
@@ -268,7 +270,8 @@ function showHeadings() {
 
 function showCount(count) {
   const of = count === processes.length ? "" : ` of ${processes.length}`;
-  put(document.getElementById("count"), `${count}${of} ${count === 1 ? "program" : "programs"}`);
+  const what = processes.length === 1 ? "program" : "programs";
+  put(document.getElementById("count"), `${count}${of} ${what}`);
   const none = document.getElementById("none");
   if (count) put(none, "");
   else if (processes.length) put(none, "No program fits the search.");
