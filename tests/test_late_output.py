@@ -54,6 +54,34 @@ def test_what_is_written_in_small_pieces_comes_without_another_cell(kernel: Kern
     assert cell.stdout == "".join(f"{n}\n" for n in range(50))
 
 
+def test_a_cell_that_ends_beside_it_delays_nothing(kernel: Kernel) -> None:
+    """The launcher asks for what is held back, unless nothing runs; then, too, if that was late."""
+    reply = kernel.ask("create_subshell_request", "control")
+    kernel.run("import threading, time\ngoes_on, wrote = threading.Event(), threading.Event()")
+    cell = kernel.run(
+        "def work():\n    goes_on.wait()\n    print('one')\n    wrote.set()\n"
+        "    time.sleep(0.02)\n    print('two')\n"
+        "threading.Thread(target=work).start()"
+    )
+    kernel.begin("goes_on.set(); wrote.wait()", subshell=reply["subshell_id"]).finish()
+    kernel.wait(lambda: "two\n" in cell.stdout)
+    assert cell.stdout == "one\ntwo\n"
+
+
+def test_a_last_word_at_the_end_of_the_cell_is_not_lost(kernel: Kernel) -> None:
+    """Written at any moment of the cell's end: its outcome is sent while other threads run."""
+    kernel.run(
+        "import threading, time\n"
+        "def work(number):\n"
+        "    until = time.monotonic() + 0.004 + number / 10_000\n"
+        "    while time.monotonic() < until: pass\n"
+        "    print('the last of', number)"
+    )
+    for number in range(50):
+        cell = kernel.run(f"threading.Thread(target=work, args=({number},)).start()")
+        cell.wait_for(f"the last of {number}\n")
+
+
 def test_a_task_writes_for_the_cell_that_started_it(kernel: Kernel) -> None:
     kernel.run("import asyncio")
     cell = kernel.run(

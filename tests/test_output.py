@@ -366,6 +366,21 @@ def test_threads_write_without_losing_anything() -> None:
     assert len(lines) == 900
 
 
+def test_what_a_thread_writes_while_the_outcome_is_sent_comes_late() -> None:
+    """Sending lets other threads run, one of which may write its last word then."""
+    launcher = Launcher()
+
+    def deliver(events: list[dict[str, Any]], done: dict[str, Any] | None) -> None:
+        launcher.deliver(events, done)
+        if done is not None:
+            assert output.gather("stdout", "last words\n")
+
+    output = Output(deliver)
+    output.write("stdout", "first\n")
+    output.finish(OK)
+    assert launcher.batches == [([stream("first\n")], OK), ([stream("last words\n")], None)]
+
+
 # -- on the program's main thread
 
 

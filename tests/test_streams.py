@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -299,6 +300,27 @@ def test_a_start_that_the_program_patches_stays_patched(
     run_and_join(threading.Thread(target=int, name="patched"))
     assert started == ["patched"]
     monkeypatch.undo()
+
+
+def test_what_is_to_be_replaced_may_grow_while_a_cell_begins(
+    program: Program, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another cell imports what has something to replace, meanwhile."""
+    table = dict(streams.split._replaced)
+    monkeypatch.setattr(streams.split, "_replaced", table)
+    made = []
+
+    def make(original: Callable[..., Any]) -> Callable[..., Any]:
+        if not made:
+            streams.split.add(streams.Replaced("contextlib", "", "closing", make))
+        made.append(original)
+        return partial(original)
+
+    streams.split.add(streams.Replaced("io", "", "text_encoding", make))
+    program.enter(ledger).undo()
+    assert made == [io.text_encoding]
+    program.enter(ledger).undo()
+    assert len(made) == 3
 
 
 def test_a_program_without_threading(

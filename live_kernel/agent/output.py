@@ -217,6 +217,7 @@ class Output:
             self._send(done)
             self.closed = True
             self._sent_at = -FLUSH_AFTER  # nobody asks for the first that comes late
+            self._flush()  # what other threads have gathered while the outcome was sent
 
     def _seal(self) -> None:
         """Turn the text gathered so far into events, one for each run of the same stream."""

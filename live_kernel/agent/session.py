@@ -230,9 +230,6 @@ class Session:
             cell = lane.running
             if cell is not None:
                 cell.output.flush_unless_busy()
-        self._flush_late()
-
-    def _flush_late(self) -> None:
         late, self._late = self._late, set()
         for cell in late:
             cell.output.flush_unless_busy()
@@ -341,7 +338,8 @@ class Session:
             if cell.output.closed:
                 self._late.add(cell)
             if done is not None:
-                self._flush_late()  # it may have waited for the end of what they left running
+                for late in list(self._late):  # it may have waited for what they left running
+                    late.output.flush_unless_busy()
             produced = {"op": "cell", "cell": cell.number, "events": events, "done": done}
             try:
                 self._cells_channel.send(produced)

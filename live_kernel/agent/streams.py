@@ -212,7 +212,7 @@ class Split:
             self._replace()
 
     def _replace(self) -> None:
-        for module, functions in self._replaced.items():
+        for module, functions in list(self._replaced.items()):  # another cell may load more
             for each in functions if module in sys.modules else ():
                 if each.install():
                     self._installed.append(each)

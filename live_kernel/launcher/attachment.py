@@ -105,6 +105,8 @@ class Attachment:
         self._channels: Channels = {}
         self._timers: list[Timer] = []
         self._flush: Timer | None = None
+        self._has_late = False
+        """A cell that had ended has written something since the agent was last asked."""
         self._cells: dict[int, Run] = {}
         self._commands: dict[int, Command] = {}
         self._questions: dict[int, tuple[str, Callable[[Message], None]]] = {}
@@ -195,8 +197,9 @@ class Attachment:
         hold = hold and not any(run.is_interrupted for run in self._cells.values())
         if hold:
             channel.pause()
-        else:
+        elif channel.is_paused:
             channel.resume()
+            self._flush_later()  # nothing was asked for meanwhile
         for command in self._commands.values():
             command.hold(hold)
 
@@ -268,6 +271,7 @@ class Attachment:
             return
         channel = self._channels.get("cells")
         if channel is not None and not channel.is_paused:
+            self._has_late = False
             self._send("flush")
 
     def _on_message(self, message: Message) -> None:
@@ -306,9 +310,11 @@ class Attachment:
     def _on_cell(self, cell: int, events: list[Message], done: Message | None) -> None:
         if done is not None and self._cells.pop(cell, None) is None:
             return  # it has had its outcome
+        if done is None and cell not in self._cells:
+            self._has_late = True
         if done is None or self._cells:
             self._flush_later()
-        elif self._flush is not None:
+        elif self._flush is not None and not self._has_late:
             self._flush.cancel()
             self._flush = None
         self._owner.on_cell(cell, events, done)
