@@ -162,6 +162,11 @@ def test_any_text(kernel: Kernel) -> None:
     assert kernel.run("print('a\\ud800b', end='')").stdout == "a?b"
 
 
+def test_a_cell_with_bytes_that_are_no_text(kernel: Kernel) -> None:
+    """As a terminal sends them to a console, and the console to us."""
+    assert kernel.run("'a\udcffb'").result == "'a\ufffdb'"
+
+
 def test_stdout_is_as_code_expects_it(kernel: Kernel) -> None:
     cell = kernel.run(
         "import sys, io\n"

@@ -250,7 +250,9 @@ def _tame(value: Any, deepest: int) -> Any:
 
 def _load(frame: bytes) -> Content:
     try:
-        part = _DECODER.decode(str(frame, "utf-8"))
+        # Jupyter's clients put bytes that are no UTF-8 in the place of surrogates, as a terminal
+        # gives them for what it could not decode; and take them for U+FFFD.
+        part = _DECODER.decode(str(frame, "utf-8", "replace"))
     except (ValueError, RecursionError) as error:
         raise WireError(f"a frame that is not JSON: {error}") from None
     if not isinstance(part, dict):
