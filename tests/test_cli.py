@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fresh import loaded_by
+from loading import loaded_by
 from snapshots import Program
 from targets import ROOT
 from terminals import Terminal

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fresh import loaded_by
 from IPython.core.history import HistoryAccessor
 from kernels import Kernel
+from loading import loaded_by
 from targets import Target, eventually
 
 from live_kernel.launcher import history as history_module

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from fresh import loaded_by
 from kernels import Cell, Kernel, Message
+from loading import loaded_by
 from targets import Target, eventually, older_launcher
 
 pytestmark = pytest.mark.client

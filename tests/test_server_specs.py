@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fresh import loaded_by
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKernel
+from loading import loaded_by
 from targets import ROOT, Target, eventually
 
 from live_kernel.attach import naming

@@ -7,7 +7,7 @@ IPython itself would change.
 from __future__ import annotations
 
 import pytest
-from fresh import loaded_by
+from loading import loaded_by
 
 from live_kernel.launcher.syntax import automagic, may_hold_syntax, to_python
 

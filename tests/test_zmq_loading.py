@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 
-from fresh import loaded_by, printed_by
+from loading import loaded_by, printed_by
 
 from live_kernel.launcher import zmq_loading
 
