@@ -120,8 +120,31 @@ def test_what_comes_late_is_asked_for_though_another_cell_ends(session: Session)
     session.says(1)
     session.says(2, OK)
     assert session.is_asked()
+    assert session.is_asked(), "it has come shortly before"
     session.runs(3)
     session.says(3, OK)
+    assert not session.is_asked()
+
+
+def test_what_comes_shortly_before_it_is_asked_is_asked_once_more(session: Session) -> None:
+    """For what follows it may be held back, and be written after it was asked."""
+    session.runs(1)
+    session.says(1, OK)
+    session.says(1)
+    assert session.is_asked()
+    assert not session.is_asked()
+    session.says(1)
+    session.says(1)
+    assert session.is_asked()
+    assert session.is_asked()
+    assert not session.is_asked()
+
+
+def test_a_cell_that_begins_shortly_before_it_is_asked_is_asked_once_more(session: Session) -> None:
+    session.runs(1)
+    session.runs(2)
+    assert session.is_asked()
+    assert session.is_asked()
     assert not session.is_asked()
 
 

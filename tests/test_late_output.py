@@ -82,6 +82,29 @@ def test_a_last_word_at_the_end_of_the_cell_is_not_lost(kernel: Kernel) -> None:
         cell.wait_for(f"the last of {number}\n")
 
 
+def test_what_follows_when_it_was_just_asked_for_is_not_lost(kernel: Kernel) -> None:
+    """Another cell's output has the launcher ask between a word and the next, which waits."""
+    kernel.run(
+        "import sys, threading, time\n"
+        "def keep(parent, work):\n"
+        "    def run():\n        get_ipython().set_thread_parent(parent)\n        work()\n"
+        "    threading.Thread(target=run).start()\n"
+        "goes_on, spoke = threading.Event(), threading.Event()"
+    )
+    first = kernel.run(
+        "def work():\n    goes_on.wait()\n    sys.stdout.write('first\\n')\n    spoke.set()\n"
+        "keep(get_ipython().get_parent(), work)"
+    )
+    second = kernel.run(
+        "def work():\n    spoke.wait()\n    time.sleep(0.03)\n    sys.stdout.write('one\\n')\n"
+        "    time.sleep(0.03)\n    sys.stdout.write('two\\n')\n"
+        "keep(get_ipython().get_parent(), work)"
+    )
+    kernel.run("goes_on.set()")
+    kernel.wait(lambda: "two\n" in second.stdout)
+    assert (first.stdout, second.stdout) == ("first\n", "one\ntwo\n")
+
+
 def test_a_task_writes_for_the_cell_that_started_it(kernel: Kernel) -> None:
     kernel.run("import asyncio")
     cell = kernel.run(

@@ -167,6 +167,11 @@ class Output:
             finally:
                 self._lock.release()
 
+    @property
+    def holds_back(self) -> bool:
+        """Does what is written now wait to be asked for?"""
+        return not self._is_due()
+
     def finish(self, done: dict[str, Any]) -> None:
         """Send what there is together with the cell's outcome."""
         with self._lock:

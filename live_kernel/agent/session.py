@@ -230,8 +230,9 @@ class Session:
             cell = lane.running
             if cell is not None:
                 cell.output.flush_unless_busy()
-        late, self._late = self._late, set()
-        for cell in late:
+        for cell in list(self._late):
+            if not cell.output.holds_back:
+                self._late.discard(cell)  # before it is flushed, which brings it back if need be
             cell.output.flush_unless_busy()
 
     def _on_input(self, message: Message) -> None:

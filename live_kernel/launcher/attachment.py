@@ -105,6 +105,7 @@ class Attachment:
         self._channels: Channels = {}
         self._timers: list[Timer] = []
         self._flush: Timer | None = None
+        self._asks_again = False
         self._has_late = False
         """A cell that had ended has written something since the agent was last asked."""
         self._cells: dict[int, Run] = {}
@@ -261,18 +262,27 @@ class Attachment:
             self._channels[channel].send(message)
 
     def _flush_later(self) -> None:
-        """Whatever cells wrote last is fetched once it has waited in the agent for a while."""
+        """Whatever cells wrote last is fetched once it has waited in the agent for a while.
+
+        What is written soon after a message waits in there, and would wait for ever if it were
+        asked for before it is written: so who speaks shortly before that is asked once more.
+        """
         if self._flush is None:
             self._flush = self._reactor.later(FLUSH_AFTER, self._flush_now)
+        else:
+            self._asks_again = True
 
     def _flush_now(self) -> None:
         self._flush = None
+        again, self._asks_again = self._asks_again, False
         if self.state is not State.ATTACHED:
             return
         channel = self._channels.get("cells")
         if channel is not None and not channel.is_paused:
-            self._has_late = False
+            self._has_late = self._has_late and again
             self._send("flush")
+            if again:
+                self._flush_later()
 
     def _on_message(self, message: Message) -> None:
         """A valid message from the agent that is ready."""
@@ -316,7 +326,7 @@ class Attachment:
             self._flush_later()
         elif self._flush is not None and not self._has_late:
             self._flush.cancel()
-            self._flush = None
+            self._flush, self._asks_again = None, False
         self._owner.on_cell(cell, events, done)
 
     def _on_system(self, message: Message) -> None:
