@@ -55,7 +55,10 @@ def test_what_is_written_in_small_pieces_comes_without_another_cell(kernel: Kern
 
 
 def test_a_cell_that_ends_beside_it_delays_nothing(kernel: Kernel) -> None:
-    """The launcher asks for what is held back, unless nothing runs; then, too, if that was late."""
+    """The launcher asks for what is held back, unless nothing runs; then, too, if that was late.
+
+    The pause is part of the case: what comes sooner than `FLUSH_AFTER` is held back.
+    """
     reply = kernel.ask("create_subshell_request", "control")
     kernel.run("import threading, time\ngoes_on, wrote = threading.Event(), threading.Event()")
     cell = kernel.run(
@@ -83,7 +86,10 @@ def test_a_last_word_at_the_end_of_the_cell_is_not_lost(kernel: Kernel) -> None:
 
 
 def test_what_follows_when_it_was_just_asked_for_is_not_lost(kernel: Kernel) -> None:
-    """Another cell's output has the launcher ask between a word and the next, which waits."""
+    """Another cell's output has the launcher ask between a word and the next, which waits.
+
+    The pauses are part of the case: each is shorter than `FLUSH_AFTER`, and both are longer.
+    """
     kernel.run(
         "import sys, threading, time\n"
         "def keep(parent, work):\n"
