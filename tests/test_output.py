@@ -381,6 +381,22 @@ def test_what_a_thread_writes_while_the_outcome_is_sent_comes_late() -> None:
     assert launcher.batches == [([stream("first\n")], OK), ([stream("last words\n")], None)]
 
 
+def test_who_flushes_is_told_that_somebody_sends() -> None:
+    """Then what is held back behind that is to be asked for again."""
+    told: list[bool] = []
+
+    def deliver(_events: list[dict[str, Any]], _done: dict[str, Any] | None) -> None:
+        other = threading.Thread(target=lambda: told.append(output.flush_unless_busy()))
+        other.start()
+        other.join()
+
+    output = Output(deliver)
+    output.write("stdout", "first\n")
+    output.flush()
+    assert told == [False]
+    assert output.flush_unless_busy()
+
+
 # -- on the program's main thread
 
 

@@ -159,13 +159,17 @@ class Output:
         self.flush()
         self._is_carried = False
 
-    def flush_unless_busy(self) -> None:
-        """Send what there is, unless somebody is sending, who may wait for a slow launcher."""
-        if self._lock.acquire(False):
-            try:
-                self._do(self._flush)
-            finally:
-                self._lock.release()
+    def flush_unless_busy(self) -> bool:
+        """Send what there is, unless somebody is sending, who may wait for a slow launcher.
+        Returns whether nobody is.
+        """
+        if not self._lock.acquire(False):
+            return False
+        try:
+            self._do(self._flush)
+        finally:
+            self._lock.release()
+        return True
 
     @property
     def holds_back(self) -> bool:

@@ -233,7 +233,8 @@ class Session:
         for cell in list(self._late):
             if not cell.output.holds_back:
                 self._late.discard(cell)  # before it is flushed, which brings it back if need be
-            cell.output.flush_unless_busy()
+            if not cell.output.flush_unless_busy():
+                self._late.add(cell)  # whoever sends may be followed by what is held back
 
     def _on_input(self, message: Message) -> None:
         self._input.reply(message["cell"], message["value"])
